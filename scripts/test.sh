@@ -1,0 +1,95 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# scripts/test.sh - every check, in one command.
+#
+# A stage is one ctest run over one preset's build.  All stages run even when
+# one fails, so that one run tells everything; the exit status is 1 if any did.
+# Tests miss nothing quietly: what they need is installed first, and what they
+# still lack makes them fail.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/lib/say.sh
+. scripts/lib/packages.sh
+. scripts/lib/python.sh
+
+LOGS=.cache/test
+JOBS=$(getconf _NPROCESSORS_ONLN)
+FAILED=()
+
+usage() {
+    cat <<EOF
+usage: scripts/test.sh [--quick | --full]
+
+Install what the tests need, build, and run them.
+
+  --quick     release build: lint, unit and integration tests; under 3 minutes
+  (default)   all of these and the system tests; unit, fuzz and integration tests again under
+              ASan with UBSan and under TSan; under 25 minutes on two cores
+  --full      also every repetition of the failure tests, and the quickstart in a clean
+              Debian root (needs root and debootstrap)
+  -h, --help  show this
+EOF
+}
+
+prepare() {
+    say_step "what the tests need"
+    mkdir -p "$LOGS"
+    packages_install "$LOGS/packages.log" build run test
+    python_environment "$LOGS/python.log"
+    say_detail "$(scripts/fetch_smollm2.sh)"
+}
+
+build() {
+    local preset=$1
+    cmake --preset "$preset" >"$LOGS/build-$preset.log" 2>&1 &&
+        cmake --build --preset "$preset" -j "$JOBS" >>"$LOGS/build-$preset.log" 2>&1 && return
+    tail -n 40 "$LOGS/build-$preset.log" >&2
+    return 1
+}
+
+# stage NAME PRESET CTEST-ARGUMENTS...
+stage() {
+    local name=$1 preset=$2
+    shift 2
+    say_step "$name"
+    if ! build "$preset"; then
+        FAILED+=("$name (build)")
+    elif ! ctest --test-dir "build/$preset" --no-tests=error --output-on-failure -j "$JOBS" "$@"; then
+        FAILED+=("$name")
+    fi
+}
+
+stages_quick() {
+    stage "release: lint, unit, integration" release -L 'lint|unit|integration'
+}
+
+stages_default() {
+    stage "release: everything" release -LE full
+    stage "ASan and UBSan: unit, fuzz, integration" asan -L 'unit|fuzz|integration'
+    # test_golden is arithmetic alone, and slow there; test_exact has its threads.
+    stage "TSan: unit and integration" tsan -L 'unit|integration' -E test_golden
+}
+
+stages_full() {
+    export POMONA_TEST_FULL=1
+    stages_default
+    stage "the quickstart in a clean root" release -L full
+}
+
+STAGES=stages_default
+case ${1:-} in
+'') ;;
+--quick) STAGES=stages_quick ;;
+--full) STAGES=stages_full ;;
+-h | --help) usage && exit 0 ;;
+*) die_use "'$1' is not understood" ;;
+esac
+[ $# -le 1 ] || die_use "'$2' is one argument too many"
+
+prepare
+"$STAGES"
+say
+[ "$STAGES" = stages_full ] ||
+    say_detail "not run: $([ $STAGES = stages_quick ] && echo 'sanitizers, system tests, ')what only --full runs"
+[ ${#FAILED[@]} -eq 0 ] || die "failed: $(IFS=,; echo "${FAILED[*]}")"
+say "${GREEN}every stage passed$PLAIN"

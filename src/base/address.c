@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* base/address.c - numeric addresses of stream sockets. */
+#include "base/address.h"
+
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+
+enum status address_parse(const char *host, uint16_t port, struct address *ret_address,
+                          struct err *err)
+{
+    const struct addrinfo hints = { .ai_family = AF_UNSPEC,
+                                    .ai_socktype = SOCK_STREAM,
+                                    .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV };
+    const char *numeric = strcmp(host, "localhost") == 0 ? "127.0.0.1" : host;
+    struct addrinfo *found = NULL;
+    char service[8];
+    int failed;
+
+    snprintf(service, sizeof(service), "%u", port);
+    failed = getaddrinfo(numeric, service, &hints, &found);
+    if (failed)
+        return err_set(err, ST_RANGE, "'%s' is not a numeric address: %s", host,
+                       gai_strerror(failed));
+    memcpy(&ret_address->storage, found->ai_addr, found->ai_addrlen);
+    ret_address->length = found->ai_addrlen;
+    freeaddrinfo(found);
+    return ST_OK;
+}
+
+uint16_t address_port_of(int fd)
+{
+    struct sockaddr_storage bound;
+    socklen_t length = sizeof(bound);
+
+    if (getsockname(fd, (struct sockaddr *)&bound, &length) != 0)
+        return 0;
+    if (bound.ss_family == AF_INET6)
+        return ntohs(((struct sockaddr_in6 *)&bound)->sin6_port);
+    return bound.ss_family == AF_INET ? ntohs(((struct sockaddr_in *)&bound)->sin_port) : 0;
+}

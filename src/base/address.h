@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* base/address.h - numeric addresses of stream sockets.
+ *
+ * Names are never looked up: a resolver may block for seconds, and nobody who
+ * calls this may.  "localhost" alone is understood, as 127.0.0.1.
+ *
+ * Threads  any
+ */
+#ifndef POMONA_BASE_ADDRESS_H
+#define POMONA_BASE_ADDRESS_H
+
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "base/status.h"
+
+struct address {
+    struct sockaddr_storage storage;
+    socklen_t length;
+};
+
+/* Errors  ST_RANGE  not a numeric IPv4 or IPv6 address, named */
+enum status address_parse(const char *host, uint16_t port, struct address *ret_address,
+                          struct err *err);
+
+/* The port that socket `fd` is bound to; 0 where it is none. */
+uint16_t address_port_of(int fd);
+
+#endif

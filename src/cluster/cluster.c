@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cluster/cluster.c - make a node's part of the cluster, drive it, end it.
+ *
+ * Two timers drive everything that no message does: `tick`, every
+ * BEAT_EVERY_MS, for beats and deadlines; `soon`, at the next turn of the
+ * loop, for what must not be done inside a caller's function.
+ */
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/machine.h"
+#include "cluster/cluster_priv.h"
+
+void cluster_soon(struct cluster *cluster)
+{
+    loop_timer_once(cluster->soon, 0);
+}
+
+void cluster_changed(struct cluster *cluster)
+{
+    cluster->has_changed = true;
+    cluster_soon(cluster);
+}
+
+static void on_soon(void *arg)
+{
+    struct cluster *cluster = arg;
+
+    place_advance(cluster);
+    asks_settle(cluster);
+    if (!cluster->has_changed)
+        return;
+    cluster->has_changed = false;
+    if (cluster->events.on_change)
+        cluster->events.on_change(cluster->arg);
+}
+
+static void on_tick(void *arg)
+{
+    struct cluster *cluster = arg;
+    const uint64_t now_ns = clock_ns();
+
+    beats_tick(cluster, now_ns);
+    instances_tick(cluster, now_ns);
+    place_tick(cluster, now_ns);
+    runners_tick(cluster, now_ns);
+}
+
+static void on_child(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    runners_reap(arg);
+}
+
+static enum status take_peers(struct cluster *cluster, const struct cluster_options *o,
+                              struct err *err)
+{
+    if (o->n_peers > NODES_MAX)
+        return err_set(err, ST_RANGE, "%zu nodes are more than the %d a cluster can have",
+                       o->n_peers, NODES_MAX);
+    for (size_t i = 0; i < o->n_peers; i++) {
+        struct member *m = &cluster->members[cluster->n_members++];
+
+        memcpy(m->info.name, o->peers[i].name, sizeof(m->info.name));
+        memcpy(m->info.host, o->peers[i].host, sizeof(m->info.host));
+        m->info.port = o->peers[i].port;
+        m->backoff_ms = BACKOFF_FIRST_MS;
+    }
+    if (o->n_peers == 0)
+        cluster->n_members = 1;
+    return ST_OK;
+}
+
+static enum status take_self(struct cluster *cluster, const struct cluster_options *o,
+                             struct err *err)
+{
+    struct member *self =
+        o->n_peers > 0 ? member_find(cluster, o->node_name) : &cluster->members[0];
+    struct cluster_member *info;
+    enum status s;
+
+    if (!self)
+        return err_set(err, ST_NOTFOUND, "node '%s' is not among the nodes of the cluster",
+                       o->node_name);
+    info = &self->info;
+    cluster->self = self;
+    s = text_take(o->node_name, "node name", info->name, sizeof(info->name), err);
+    if (s == ST_OK)
+        s = text_take(o->cluster_name, "cluster name", cluster->cluster_name,
+                      sizeof(cluster->cluster_name), err);
+    if (s == ST_OK)
+        s = text_take(o->node_id, "node id", cluster->node_id, sizeof(cluster->node_id), err);
+    if (s == ST_OK)
+        s = text_take(o->host, "host", info->host, sizeof(info->host), err);
+    if (s != ST_OK)
+        return s;
+    memcpy(info->id, cluster->node_id, sizeof(info->id));
+    memcpy(info->version, POMONA_VERSION, sizeof(POMONA_VERSION));
+    info->port = o->port;
+    info->api_port = o->api_port;
+    info->memory_bytes = o->memory_bytes;
+    info->is_alive = info->is_local = true;
+    return ST_OK;
+}
+
+static enum status take_runner_options(struct cluster *cluster, const struct cluster_options *o,
+                                       struct err *err)
+{
+    cluster->n_threads = o->n_threads;
+    cluster->assign_ms = o->assign_ms ? o->assign_ms : ASSIGN_WITHIN_MS;
+    cluster->load_ms = o->load_ms ? o->load_ms : LOAD_WITHIN_MS;
+    cluster->runner_program = strdup(o->runner_program);
+    cluster->kernels = o->kernels ? strdup(o->kernels) : NULL;
+    if (!cluster->runner_program || (o->kernels && !cluster->kernels))
+        return err_set(err, ST_NOMEM, "the options of a cluster");
+    return ST_OK;
+}
+
+static enum status start(struct cluster *cluster, const struct cluster_options *o, struct err *err)
+{
+    enum status s = ST_OK;
+
+    if (loop_timer_new(cluster->loop, on_tick, cluster, &cluster->tick) != ST_OK ||
+        loop_timer_new(cluster->loop, on_soon, cluster, &cluster->soon) != ST_OK)
+        return err_set(err, ST_NOMEM, "the timers of a cluster");
+    cluster->child_signal = evsignal_new(loop_base(cluster->loop), SIGCHLD, on_child, cluster);
+    if (!cluster->child_signal || event_add(cluster->child_signal, NULL) != 0)
+        return err_set(err, ST_NOMEM, "the watch of a cluster's processes");
+    if (o->port != 0 && o->n_peers > 1)
+        s = link_listen(cluster, o->host, o->port, err);
+    if (s != ST_OK)
+        return s;
+    loop_timer_every(cluster->tick, BEAT_EVERY_MS);
+    return ST_OK;
+}
+
+enum status cluster_new(struct loop *loop, const struct cluster_options *options,
+                        const struct cluster_events *events, void *arg,
+                        struct cluster **ret_cluster, struct err *err)
+{
+    struct cluster *cluster = calloc(1, sizeof(*cluster));
+    enum status s;
+
+    if (!cluster)
+        return err_set(err, ST_NOMEM, "a cluster");
+    cluster->loop = loop;
+    cluster->events = *events;
+    cluster->arg = arg;
+    s = take_peers(cluster, options, err);
+    if (s == ST_OK)
+        s = take_self(cluster, options, err);
+    if (s == ST_OK)
+        s = take_runner_options(cluster, options, err);
+    if (s == ST_OK)
+        s = start(cluster, options, err);
+    if (s != ST_OK) {
+        cluster_free(cluster);
+        return s;
+    }
+    on_tick(cluster); /* connect without waiting for the first beat */
+    *ret_cluster = cluster;
+    return ST_OK;
+}
+
+static void paths_free(char **paths, size_t n)
+{
+    for (size_t i = 0; paths && i < n; i++)
+        free(paths[i]);
+    free(paths);
+}
+
+void cluster_free(struct cluster *cluster)
+{
+    if (!cluster)
+        return;
+    links_free(cluster);
+    runners_free(cluster);
+    if (cluster->child_signal)
+        event_free(cluster->child_signal);
+    loop_timer_free(cluster->tick);
+    loop_timer_free(cluster->soon);
+    asks_free(cluster);
+    instances_free(cluster);
+    if (cluster->self)
+        paths_free(cluster->paths, cluster->self->n_models);
+    for (size_t i = 0; i < cluster->n_members; i++)
+        free(cluster->members[i].models);
+    free(cluster->runner_program);
+    free(cluster->kernels);
+    free(cluster);
+}
+
+enum status cluster_set_models(struct cluster *cluster, const struct cluster_model *models,
+                               size_t n_models, struct err *err)
+{
+    struct model_info *infos = NULL;
+    char **paths = NULL;
+
+    if (n_models > MODELS_MAX)
+        return err_set(err, ST_FULL, "%zu models are more than the %d a node can offer", n_models,
+                       MODELS_MAX);
+    infos = calloc(n_models + 1, sizeof(*infos));
+    paths = calloc(n_models + 1, sizeof(*paths));
+    for (size_t i = 0; infos && paths && i < n_models; i++) {
+        infos[i] = models[i].info;
+        paths[i] = strdup(models[i].path);
+        if (!paths[i]) {
+            paths_free(paths, i);
+            paths = NULL;
+        }
+    }
+    if (!infos || !paths) {
+        free(infos);
+        paths_free(paths, 0);
+        return err_set(err, ST_NOMEM, "a list of %zu models", n_models);
+    }
+    paths_free(cluster->paths, cluster->self->n_models);
+    cluster->paths = paths;
+    member_take_models(cluster->self, infos, n_models);
+    models_broadcast(cluster);
+    cluster_changed(cluster);
+    return ST_OK;
+}

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cluster/cluster.h - this node among its peers: members, instances, placing.
+ *
+ * Nodes keep a channel to each peer of the configuration (contract of the
+ * messages: cluster/node.proto) and beat on it; a peer is dead when its
+ * channel ends or is silent for DEAD_AFTER_MS.  The alive node with the lowest name
+ * coordinates placing, so that two requests for one model make one instance.
+ *
+ * An instance, as every node sees it:
+ *
+ *   placing --all shards ready--> ready --a runner or its node is lost--> gone
+ *        \------ a shard fails, deadline ------> gone (with words)
+ *
+ * A node that sees a node of the instance die says so to all; one without part
+ * in the instance only forgets it, since the channel between the two may be
+ * all that broke.
+ *
+ * Nothing here waits: what takes time calls back.
+ *
+ * Security  the control channel binds the configured host only, and a peer must
+ *           know the cluster's name and be in its configuration.  It is not
+ *           encrypted yet: keep it on a trusted network until TLS with the
+ *           cluster key is here.
+ *
+ * Threads  the loop's
+ */
+#ifndef POMONA_CLUSTER_CLUSTER_H
+#define POMONA_CLUSTER_CLUSTER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "contract/model_info.h"
+#include "contract/node_set.h"
+#include "contract/plan.h"
+#include "contract/route.h"
+#include "net/loop.h"
+
+enum { DEAD_AFTER_MS = 1500, BEAT_EVERY_MS = 250 };
+
+struct cluster;
+
+/* What this node is told about itself and its peers. */
+struct cluster_peer {
+    char name[NODE_NAME_MAX];
+    char host[HOST_MAX]; /* numeric address */
+    uint16_t port;       /* of the control channel */
+};
+
+/* A model this node can load: its store's entry. */
+struct cluster_model {
+    struct model_info info;
+    const char *path; /* borrowed, copied */
+};
+
+struct cluster_options {
+    const char *cluster_name;
+    const char *node_name;
+    const char *node_id; /* 32 hexadecimal digits, made once and kept */
+    const char *host;    /* numeric address others reach this node at; runners bind it too */
+    uint16_t port;       /* control channel; 0: no listening, for a node alone */
+    uint16_t api_port;
+    uint64_t memory_bytes;            /* what Pomona may use here */
+    uint32_t n_threads;               /* of each runner; 0: all cores */
+    const char *kernels;              /* of each runner; NULL: the best */
+    const char *runner_program;       /* path of the executable to start as `runner` */
+    const struct cluster_peer *peers; /* every node of the ring in order, this one included */
+    size_t n_peers;                   /* 0: a node alone */
+    uint64_t assign_ms;               /* a runner must listen within; 0: 10 s */
+    uint64_t load_ms;                 /* and load something within, again and again; 0: 120 s */
+};
+
+struct cluster_events {
+    void (*on_change)(void *arg); /* members, instances or loads changed; may be NULL */
+    /* An instance is gone; its driver's clients should fail now. */
+    void (*on_instance_gone)(void *arg, const char *instance_id, const struct err *why);
+};
+
+enum status cluster_new(struct loop *loop, const struct cluster_options *options,
+                        const struct cluster_events *events, void *arg,
+                        struct cluster **ret_cluster, struct err *err);
+
+/* Ends every runner of this node, waits for none longer than 2 s. */
+void cluster_free(struct cluster *cluster);
+
+/* The models of this node's store, told to the peers.  Replaces the last list. */
+enum status cluster_set_models(struct cluster *cluster, const struct cluster_model *models,
+                               size_t n_models, struct err *err);
+
+/* Every model held by an alive node: ret_models [capacity], returns how many
+ * there are (may exceed capacity). */
+size_t cluster_models(const struct cluster *cluster, struct model_info *ret_models,
+                      size_t capacity);
+
+/* The nodes as stage 3 wants them; `holds_model` for the model named. */
+void cluster_nodes(const struct cluster *cluster, const char *model, struct node_set *ret_nodes);
+
+enum instance_state { INSTANCE_PLACING, INSTANCE_READY, INSTANCE_GONE };
+
+struct cluster_instance {
+    struct instance_view view;
+    enum instance_state state;
+    struct plan plan;
+    double progress;     /* 0..1, of loading */
+    double load_seconds; /* once ready: slowest shard */
+    uint64_t kv_tokens_used;
+    uint64_t n_generated_tokens;
+};
+
+/* Copies of the instances that are placing or ready. */
+size_t cluster_instances(const struct cluster *cluster, struct cluster_instance *ret_instances,
+                         size_t capacity);
+
+/* Called on progress (done false, instance lent), then once with done true:
+ * instance ready, or instance NULL and `failure` set. */
+typedef void place_fn(void *arg, bool done, const struct cluster_instance *instance,
+                      const struct err *failure);
+
+/* Run `plan`; `fn` follows, never inside this call.  Asking again for a model that is being placed, or is ready with no other
+ * plan asked, joins that placing.  Another plan for a model that is ready adds
+ * an instance.
+ * plan  borrowed, copied
+ * ret_ticket  for cluster_place_forget(): the caller lost interest; the placing goes on
+ * Errors  ST_NOTFOUND  a node of the plan is not alive; ST_RANGE  the plan does not cover the model */
+enum status cluster_place(struct cluster *cluster, const struct plan *plan, place_fn *fn, void *arg,
+                          uint64_t *ret_ticket, struct err *err);
+void cluster_place_forget(struct cluster *cluster, uint64_t ticket);
+
+/* End every instance of the model, on all nodes.
+ * Errors  ST_NOTFOUND  there is none */
+enum status cluster_unplace(struct cluster *cluster, const char *model, struct err *err);
+
+struct cluster_member {
+    char name[NODE_NAME_MAX];
+    char id[33];
+    char version[32];
+    char host[HOST_MAX];
+    uint16_t port, api_port;
+    bool is_alive, is_local;
+    uint64_t memory_bytes, memory_used_bytes;
+    double rtt_ms; /* of the last beat; 0 unknown */
+};
+size_t cluster_members(const struct cluster *cluster, struct cluster_member *ret_members,
+                       size_t capacity);
+
+#endif

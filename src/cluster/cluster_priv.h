@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cluster/cluster_priv.h - what the parts of cluster/ share.
+ *
+ *   membership/  who is there: members.c (the table), link.c (a channel to one
+ *                peer), hello.c (the first message), beat.c (signs of life)
+ *   state/       instance.c (the table of instances), announce.c (told to and by peers)
+ *   supervise/   spawn.c (start a process), runner.c (this node's runners)
+ *   ask.c        whoever waits for a placing on this node
+ *   place.c      the coordinator's work
+ *   wire.c       plans and models to and from their messages
+ *   dispatch.c   which message goes where
+ *   cluster.c    new, free, tick
+ *
+ * Callbacks of the owner may call back into cluster/, so nothing keeps a
+ * pointer into a list across one: lists are searched anew.
+ */
+#ifndef POMONA_CLUSTER_CLUSTER_PRIV_H
+#define POMONA_CLUSTER_CLUSTER_PRIV_H
+
+#include "cluster/cluster.h"
+#include "cluster/node.pb-c.h"
+#include "net/channel.h"
+
+enum {
+    PROTOCOL = 1,
+    FRAME_MAX_BYTES = 1 << 20,
+    QUEUE_MAX_BYTES = 8 << 20,
+    MODELS_MAX = 1024, /* of one node: their Hello stays inside a frame */
+    INSTANCES_MAX = 64,
+    TOMBSTONES = 256,
+    ASKS_MAX = 4096,
+    STRANGERS_MAX = 64, /* links that have not said who they are */
+    HELLO_WITHIN_MS = 5000,
+    CONNECT_WITHIN_MS = 2000,
+    BACKOFF_FIRST_MS = 250,
+    BACKOFF_LAST_MS = 2000,
+    RUNNER_GRACE_MS = 1000, /* between losing its socket and SIGKILL */
+    ORPHAN_AFTER_MS = 5000, /* an instance on nodes never seen is forgotten */
+    ASSIGN_WITHIN_MS = 10000,
+    LOAD_WITHIN_MS = 120000, /* since the last byte loaded */
+};
+
+struct link;
+struct placing;
+struct runner;
+
+struct member {
+    struct cluster_member info; /* memory_used_bytes is computed when asked for */
+    struct model_info *models;  /* [n_models], of its store */
+    size_t n_models;
+    struct link *link;      /* NULL: none, or this node itself */
+    uint64_t attempt_at_ns; /* when to connect next */
+    uint64_t backoff_ms;
+};
+
+/* One channel.  Owned by cluster->links; a member's link is one of them. */
+struct link {
+    struct cluster *cluster;
+    struct channel *channel;
+    struct member *member; /* NULL until an accepted peer said Hello */
+    bool is_outgoing;
+    bool is_up;      /* both said Hello */
+    bool is_refused; /* about to close; what still arrives is not read */
+    uint64_t hello_until_ns;
+    uint64_t heard_ns;
+    uint64_t beat_sequence, beat_sent_ns;
+    struct link *next;
+};
+
+struct instance {
+    struct cluster_instance view;
+    char coordinator[NODE_NAME_MAX];
+    uint64_t learned_ns;
+    struct placing *placing; /* on the coordinator, while placing */
+    struct instance *next;
+};
+
+struct ask {
+    uint64_t ticket;
+    place_fn *fn; /* NULL: forgotten */
+    void *arg;
+    char model[MODEL_NAME_MAX];
+    char coordinator[NODE_NAME_MAX];   /* who was asked */
+    char instance_id[INSTANCE_ID_MAX]; /* empty until the coordinator replied */
+    struct ask *next;
+};
+
+struct cluster {
+    struct loop *loop;
+    struct cluster_events events;
+    void *arg;
+
+    char cluster_name[NODE_NAME_MAX];
+    char node_id[33];
+    uint32_t n_threads;
+    char *kernels, *runner_program;
+    uint64_t assign_ms, load_ms;
+
+    struct member members[NODES_MAX]; /* in ring order */
+    size_t n_members;
+    struct member *self;
+    char **paths; /* [self->n_models] files of the local models */
+
+    struct listener *listener;
+    struct link *links;
+    struct runner *runners;
+    struct instance *instances;
+    struct ask *asks; /* by ticket, rising */
+    uint64_t last_ticket;
+
+    char tombstones[TOMBSTONES][INSTANCE_ID_MAX]; /* instances that ended; a ring */
+    size_t n_tombstones;
+
+    struct loop_timer *tick, *soon;
+    struct event *child_signal;
+    uint64_t ticked_ns;
+    bool has_changed;
+};
+
+/* Something changed that the owner is to be told of, or that the next turn
+ * of the loop has to go on with. */
+void cluster_changed(struct cluster *cluster);
+void cluster_soon(struct cluster *cluster);
+
+/* membership/members.c */
+struct member *member_find(struct cluster *cluster, const char *name);
+struct member *member_coordinator(struct cluster *cluster);
+const struct model_info *member_model(const struct member *member, const char *model);
+void member_take_models(struct member *member, struct model_info *models, size_t n_models);
+/* The file that placing `model` means: this node's, else the first alive holder's.  NULL: nobody has it. */
+const struct model_info *model_reference(const struct cluster *cluster, const char *model);
+
+/* membership/link.c */
+enum status link_listen(struct cluster *cluster, const char *host, uint16_t port, struct err *err);
+void link_connect(struct cluster *cluster, struct member *member);
+void link_up(struct link *link);
+/* End a link.  Its member, if it was up, is dead from now on. */
+void link_lose(struct link *link, const char *words);
+/* Tell the peer why, log it, end the link once that is sent. */
+void link_refuse(struct link *link, const char *words);
+void links_free(struct cluster *cluster);
+void link_send(struct link *link, const Wire__NodeMessage *message);
+void link_send_to(struct member *member, const Wire__NodeMessage *message);
+void link_broadcast(struct cluster *cluster, const Wire__NodeMessage *message);
+
+/* membership/hello.c */
+void hello_send(struct link *link);
+enum status hello_receive(struct link *link, const Wire__Hello *hello, struct err *err);
+void models_broadcast(struct cluster *cluster);
+enum status models_receive(struct member *member, Wire__Model *const *models, size_t n_models,
+                           struct err *err);
+
+/* membership/beat.c */
+void beats_tick(struct cluster *cluster, uint64_t now_ns);
+void beat_receive(struct link *link, const Wire__Beat *beat);
+void echo_receive(struct link *link, const Wire__BeatEcho *echo);
+
+/* state/instance.c */
+const char *instance_state_word(enum instance_state state);
+bool instance_may_move(enum instance_state from, enum instance_state to);
+struct instance *instance_find(const struct cluster *cluster, const char *id);
+struct instance *instance_of_model(const struct cluster *cluster, const char *model,
+                                   enum instance_state state);
+enum status instance_add(struct cluster *cluster, const char *id, const struct plan *plan,
+                         const char *coordinator, struct instance **ret_instance, struct err *err);
+void instance_ready(struct cluster *cluster, struct instance *instance);
+/* The rank that `node` holds; -1: none. */
+int instance_rank_of(const struct instance *instance, const char *node);
+bool instance_is_buried(const struct cluster *cluster, const char *id);
+void instance_bury(struct cluster *cluster, const char *id);
+
+enum instance_end_how {
+    END_EVERYWHERE, /* and tell the peers */
+    END_AS_TOLD,    /* a peer said so */
+    END_HERE,       /* this node lost sight of it; others may not have */
+};
+/* Ends it: runners, waiting asks, the owner's clients.  `instance` is freed. */
+void instance_end(struct cluster *cluster, struct instance *instance, enum instance_end_how how,
+                  const struct err *why);
+void instances_member_lost(struct cluster *cluster, const char *node);
+void instances_tick(struct cluster *cluster, uint64_t now_ns);
+void instances_free(struct cluster *cluster);
+
+/* state/announce.c */
+enum announce_from { FROM_HELLO, FROM_COORDINATOR };
+/* An InstanceState and what it points into; does not move once filled. */
+struct announcement {
+    Wire__InstanceState state;
+    Wire__Plan plan;
+    Wire__PlanShard shards[PLAN_SHARDS_MAX];
+    Wire__PlanShard *shard_list[PLAN_SHARDS_MAX];
+    Wire__Endpoint driver;
+};
+void announcement_fill(struct announcement *a, struct instance *instance);
+void instance_announce(struct cluster *cluster, struct instance *instance);
+void instance_announce_progress(struct cluster *cluster, struct instance *instance);
+void instance_announce_gone(struct cluster *cluster, const char *id, const struct err *why);
+enum status instance_learn(struct link *link, const Wire__InstanceState *state,
+                           enum announce_from from, struct err *err);
+void instance_learn_progress(struct link *link, const Wire__InstanceProgress *progress);
+void instance_learn_gone(struct link *link, const Wire__InstanceGone *gone);
+
+/* supervise/runner.c */
+enum status runner_start(struct cluster *cluster, struct instance *instance, uint32_t rank,
+                         const uint8_t *digest, struct err *err);
+void runner_connect(struct cluster *cluster, const char *instance_id, size_t n_ranks,
+                    Wire__Endpoint **ranks);
+bool runner_is_of(const struct cluster *cluster, const char *instance_id);
+void runner_end_instance(struct cluster *cluster, const char *instance_id);
+void runners_tick(struct cluster *cluster, uint64_t now_ns);
+void runners_reap(struct cluster *cluster);
+void runners_free(struct cluster *cluster); /* waits, at most 2 s */
+
+/* place.c */
+enum status place_request(struct cluster *cluster, const struct plan *plan, const uint8_t *digest,
+                          bool knows_ready, char *ret_instance_id, struct err *err);
+void place_advance(struct cluster *cluster); /* begin what was requested */
+void place_tick(struct cluster *cluster, uint64_t now_ns);
+void place_report(struct cluster *cluster, const char *from_node, const Wire__ShardReport *report);
+/* What one node of the plan does. */
+enum status place_assigned(struct cluster *cluster, const char *from_node,
+                           const Wire__AssignShard *assign, struct err *err);
+enum status place_connected(struct cluster *cluster, const char *from_node,
+                            const Wire__ConnectShard *connect, struct err *err);
+
+/* ask.c */
+void asks_replied(struct cluster *cluster, const Wire__PlaceReply *reply);
+void asks_progress(struct cluster *cluster, const struct instance *instance);
+void asks_ready(struct cluster *cluster, const struct instance *instance);
+void asks_gone(struct cluster *cluster, const char *instance_id, const struct err *why);
+void asks_coordinator_lost(struct cluster *cluster, const char *node);
+void asks_settle(struct cluster *cluster); /* those whose instance was ready already */
+void asks_free(struct cluster *cluster);
+enum status place_received(struct link *link, const Wire__Place *place, struct err *err);
+
+/* dispatch.c */
+void dispatch(struct link *link, const Wire__NodeMessage *message);
+
+/* wire.c */
+bool text_is_name(const char *text, size_t capacity);
+enum status text_take(const char *text, const char *what, char *ret_text, size_t capacity,
+                      struct err *err);
+void wire_of_model(const struct model_info *info, Wire__Model *ret_model);
+enum status wire_to_model(const Wire__Model *model, struct model_info *ret_info, struct err *err);
+/* ret_plan lends shards and list, [PLAN_SHARDS_MAX] each. */
+void wire_of_plan(const struct plan *plan, Wire__Plan *ret_plan, Wire__PlanShard *shards,
+                  Wire__PlanShard **list);
+enum status wire_to_plan(const Wire__Plan *wire, struct plan *ret_plan, struct err *err);
+
+#endif

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cluster/membership/members.c - the nodes of the configuration, and the models each holds. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cluster/cluster_priv.h"
+
+struct member *member_find(struct cluster *cluster, const char *name)
+{
+    for (size_t i = 0; i < cluster->n_members; i++)
+        if (strcmp(cluster->members[i].info.name, name) == 0)
+            return &cluster->members[i];
+    return NULL;
+}
+
+/* The alive node with the lowest name.  This one is always alive, so there is one. */
+struct member *member_coordinator(struct cluster *cluster)
+{
+    struct member *lowest = cluster->self;
+
+    for (size_t i = 0; i < cluster->n_members; i++) {
+        struct member *m = &cluster->members[i];
+
+        if (m->info.is_alive && strcmp(m->info.name, lowest->info.name) < 0)
+            lowest = m;
+    }
+    return lowest;
+}
+
+const struct model_info *member_model(const struct member *member, const char *model)
+{
+    for (size_t i = 0; i < member->n_models; i++)
+        if (strcmp(member->models[i].name, model) == 0)
+            return &member->models[i];
+    return NULL;
+}
+
+/* `models` is taken. */
+void member_take_models(struct member *member, struct model_info *models, size_t n_models)
+{
+    free(member->models);
+    member->models = models;
+    member->n_models = n_models;
+}
+
+const struct model_info *model_reference(const struct cluster *cluster, const char *model)
+{
+    const struct model_info *found = member_model(cluster->self, model);
+
+    for (size_t i = 0; !found && i < cluster->n_members; i++)
+        if (cluster->members[i].info.is_alive)
+            found = member_model(&cluster->members[i], model);
+    return found;
+}
+
+size_t cluster_models(const struct cluster *cluster, struct model_info *ret_models, size_t capacity)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < cluster->n_members; i++) {
+        const struct member *m = &cluster->members[i];
+
+        if (!m->info.is_alive)
+            continue;
+        for (size_t k = 0; k < m->n_models; k++) {
+            const struct model_info *reference = model_reference(cluster, m->models[k].name);
+            bool is_first = true;
+
+            for (size_t j = 0; j < i && is_first; j++)
+                is_first = !cluster->members[j].info.is_alive ||
+                           !member_model(&cluster->members[j], m->models[k].name);
+            if (!is_first)
+                continue;
+            if (n < capacity)
+                ret_models[n] = *reference;
+            n++;
+        }
+    }
+    return n;
+}
+
+/* What the shards planned for a node will use, placed or being placed. */
+static uint64_t memory_used(const struct cluster *cluster, const char *node)
+{
+    uint64_t used = 0;
+
+    for (const struct instance *in = cluster->instances; in; in = in->next) {
+        const int rank = instance_rank_of(in, node);
+
+        if (rank >= 0)
+            used += in->view.plan.shards[rank].weight_bytes + in->view.plan.shards[rank].kv_bytes;
+    }
+    return used;
+}
+
+void cluster_nodes(const struct cluster *cluster, const char *model, struct node_set *ret_nodes)
+{
+    const struct model_info *reference = model_reference(cluster, model);
+
+    memset(ret_nodes, 0, sizeof(*ret_nodes));
+    for (size_t i = 0; i < cluster->n_members; i++) {
+        const struct member *m = &cluster->members[i];
+        const struct model_info *held = member_model(m, model);
+        struct node_view *node = &ret_nodes->nodes[ret_nodes->n_nodes++];
+
+        memcpy(node->name, m->info.name, sizeof(node->name));
+        node->is_alive = m->info.is_alive;
+        node->is_local = m->info.is_local;
+        node->holds_model =
+            held && reference && memcmp(held->digest, reference->digest, sizeof(held->digest)) == 0;
+        node->ring_position = (uint32_t)i;
+        node->memory_bytes = m->info.memory_bytes;
+        node->memory_used_bytes = memory_used(cluster, m->info.name);
+    }
+}
+
+size_t cluster_members(const struct cluster *cluster, struct cluster_member *ret_members,
+                       size_t capacity)
+{
+    for (size_t i = 0; i < cluster->n_members && i < capacity; i++) {
+        ret_members[i] = cluster->members[i].info;
+        ret_members[i].memory_used_bytes = memory_used(cluster, ret_members[i].name);
+    }
+    return cluster->n_members;
+}

@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cluster/place.c - run a plan: the coordinator's work, and each node's part in it.
+ *
+ *   requested --next turn of the loop--> assigning --every rank listens--> loading
+ *   loading --every rank is ready--> the instance is ready, and this is done
+ *
+ * Each phase has its deadline; loading has it from the last byte that any
+ * rank loaded.  Whatever fails ends the instance (instance_end), and with it
+ * this.  The phases are a table: phases[].
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "cluster/cluster_priv.h"
+
+/* Progress is told to the peers in steps no smaller than this. */
+static const double PROGRESS_STEP = 0.01;
+
+enum phase { PHASE_REQUESTED, PHASE_ASSIGNING, PHASE_LOADING };
+
+struct rank {
+    uint16_t transport_port, client_port;
+    bool is_listening, is_ready;
+    uint64_t done_bytes;
+    double load_seconds;
+};
+
+struct placing {
+    enum phase phase;
+    uint64_t until_ns;
+    uint8_t digest[MODEL_DIGEST_BYTES];
+    double told_progress;
+    struct rank ranks[PLAN_SHARDS_MAX];
+};
+
+static bool is_listening(const struct rank *rank)
+{
+    return rank->is_listening;
+}
+
+static bool is_ready(const struct rank *rank)
+{
+    return rank->is_ready;
+}
+
+static const struct {
+    bool (*is_done)(const struct rank *rank); /* by this rank */
+    const char *late;                         /* reads on after a node's name */
+} phases[] = {
+    [PHASE_REQUESTED] = { NULL, NULL },
+    [PHASE_ASSIGNING] = { is_listening, "did not start its runner in time" },
+    [PHASE_LOADING] = { is_ready, "did not load its layers in time" },
+};
+
+static bool same_shards(const struct plan *a, const struct plan *b)
+{
+    if (a->n_shards != b->n_shards || a->context_tokens != b->context_tokens)
+        return false;
+    for (size_t i = 0; i < a->n_shards; i++)
+        if (strcmp(a->shards[i].node, b->shards[i].node) != 0 ||
+            a->shards[i].n_layers != b->shards[i].n_layers)
+            return false;
+    return true;
+}
+
+/* The instance that answers this request without a new one: any that is
+ * being placed, a ready one of the same plan, or a ready one that the asker
+ * could not know of when it made its plan. */
+static struct instance *find_to_join(const struct cluster *cluster, const struct plan *plan,
+                                     bool knows_ready)
+{
+    struct instance *in = instance_of_model(cluster, plan->model, INSTANCE_PLACING);
+
+    if (in)
+        return in;
+    for (in = cluster->instances; in; in = in->next)
+        if (in->view.state == INSTANCE_READY && strcmp(in->view.view.model, plan->model) == 0 &&
+            (!knows_ready || same_shards(&in->view.plan, plan)))
+            return in;
+    return NULL;
+}
+
+static enum status check_nodes(struct cluster *cluster, const struct plan *plan, struct err *err)
+{
+    for (size_t i = 0; i < plan->n_shards; i++) {
+        const char *node = plan->shards[i].node;
+        const struct member *m = member_find(cluster, node);
+
+        if (!m || !m->info.is_alive)
+            return err_set(err, ST_NOTFOUND, "'%s' cannot be placed: node '%s' is not alive",
+                           plan->model, node);
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(plan->shards[k].node, node) == 0)
+                return err_set(err, ST_RANGE, "the plan for '%s' names node '%s' twice",
+                               plan->model, node);
+    }
+    return ST_OK;
+}
+
+enum status place_request(struct cluster *cluster, const struct plan *plan, const uint8_t *digest,
+                          bool knows_ready, char *ret_instance_id, struct err *err)
+{
+    struct instance *in = find_to_join(cluster, plan, knows_ready);
+    char id[INSTANCE_ID_MAX];
+    enum status s;
+
+    if (in) {
+        memcpy(ret_instance_id, in->view.view.id, INSTANCE_ID_MAX);
+        return ST_OK;
+    }
+    s = check_nodes(cluster, plan, err);
+    if (s != ST_OK)
+        return s;
+    random_hex(id, (INSTANCE_ID_MAX - 1) / 2);
+    s = instance_add(cluster, id, plan, cluster->self->info.name, &in, err);
+    if (s != ST_OK)
+        return s;
+    in->placing = calloc(1, sizeof(*in->placing));
+    if (!in->placing) {
+        struct err why;
+
+        (void)err_set(&why, ST_NOMEM, "no memory to place '%s'", plan->model);
+        instance_end(cluster, in, END_HERE, &why);
+        return err_set(err, ST_NOMEM, "%s", why.words);
+    }
+    random_bytes(in->view.view.driver.key, sizeof(in->view.view.driver.key));
+    memcpy(in->placing->digest, digest, sizeof(in->placing->digest));
+    memcpy(ret_instance_id, id, INSTANCE_ID_MAX);
+    instance_announce(cluster, in);
+    cluster_soon(cluster);
+    return ST_OK;
+}
+
+static void enter(struct placing *p, enum phase phase, uint64_t within_ms)
+{
+    p->phase = phase;
+    p->until_ns = deadline_after_ms(within_ms);
+}
+
+static enum status assign_local(struct cluster *cluster, struct instance *in, uint32_t rank,
+                                const uint8_t *digest)
+{
+    struct err why;
+
+    if (runner_start(cluster, in, rank, digest, &why) == ST_OK)
+        return ST_OK;
+    instance_end(cluster, in, END_EVERYWHERE, &why);
+    return why.status;
+}
+
+static void assign_remote(struct cluster *cluster, struct instance *in, uint32_t rank)
+{
+    Wire__NodeMessage message = WIRE__NODE_MESSAGE__INIT;
+    Wire__AssignShard assign = WIRE__ASSIGN_SHARD__INIT;
+    struct member *node = member_find(cluster, in->view.plan.shards[rank].node);
+
+    assign.instance_id = in->view.view.id;
+    assign.rank = rank;
+    assign.model_digest.data = in->placing->digest;
+    assign.model_digest.len = sizeof(in->placing->digest);
+    message.body_case = WIRE__NODE_MESSAGE__BODY_ASSIGN;
+    message.assign = &assign;
+    link_send_to(node, &message);
+}
+
+/* The remote ranks first: the local one may fail at once, and end `in`. */
+static void begin(struct cluster *cluster, struct instance *in)
+{
+    const int local = instance_rank_of(in, cluster->self->info.name);
+
+    enter(in->placing, PHASE_ASSIGNING, cluster->assign_ms);
+    for (size_t i = 0; i < in->view.plan.n_shards; i++)
+        if ((int)i != local)
+            assign_remote(cluster, in, (uint32_t)i);
+    if (local >= 0)
+        (void)assign_local(cluster, in, (uint32_t)local, in->placing->digest);
+}
+
+static struct instance *find_requested(const struct cluster *cluster)
+{
+    for (struct instance *in = cluster->instances; in; in = in->next)
+        if (in->placing && in->placing->phase == PHASE_REQUESTED)
+            return in;
+    return NULL;
+}
+
+void place_advance(struct cluster *cluster)
+{
+    struct instance *in;
+
+    while ((in = find_requested(cluster)) != NULL)
+        begin(cluster, in);
+}
+
+enum status place_assigned(struct cluster *cluster, const char *from_node,
+                           const Wire__AssignShard *assign, struct err *err)
+{
+    struct instance *in = instance_find(cluster, assign->instance_id);
+
+    if (!in)
+        return ST_OK; /* it ended while this was under way */
+    if (in->view.state != INSTANCE_PLACING || strcmp(in->coordinator, from_node) != 0 ||
+        assign->model_digest.len != MODEL_DIGEST_BYTES || assign->rank >= in->view.plan.n_shards ||
+        strcmp(in->view.plan.shards[assign->rank].node, cluster->self->info.name) != 0)
+        return err_set(err, ST_FORMAT, "a message assigns a shard that is not this node's");
+    if (runner_is_of(cluster, in->view.view.id))
+        return err_set(err, ST_FORMAT, "a message assigns a shard for the second time");
+    (void)assign_local(cluster, in, assign->rank, assign->model_digest.data);
+    return ST_OK;
+}
+
+enum status place_connected(struct cluster *cluster, const char *from_node,
+                            const Wire__ConnectShard *connect, struct err *err)
+{
+    const struct instance *in = instance_find(cluster, connect->instance_id);
+
+    if (!in)
+        return ST_OK; /* it ended while this was under way */
+    if (in->view.state != INSTANCE_PLACING || strcmp(in->coordinator, from_node) != 0 ||
+        connect->n_ranks != in->view.plan.n_shards)
+        return err_set(err, ST_FORMAT,
+                       "a message connects ranks that are not the sender's to place");
+    runner_connect(cluster, in->view.view.id, connect->n_ranks, connect->ranks);
+    return ST_OK;
+}
+
+static bool all_done(const struct instance *in)
+{
+    for (size_t i = 0; i < in->view.plan.n_shards; i++)
+        if (!phases[in->placing->phase].is_done(&in->placing->ranks[i]))
+            return false;
+    return true;
+}
+
+static void connect_ranks(struct cluster *cluster, struct instance *in)
+{
+    Wire__Endpoint endpoints[PLAN_SHARDS_MAX], *list[PLAN_SHARDS_MAX];
+    Wire__NodeMessage message = WIRE__NODE_MESSAGE__INIT;
+    Wire__ConnectShard connect = WIRE__CONNECT_SHARD__INIT;
+    const struct plan *plan = &in->view.plan;
+
+    for (size_t i = 0; i < plan->n_shards; i++) {
+        wire__endpoint__init(&endpoints[i]);
+        endpoints[i].host = member_find(cluster, plan->shards[i].node)->info.host;
+        endpoints[i].port = in->placing->ranks[i].transport_port;
+        list[i] = &endpoints[i];
+    }
+    connect.instance_id = in->view.view.id;
+    connect.ranks = list;
+    connect.n_ranks = plan->n_shards;
+    message.body_case = WIRE__NODE_MESSAGE__BODY_CONNECT;
+    message.connect = &connect;
+    enter(in->placing, PHASE_LOADING, cluster->load_ms);
+    for (size_t i = 0; i < plan->n_shards; i++) {
+        struct member *node = member_find(cluster, plan->shards[i].node);
+
+        if (node == cluster->self)
+            runner_connect(cluster, in->view.view.id, plan->n_shards, list);
+        else
+            link_send_to(node, &message);
+    }
+}
+
+static void finish(struct cluster *cluster, struct instance *in)
+{
+    const size_t last = in->view.plan.n_shards - 1;
+    const struct member *driver = member_find(cluster, in->view.plan.shards[last].node);
+    struct driver_address *address = &in->view.view.driver;
+
+    memcpy(address->host, driver->info.host, sizeof(address->host));
+    address->port = in->placing->ranks[last].client_port;
+    for (size_t i = 0; i <= last; i++)
+        if (in->placing->ranks[i].load_seconds > in->view.load_seconds)
+            in->view.load_seconds = in->placing->ranks[i].load_seconds;
+    instance_ready(cluster, in);
+    instance_announce(cluster, in);
+    asks_ready(cluster, in);
+}
+
+static void step(struct cluster *cluster, struct instance *in)
+{
+    if (in->placing->phase == PHASE_ASSIGNING && all_done(in))
+        connect_ranks(cluster, in);
+    if (in->placing->phase == PHASE_LOADING && all_done(in))
+        finish(cluster, in);
+}
+
+static void take_progress(struct cluster *cluster, struct instance *in, struct rank *rank,
+                          const Wire__ShardProgress *progress)
+{
+    struct placing *p = in->placing;
+    double done = 0, total = 0;
+
+    if (progress->done_bytes <= rank->done_bytes)
+        return;
+    rank->done_bytes = progress->done_bytes;
+    if (p->phase == PHASE_LOADING)
+        p->until_ns = deadline_after_ms(cluster->load_ms);
+    for (size_t i = 0; i < in->view.plan.n_shards; i++) {
+        done += (double)p->ranks[i].done_bytes;
+        total += (double)in->view.plan.shards[i].weight_bytes;
+    }
+    in->view.progress = total > 0 && done < total ? done / total : 1;
+    if (in->view.progress < p->told_progress + PROGRESS_STEP)
+        return;
+    p->told_progress = in->view.progress;
+    instance_announce_progress(cluster, in);
+    asks_progress(cluster, in);
+    cluster_changed(cluster);
+}
+
+static void take_listening(struct cluster *cluster, struct instance *in, struct rank *rank,
+                           const Wire__ShardListening *listening)
+{
+    const bool is_driver = rank == &in->placing->ranks[in->view.plan.n_shards - 1];
+    struct err why;
+
+    if (listening->transport_port > UINT16_MAX || listening->client_port > UINT16_MAX ||
+        (is_driver && listening->client_port == 0)) {
+        (void)err_set(&why, ST_FORMAT, "a runner of '%s' listens on no port", in->view.view.model);
+        instance_end(cluster, in, END_EVERYWHERE, &why);
+        return;
+    }
+    rank->transport_port = (uint16_t)listening->transport_port;
+    rank->client_port = (uint16_t)listening->client_port;
+    rank->is_listening = true;
+    step(cluster, in);
+}
+
+void place_report(struct cluster *cluster, const char *from_node, const Wire__ShardReport *report)
+{
+    struct instance *in = instance_find(cluster, report->instance_id);
+    struct rank *rank;
+
+    if (!in || !in->placing || report->rank >= in->view.plan.n_shards ||
+        strcmp(in->view.plan.shards[report->rank].node, from_node) != 0)
+        return; /* it ended while this was under way */
+    rank = &in->placing->ranks[report->rank];
+    switch ((int)report->what_case) {
+    case WIRE__SHARD_REPORT__WHAT_LISTENING:
+        take_listening(cluster, in, rank, report->listening);
+        return;
+    case WIRE__SHARD_REPORT__WHAT_PROGRESS:
+        take_progress(cluster, in, rank, report->progress);
+        return;
+    case WIRE__SHARD_REPORT__WHAT_READY:
+        rank->is_ready = true;
+        rank->load_seconds = report->ready->load_seconds;
+        step(cluster, in);
+        return;
+    default: return;
+    }
+}
+
+/* The first node that the phase waits for. */
+static const char *slow_node(const struct instance *in)
+{
+    size_t i = 0;
+
+    while (i + 1 < in->view.plan.n_shards &&
+           phases[in->placing->phase].is_done(&in->placing->ranks[i]))
+        i++;
+    return in->view.plan.shards[i].node;
+}
+
+static struct instance *find_late(const struct cluster *cluster, uint64_t now_ns)
+{
+    for (struct instance *in = cluster->instances; in; in = in->next)
+        if (in->placing && in->placing->phase != PHASE_REQUESTED && now_ns > in->placing->until_ns)
+            return in;
+    return NULL;
+}
+
+void place_tick(struct cluster *cluster, uint64_t now_ns)
+{
+    struct instance *in;
+    struct err why;
+
+    while ((in = find_late(cluster, now_ns)) != NULL) {
+        (void)err_set(&why, ST_DEADLINE, "'%s' could not be placed: node '%s' %s",
+                      in->view.view.model, slow_node(in), phases[in->placing->phase].late);
+        instance_end(cluster, in, END_EVERYWHERE, &why);
+    }
+}

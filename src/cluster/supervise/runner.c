@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cluster/supervise/runner.c - the runners of this node.
+ *
+ *   started --Listening--> --Ready--> serving --EOF: instance ends--> ending --reaped--> freed
+ *        \-------- ShardFailed, instance ends ----------------------^
+ *
+ * A runner ends by losing its control socket; one that is still there after
+ * RUNNER_GRACE_MS is killed.  One that leaves BEATS_UNANSWERED_MAX beats without an
+ * answer is lost: it is stopped or stuck.  Beats are counted, not time, so a
+ * machine that slept does not take its runners for dead.  What it says is reported to the coordinator as
+ * long as the instance is being placed.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "cluster/cluster_priv.h"
+#include "cluster/supervise/spawn.h"
+#include "contract/runner.pb-c.h"
+
+enum {
+    WAIT_AT_END_MS = 1500,
+    WAIT_STEP_MS = 2,
+    BEATS_UNANSWERED_MAX = 12, /* one a tick: 3 s, as a crowded machine starts programs slowly */
+};
+
+struct runner {
+    struct cluster *cluster;
+    char instance_id[INSTANCE_ID_MAX];
+    uint32_t rank;
+    pid_t pid;               /* 0: reaped */
+    struct channel *channel; /* NULL: ending */
+    uint64_t kill_at_ns;     /* while ending */
+    unsigned n_unanswered;   /* beats since the last message */
+    struct runner *next;
+};
+
+static struct runner *runner_find(const struct cluster *cluster, const char *instance_id)
+{
+    for (struct runner *r = cluster->runners; r; r = r->next)
+        if (r->channel && strcmp(r->instance_id, instance_id) == 0)
+            return r;
+    return NULL;
+}
+
+static void runner_free_reaped(struct cluster *cluster)
+{
+    for (struct runner **at = &cluster->runners; *at;) {
+        struct runner *r = *at;
+
+        if (r->pid != 0 || r->channel) {
+            at = &r->next;
+            continue;
+        }
+        *at = r->next;
+        free(r);
+    }
+}
+
+static void runner_close(struct runner *r)
+{
+    channel_free(r->channel);
+    r->channel = NULL;
+    r->kill_at_ns = deadline_after_ms(RUNNER_GRACE_MS);
+}
+
+bool runner_is_of(const struct cluster *cluster, const char *instance_id)
+{
+    return runner_find(cluster, instance_id) != NULL;
+}
+
+/* Closed here, freed by runners_reap() alone: callers may be walking the list. */
+void runner_end_instance(struct cluster *cluster, const char *instance_id)
+{
+    struct runner *r;
+
+    while ((r = runner_find(cluster, instance_id)) != NULL)
+        runner_close(r);
+}
+
+/* The whole instance ends with a runner. */
+static void runner_lost(struct runner *r, enum status status, const char *words)
+{
+    struct cluster *cluster = r->cluster;
+    struct instance *in = instance_find(cluster, r->instance_id);
+    const uint32_t rank = r->rank;
+    struct err why;
+
+    runner_close(r);
+    if (!in)
+        return;
+    (void)err_set(&why, status, "the runner of layers %u to %u on node '%s' %s",
+                  in->view.plan.shards[rank].first_layer,
+                  in->view.plan.shards[rank].first_layer + in->view.plan.shards[rank].n_layers - 1,
+                  cluster->self->info.name, words);
+    instance_end(cluster, in, END_EVERYWHERE, &why);
+}
+
+static void report(struct runner *r, Wire__ShardReport *report)
+{
+    struct cluster *cluster = r->cluster;
+    const struct instance *in = instance_find(cluster, r->instance_id);
+    Wire__NodeMessage message = WIRE__NODE_MESSAGE__INIT;
+    struct member *coordinator = in ? member_find(cluster, in->coordinator) : NULL;
+
+    if (!coordinator || in->view.state != INSTANCE_PLACING)
+        return;
+    report->instance_id = r->instance_id;
+    report->rank = r->rank;
+    if (coordinator == cluster->self) {
+        place_report(cluster, cluster->self->info.name, report);
+        return;
+    }
+    message.body_case = WIRE__NODE_MESSAGE__BODY_REPORT;
+    message.report = report;
+    link_send_to(coordinator, &message);
+}
+
+static void take_load(struct runner *r, const Wire__ShardLoad *load)
+{
+    struct instance *in = instance_find(r->cluster, r->instance_id);
+
+    if (!in)
+        return;
+    in->view.view.n_active = load->n_active;
+    in->view.view.n_waiting = load->n_waiting;
+    in->view.kv_tokens_used = load->kv_tokens_used;
+    in->view.n_generated_tokens = load->n_generated_tokens;
+    cluster_changed(r->cluster);
+}
+
+static void on_message(void *arg, struct channel *channel, ProtobufCMessage *base)
+{
+    const Wire__RunnerMessage *message = (const Wire__RunnerMessage *)base;
+    Wire__ShardReport out = WIRE__SHARD_REPORT__INIT;
+    struct runner *r = arg;
+    char words[ERR_WORDS_MAX];
+
+    (void)channel;
+    r->n_unanswered = 0;
+    switch ((int)message->body_case) {
+    case WIRE__RUNNER_MESSAGE__BODY_BEAT: return;
+    case WIRE__RUNNER_MESSAGE__BODY_LISTENING:
+        out.what_case = WIRE__SHARD_REPORT__WHAT_LISTENING;
+        out.listening = message->listening;
+        report(r, &out);
+        return;
+    case WIRE__RUNNER_MESSAGE__BODY_PROGRESS:
+        out.what_case = WIRE__SHARD_REPORT__WHAT_PROGRESS;
+        out.progress = message->progress;
+        report(r, &out);
+        return;
+    case WIRE__RUNNER_MESSAGE__BODY_READY:
+        out.what_case = WIRE__SHARD_REPORT__WHAT_READY;
+        out.ready = message->ready;
+        report(r, &out);
+        return;
+    case WIRE__RUNNER_MESSAGE__BODY_LOAD: take_load(r, message->load); return;
+    case WIRE__RUNNER_MESSAGE__BODY_SHARD_FAILED:
+        (void)snprintf(words, sizeof(words), "failed: %.400s", message->shard_failed->words);
+        runner_lost(r, status_from_code(message->shard_failed->status), words);
+        return;
+    default: runner_lost(r, ST_FORMAT, "sent a message that no runner sends");
+    }
+}
+
+static void on_close(void *arg, struct channel *channel, const struct err *reason)
+{
+    (void)channel;
+    (void)reason;
+    runner_lost(arg, ST_PEER, "ended unexpectedly");
+}
+
+static const struct channel_events runner_events = {
+    .type = &wire__runner_message__descriptor,
+    .max_bytes = FRAME_MAX_BYTES,
+    .max_queued_bytes = QUEUE_MAX_BYTES,
+    .on_message = on_message,
+    .on_close = on_close,
+};
+
+static const char *path_of(const struct cluster *cluster, const char *model)
+{
+    for (size_t i = 0; i < cluster->self->n_models; i++)
+        if (strcmp(cluster->self->models[i].name, model) == 0)
+            return cluster->paths[i];
+    return NULL;
+}
+
+static void assign_send(struct runner *r, const struct instance *in, const uint8_t *digest)
+{
+    const struct cluster *cluster = r->cluster;
+    const struct plan *plan = &in->view.plan;
+    Wire__RunnerMessage message = WIRE__RUNNER_MESSAGE__INIT;
+    Wire__ShardAssign assign = WIRE__SHARD_ASSIGN__INIT;
+
+    assign.instance_id = r->instance_id;
+    assign.key.data = (uint8_t *)in->view.view.driver.key;
+    assign.key.len = sizeof(in->view.view.driver.key);
+    assign.model_path = (char *)path_of(cluster, plan->model);
+    assign.model_name = (char *)plan->model;
+    assign.model_digest.data = (uint8_t *)digest;
+    assign.model_digest.len = MODEL_DIGEST_BYTES;
+    assign.rank = r->rank;
+    assign.n_ranks = (uint32_t)plan->n_shards;
+    assign.first_layer = plan->shards[r->rank].first_layer;
+    assign.n_layers = plan->shards[r->rank].n_layers;
+    assign.context_tokens = plan->context_tokens;
+    assign.kv_tokens = plan->kv_tokens;
+    assign.n_threads = cluster->n_threads;
+    assign.listen_host = (char *)cluster->self->info.host;
+    if (cluster->kernels)
+        assign.kernels = cluster->kernels;
+    message.body_case = WIRE__RUNNER_MESSAGE__BODY_ASSIGN;
+    message.assign = &assign;
+    channel_send(r->channel, &message.base);
+}
+
+static enum status check_model(const struct cluster *cluster, const char *model,
+                               const uint8_t *digest, struct err *err)
+{
+    const struct model_info *held = member_model(cluster->self, model);
+
+    if (!held)
+        return err_set(err, ST_NOTFOUND, "node '%s' does not hold '%s'", cluster->self->info.name,
+                       model);
+    if (memcmp(held->digest, digest, sizeof(held->digest)) != 0)
+        return err_set(err, ST_NOTFOUND, "node '%s' holds another file under the name '%s'",
+                       cluster->self->info.name, model);
+    return ST_OK;
+}
+
+enum status runner_start(struct cluster *cluster, struct instance *in, uint32_t rank,
+                         const uint8_t *digest, struct err *err)
+{
+    struct runner *r;
+    enum status s;
+    int fd;
+
+    s = check_model(cluster, in->view.view.model, digest, err);
+    if (s != ST_OK)
+        return s;
+    r = calloc(1, sizeof(*r));
+    if (!r)
+        return err_set(err, ST_NOMEM, "a runner of '%s'", in->view.view.model);
+    r->cluster = cluster;
+    r->rank = rank;
+    memcpy(r->instance_id, in->view.view.id, sizeof(r->instance_id));
+    s = spawn_runner(cluster->runner_program, &r->pid, &fd, err);
+    if (s != ST_OK) {
+        free(r);
+        return s;
+    }
+    r->next = cluster->runners;
+    cluster->runners = r;
+    s = channel_new(cluster->loop, fd, &runner_events, r, &r->channel, err);
+    if (s != ST_OK) {
+        r->kill_at_ns = clock_ns(); /* its socket is closed; the next tick sees to the process */
+        return s;
+    }
+    log_info("runner %u of instance %.8s started, process %ld", rank, r->instance_id, (long)r->pid);
+    assign_send(r, in, digest);
+    return ST_OK;
+}
+
+void runner_connect(struct cluster *cluster, const char *instance_id, size_t n_ranks,
+                    Wire__Endpoint **ranks)
+{
+    struct runner *r = runner_find(cluster, instance_id);
+    Wire__RunnerMessage message = WIRE__RUNNER_MESSAGE__INIT;
+    Wire__ShardConnect connect = WIRE__SHARD_CONNECT__INIT;
+
+    if (!r)
+        return;
+    connect.ranks = ranks;
+    connect.n_ranks = n_ranks;
+    message.body_case = WIRE__RUNNER_MESSAGE__BODY_CONNECT;
+    message.connect = &connect;
+    channel_send(r->channel, &message.base);
+}
+
+static void log_exit(const struct runner *r, int how)
+{
+    if (WIFSIGNALED(how))
+        log_warn("runner %u of instance %.8s was ended by signal %d", r->rank, r->instance_id,
+                 WTERMSIG(how));
+    else if (WEXITSTATUS(how) != 0)
+        log_warn("runner %u of instance %.8s exited with status %d", r->rank, r->instance_id,
+                 WEXITSTATUS(how));
+}
+
+/* Only our own children by number: other parts of a process may have theirs. */
+void runners_reap(struct cluster *cluster)
+{
+    for (struct runner *r = cluster->runners; r; r = r->next) {
+        int how;
+
+        if (r->pid == 0 || waitpid(r->pid, &how, WNOHANG) != r->pid)
+            continue;
+        r->pid = 0;
+        log_exit(r, how);
+    }
+    runner_free_reaped(cluster);
+}
+
+static void beat(struct runner *r)
+{
+    Wire__RunnerMessage message = WIRE__RUNNER_MESSAGE__INIT;
+    Wire__ShardBeat body = WIRE__SHARD_BEAT__INIT;
+
+    message.body_case = WIRE__RUNNER_MESSAGE__BODY_BEAT;
+    message.beat = &body;
+    channel_send(r->channel, &message.base);
+    r->n_unanswered++;
+}
+
+static void runner_tick(struct runner *r, uint64_t now_ns)
+{
+    if (r->channel && r->n_unanswered >= BEATS_UNANSWERED_MAX)
+        runner_lost(r, ST_DEADLINE, "stopped answering");
+    else if (r->channel)
+        beat(r);
+    else if (r->pid != 0 && now_ns >= r->kill_at_ns)
+        (void)kill(r->pid, SIGKILL);
+}
+
+void runners_tick(struct cluster *cluster, uint64_t now_ns)
+{
+    for (struct runner *r = cluster->runners; r; r = r->next)
+        runner_tick(r, now_ns);
+    runners_reap(cluster);
+}
+
+static void wait_step(void)
+{
+    const struct timespec step = { 0, WAIT_STEP_MS * 1000000L };
+
+    (void)nanosleep(&step, NULL);
+}
+
+void runners_free(struct cluster *cluster)
+{
+    const uint64_t until = deadline_after_ms(WAIT_AT_END_MS);
+
+    for (struct runner *r = cluster->runners; r; r = r->next)
+        if (r->channel)
+            runner_close(r);
+    for (runners_reap(cluster); cluster->runners && clock_ns() < until; runners_reap(cluster))
+        wait_step();
+    for (struct runner *r = cluster->runners; r; r = r->next) {
+        (void)kill(r->pid, SIGKILL);
+        (void)waitpid(r->pid, NULL, 0); /* a killed process ends */
+        r->pid = 0;
+    }
+    runner_free_reaped(cluster);
+}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cluster/wire.c - plans and models to and from their messages.
+ *
+ * Everything that comes in is checked here, once: lengths, alphabets, counts.
+ * What passes may be used without another look.
+ */
+#include <string.h>
+
+#include "cluster/cluster_priv.h"
+
+static bool is_made_of(const char *text, const char *alphabet, size_t capacity)
+{
+    const size_t n = strspn(text, alphabet);
+
+    return n > 0 && n < capacity && text[n] == '\0';
+}
+
+#define LETTERS_DIGITS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+
+bool text_is_name(const char *text, size_t capacity)
+{
+    return is_made_of(text, LETTERS_DIGITS "._-", capacity);
+}
+
+enum status text_take(const char *text, const char *what, char *ret_text, size_t capacity,
+                      struct err *err)
+{
+    if (!is_made_of(text, LETTERS_DIGITS "._:/+- ", capacity))
+        return err_set(err, ST_FORMAT,
+                       "a message has a %s that is empty, too long or no plain text", what);
+    memcpy(ret_text, text, strlen(text) + 1);
+    return ST_OK;
+}
+
+void wire_of_model(const struct model_info *info, Wire__Model *ret_model)
+{
+    wire__model__init(ret_model);
+    ret_model->name = (char *)info->name;
+    ret_model->architecture = (char *)info->architecture;
+    ret_model->digest.data = (uint8_t *)info->digest;
+    ret_model->digest.len = sizeof(info->digest);
+    ret_model->n_layer = info->n_layer;
+    ret_model->n_vocab = info->n_vocab;
+    ret_model->n_hidden = info->n_hidden;
+    ret_model->context_tokens = info->context_tokens;
+    ret_model->file_bytes = info->file_bytes;
+    ret_model->layer_bytes = info->layer_bytes;
+    ret_model->embedding_bytes = info->embedding_bytes;
+    ret_model->output_bytes = info->output_bytes;
+    ret_model->kv_bytes_per_token = info->kv_bytes_per_token;
+    ret_model->n_parameters = info->n_parameters;
+    ret_model->created_unix_s = info->created_unix_s;
+}
+
+enum status wire_to_model(const Wire__Model *model, struct model_info *ret_info, struct err *err)
+{
+    struct model_info info = {
+        .n_layer = model->n_layer,
+        .n_vocab = model->n_vocab,
+        .n_hidden = model->n_hidden,
+        .context_tokens = model->context_tokens,
+        .file_bytes = model->file_bytes,
+        .layer_bytes = model->layer_bytes,
+        .embedding_bytes = model->embedding_bytes,
+        .output_bytes = model->output_bytes,
+        .kv_bytes_per_token = model->kv_bytes_per_token,
+        .n_parameters = model->n_parameters,
+        .created_unix_s = model->created_unix_s,
+    };
+    enum status s;
+
+    s = text_take(model->name, "model name", info.name, sizeof(info.name), err);
+    if (s == ST_OK)
+        s = text_take(model->architecture, "model architecture", info.architecture,
+                      sizeof(info.architecture), err);
+    if (s != ST_OK)
+        return s;
+    if (model->digest.len != sizeof(info.digest))
+        return err_set(err, ST_FORMAT, "a message has a model digest of %zu bytes",
+                       model->digest.len);
+    memcpy(info.digest, model->digest.data, sizeof(info.digest));
+    *ret_info = info;
+    return ST_OK;
+}
+
+void wire_of_plan(const struct plan *plan, Wire__Plan *ret_plan, Wire__PlanShard *shards,
+                  Wire__PlanShard **list)
+{
+    wire__plan__init(ret_plan);
+    ret_plan->model = (char *)plan->model;
+    ret_plan->context_tokens = plan->context_tokens;
+    ret_plan->kv_tokens = plan->kv_tokens;
+    ret_plan->n_shards = plan->n_shards;
+    ret_plan->shards = list;
+    for (size_t i = 0; i < plan->n_shards; i++) {
+        list[i] = &shards[i];
+        wire__plan_shard__init(&shards[i]);
+        shards[i].node = (char *)plan->shards[i].node;
+        shards[i].first_layer = plan->shards[i].first_layer;
+        shards[i].n_layers = plan->shards[i].n_layers;
+        shards[i].weight_bytes = plan->shards[i].weight_bytes;
+        shards[i].kv_bytes = plan->shards[i].kv_bytes;
+    }
+}
+
+static enum status take_shard(const Wire__PlanShard *wire, uint64_t next_layer,
+                              struct plan_shard *shard, struct err *err)
+{
+    const enum status s = text_take(wire->node, "node name", shard->node, sizeof(shard->node), err);
+
+    if (s != ST_OK)
+        return s;
+    if (wire->first_layer != next_layer || wire->n_layers == 0)
+        return err_set(err, ST_FORMAT,
+                       "a message has a plan whose layers do not follow one another");
+    shard->first_layer = wire->first_layer;
+    shard->n_layers = wire->n_layers;
+    shard->weight_bytes = wire->weight_bytes;
+    shard->kv_bytes = wire->kv_bytes;
+    return ST_OK;
+}
+
+enum status wire_to_plan(const Wire__Plan *wire, struct plan *ret_plan, struct err *err)
+{
+    struct plan plan = { 0 };
+    uint64_t next_layer = 0;
+    enum status s;
+
+    if (!wire || wire->n_shards == 0 || wire->n_shards > PLAN_SHARDS_MAX)
+        return err_set(err, ST_FORMAT, "a message has a plan without shards, or with too many");
+    s = text_take(wire->model, "model name", plan.model, sizeof(plan.model), err);
+    for (size_t i = 0; i < wire->n_shards && s == ST_OK; i++) {
+        s = take_shard(wire->shards[i], next_layer, &plan.shards[i], err);
+        next_layer += wire->shards[i]->n_layers;
+    }
+    if (s != ST_OK)
+        return s;
+    plan.n_shards = wire->n_shards;
+    plan.context_tokens = wire->context_tokens;
+    plan.kv_tokens = wire->kv_tokens;
+    *ret_plan = plan;
+    return ST_OK;
+}

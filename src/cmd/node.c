@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cmd/node.c - one node's process: its loop, store, cluster and HTTP service.
+ *
+ * The store is read once before the service starts and again every few
+ * seconds, so that a model imported by another process appears without a
+ * restart.  A file that cannot be used is warned of once, not at every scan.
+ */
+#include "cmd/node.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "flow/service.h"
+#include "model/store/store.h"
+#include "net/job.h"
+#include "net/loop.h"
+
+enum {
+    DRAIN_MS = 5000,
+    SCAN_EVERY_MS = 3000,
+};
+
+/* What a scan found; an array of its own for each, handed over when done. */
+struct found {
+    struct store_entry *entries; /* [n] */
+    size_t n;
+    size_t n_bad;
+    struct err failure;
+    enum status status;
+};
+
+struct node {
+    const struct node_settings *settings;
+    struct loop *loop;
+    struct cluster *cluster;
+    struct service *service;
+    struct loop_timer *scan_timer;
+    struct store store;
+    struct found current; /* what cluster and service were given */
+    struct found scanned; /* written by the job, then the loop's again */
+    bool is_scanning;
+    bool says_bad; /* the next scan warns of files it cannot use */
+    bool is_draining, is_stopped;
+};
+
+static void warn_bad(void *arg, const char *path, const struct err *why)
+{
+    struct node *node = arg;
+
+    (void)path; /* the words name it */
+    node->scanned.n_bad++;
+    if (node->says_bad)
+        log_warn("a file of the store is left out: %s", why->words);
+}
+
+static void scan_one(struct node *node)
+{
+    struct found *f = &node->scanned;
+
+    f->entries = calloc(1, sizeof(*f->entries));
+    f->status = f->entries
+                    ? store_find(&node->store, node->settings->model, &f->entries[0], &f->failure)
+                    : err_set(&f->failure, ST_NOMEM, "the list of models");
+    f->n = f->status == ST_OK ? 1 : 0;
+}
+
+/* On the job's thread, or before the loop runs. */
+static void scan(void *arg)
+{
+    struct node *node = arg;
+
+    memset(&node->scanned, 0, sizeof(node->scanned));
+    if (node->settings->model)
+        scan_one(node);
+    else
+        node->scanned.status = store_list(&node->store, &node->scanned.entries, &node->scanned.n,
+                                          warn_bad, node, &node->scanned.failure);
+}
+
+static bool is_same(const struct found *a, const struct found *b)
+{
+    if (a->n != b->n)
+        return false;
+    for (size_t i = 0; i < a->n; i++)
+        if (strcmp(a->entries[i].path, b->entries[i].path) != 0 ||
+            strcmp(a->entries[i].info.name, b->entries[i].info.name) != 0 ||
+            memcmp(a->entries[i].info.digest, b->entries[i].info.digest, MODEL_DIGEST_BYTES) != 0)
+            return false;
+    return true;
+}
+
+/* Give what was scanned to the cluster and the service. */
+static enum status publish(struct node *node, struct err *err)
+{
+    struct found *f = &node->scanned;
+    struct cluster_model *models = calloc(f->n + 1, sizeof(*models));
+    enum status s;
+
+    if (!models)
+        return err_set(err, ST_NOMEM, "the list of models");
+    for (size_t i = 0; i < f->n; i++) {
+        models[i].info = f->entries[i].info;
+        models[i].path = f->entries[i].path;
+    }
+    s = cluster_set_models(node->cluster, models, f->n, err);
+    if (s == ST_OK)
+        s = service_set_models(node->service, models, f->n, err);
+    free(models);
+    if (s != ST_OK)
+        return s;
+    free(node->current.entries);
+    node->current = *f;
+    f->entries = NULL;
+    return ST_OK;
+}
+
+static void scanned(void *arg)
+{
+    struct node *node = arg;
+    struct err err;
+
+    node->is_scanning = false;
+    node->says_bad = node->scanned.n_bad != node->current.n_bad;
+    if (node->scanned.status != ST_OK)
+        log_warn("the models could not be listed: %s", node->scanned.failure.words);
+    else if (is_same(&node->scanned, &node->current))
+        node->current.n_bad = node->scanned.n_bad;
+    else if (publish(node, &err) == ST_OK)
+        log_info("%zu models in the store", node->current.n);
+    else
+        log_warn("the models could not be told: %s", err.words);
+    free(node->scanned.entries);
+    node->scanned.entries = NULL;
+    if (node->is_stopped)
+        loop_stop(node->loop);
+}
+
+static void scan_again(void *arg)
+{
+    struct node *node = arg;
+    struct err err;
+
+    if (node->is_scanning || node->is_draining)
+        return;
+    node->is_scanning = job_start(node->loop, scan, scanned, node, &err) == ST_OK;
+    if (!node->is_scanning)
+        log_warn("the models could not be listed: %s", err.words);
+}
+
+/* A scan under way writes into the node: the loop runs until it is done. */
+static void stop(void *arg)
+{
+    struct node *node = arg;
+
+    node->is_stopped = true;
+    if (!node->is_scanning)
+        loop_stop(node->loop);
+}
+
+static void on_end_signal(void *arg)
+{
+    struct node *node = arg;
+
+    if (node->is_draining) { /* asked twice: nobody is waited for */
+        service_drain(node->service, 0, stop, node);
+        return;
+    }
+    node->is_draining = true;
+    log_info("asked to end: running answers have %d s", DRAIN_MS / 1000);
+    service_drain(node->service, DRAIN_MS, stop, node);
+}
+
+static enum status start_cluster(struct node *node, struct err *err)
+{
+    const struct node_settings *settings = node->settings;
+    char id[33], program[PATH_MAX_BYTES];
+    const struct cluster_options options = {
+        .cluster_name = settings->cluster_name,
+        .node_name = settings->name,
+        .node_id = id,
+        .host = settings->host,
+        .port = settings->port,
+        .api_port = settings->listen_port,
+        .memory_bytes = settings->memory_bytes,
+        .n_threads = settings->threads,
+        .kernels = settings->kernels,
+        .runner_program = program,
+        .peers = settings->peers,
+        .n_peers = settings->n_peers,
+    };
+    enum status s;
+
+    s = node_id(settings->data, settings->name, id, err);
+    if (s == ST_OK)
+        s = path_of_self(program, err);
+    if (s == ST_OK)
+        s = cluster_new(node->loop, &options, &service_cluster_events, node->service,
+                        &node->cluster, err);
+    return s;
+}
+
+static enum status start(struct node *node, struct err *err)
+{
+    const struct node_settings *settings = node->settings;
+    const struct service_options service = {
+        .listen_host = settings->listen_host,
+        .listen_port = settings->listen_port,
+        .cluster_name = settings->cluster_name,
+        .node_name = settings->name,
+        .version = POMONA_VERSION,
+    };
+    enum status s;
+
+    s = loop_new(&node->loop, err);
+    if (s == ST_OK)
+        s = store_init(&node->store, settings->data, err);
+    if (s == ST_OK) {
+        node->says_bad = true;
+        scan(node);
+        node->says_bad = false;
+        s = node->scanned.status;
+        if (err)
+            *err = node->scanned.failure;
+    }
+    if (s == ST_OK)
+        s = service_new(node->loop, &service, &node->service, err);
+    if (s == ST_OK)
+        s = start_cluster(node, err);
+    if (s == ST_OK)
+        s = publish(node, err);
+    if (s == ST_OK)
+        s = service_start(node->service, node->cluster, err);
+    if (s == ST_OK && settings->model) /* who names one model wants it ready */
+        s = service_place(node->service, node->current.entries[0].info.name, err);
+    return s;
+}
+
+static enum status watch(struct node *node, struct err *err)
+{
+    enum status s;
+
+    (void)signal(SIGPIPE, SIG_IGN);
+    s = loop_on_signal(node->loop, SIGTERM, on_end_signal, node, err);
+    if (s == ST_OK)
+        s = loop_on_signal(node->loop, SIGINT, on_end_signal, node, err);
+    if (s == ST_OK && loop_timer_new(node->loop, scan_again, node, &node->scan_timer) != ST_OK)
+        s = err_set(err, ST_NOMEM, "the timer of the store");
+    if (s == ST_OK && !node->settings->model)
+        loop_timer_every(node->scan_timer, SCAN_EVERY_MS);
+    return s;
+}
+
+static void say_ready(const struct node *node, bool is_on_terminal)
+{
+    const struct node_settings *settings = node->settings;
+    const bool is_v6 = strchr(settings->listen_host, ':') != NULL;
+    char address[HOST_MAX + 32];
+
+    (void)snprintf(address, sizeof(address), is_v6 ? "http://[%s]:%u" : "http://%s:%u",
+                   settings->listen_host, service_port(node->service));
+    log_info("node '%s' of cluster '%s' answers at %s", settings->name, settings->cluster_name,
+             address);
+    if (!is_on_terminal)
+        return;
+    printf("Ready at %s/v1 with", address);
+    for (size_t i = 0; i < node->current.n && i < 4; i++)
+        printf("%s %s", i > 0 ? "," : "", node->current.entries[i].info.name);
+    if (node->current.n > 4)
+        printf(" and %zu more", node->current.n - 4);
+    else if (node->current.n == 0)
+        printf(" no model yet; add one with 'pomona import FILE'");
+    printf("\n");
+    (void)fflush(stdout);
+}
+
+enum status node_run(const struct node_settings *settings, bool is_on_terminal, struct err *err)
+{
+    struct node node = { .settings = settings };
+    enum status s;
+
+    s = start(&node, err);
+    if (s == ST_OK)
+        s = watch(&node, err);
+    if (s == ST_OK) {
+        say_ready(&node, is_on_terminal);
+        s = loop_run(node.loop, err);
+    }
+    loop_timer_free(node.scan_timer);
+    service_free(node.service);
+    cluster_free(node.cluster);
+    loop_free(node.loop);
+    free(node.current.entries);
+    free(node.scanned.entries);
+    return s;
+}

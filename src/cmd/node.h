@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cmd/node.h - one node's process: its loop, store, cluster and HTTP service.
+ *
+ *   starting --node_run()--> serving --SIGTERM, SIGINT--> draining --streams ended--> returned
+ *                                                             \--a second signal----^
+ *
+ * Threads  the main thread runs the loop; the store is scanned in a job
+ */
+#ifndef POMONA_CMD_NODE_H
+#define POMONA_CMD_NODE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/paths.h"
+#include "base/status.h"
+#include "cluster/cluster.h"
+#include "contract/route.h"
+
+struct node_settings {
+    char cluster_name[NODE_NAME_MAX];
+    char name[NODE_NAME_MAX];
+    char data[PATH_MAX_BYTES];
+    char host[HOST_MAX];        /* where peers and runners reach this node */
+    uint16_t port;              /* of the control channel; 0: a node alone */
+    char listen_host[HOST_MAX]; /* of the API */
+    uint16_t listen_port;
+    uint64_t memory_bytes;
+    uint32_t threads;    /* 0: all cores */
+    const char *kernels; /* NULL: the best */
+    const char *model;   /* a path or a name: only this one is served; NULL: the store */
+    struct cluster_peer peers[NODES_MAX];
+    size_t n_peers;
+};
+
+/* Serve until a signal ends it.
+ * is_on_terminal  say on standard output when it is ready */
+enum status node_run(const struct node_settings *settings, bool is_on_terminal, struct err *err);
+
+/* The id in DATA/nodes/NAME/id, made where there is none: ret_id [33].
+ * Errors  ST_FORMAT  the file holds something else; ST_IO */
+enum status node_id(const char *data, const char *name, char *ret_id, struct err *err);
+
+#endif

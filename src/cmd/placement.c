@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cmd/placement.c - read and show where a model runs. */
+#include "cmd/placement.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "cmd/api.h"
+#include "cmd/units.h"
+#include "contract/plan.h"
+
+enum { LAYERS_MAX = 100000 };
+
+/* "a,b" as an array of names. */
+static json_t *names_array(const char *text)
+{
+    json_t *names = json_array();
+
+    while (names) {
+        const size_t n = strcspn(text, ",");
+
+        if (json_array_append_new(names, json_stringn(text, n)) != 0) {
+            json_decref(names);
+            return NULL;
+        }
+        if (text[n] == '\0')
+            break;
+        text += n + 1;
+    }
+    return names;
+}
+
+static size_t names_count(const char *text)
+{
+    size_t n = 1;
+
+    for (; *text; text++)
+        n += *text == ',';
+    return n;
+}
+
+/* The split is checked here, where a mistake can be named before a node is asked. */
+static enum status split_read(const struct placement *p, uint32_t *ret_layers, size_t *ret_n,
+                              struct err *err)
+{
+    enum status s;
+
+    *ret_n = 0;
+    if (!p->split)
+        return ST_OK;
+    s = units_list(p->split, 1, LAYERS_MAX, ret_layers, PLAN_SHARDS_MAX, ret_n, err);
+    if (s != ST_OK) {
+        err_wrap(err, "--split");
+        return s;
+    }
+    if (p->nodes && names_count(p->nodes) != *ret_n)
+        return err_set(err, ST_RANGE, "--nodes names %zu nodes and --split has %zu parts",
+                       names_count(p->nodes), *ret_n);
+    return ST_OK;
+}
+
+static int set_split(json_t *body, const uint32_t *layers, size_t n)
+{
+    json_t *split = json_array();
+
+    for (size_t i = 0; i < n; i++)
+        if (json_array_append_new(split, json_integer(layers[i])) != 0)
+            break;
+    return json_object_set_new(body, "split", split);
+}
+
+enum status placement_check(const struct placement *p, struct err *err)
+{
+    uint32_t layers[PLAN_SHARDS_MAX];
+    size_t n;
+
+    return split_read(p, layers, &n, err);
+}
+
+enum status placement_body(const struct placement *p, const char *model, json_t **ret_body,
+                           struct err *err)
+{
+    uint32_t layers[PLAN_SHARDS_MAX];
+    json_t *body;
+    int failed = 0;
+    enum status s;
+    size_t n;
+
+    s = split_read(p, layers, &n, err);
+    if (s != ST_OK)
+        return s;
+    body = json_pack("{s:s}", "model", model);
+    if (!body)
+        return err_set(err, ST_FORMAT, "the model's name is not UTF-8");
+    if (p->nodes)
+        failed |= json_object_set_new(body, "nodes", names_array(p->nodes));
+    if (n > 0)
+        failed |= set_split(body, layers, n);
+    if (p->context_tokens > 0)
+        failed |= json_object_set_new(body, "context", json_integer(p->context_tokens));
+    if (failed != 0) {
+        json_decref(body);
+        return err_set(err, ST_FORMAT, "a node's name is not UTF-8");
+    }
+    *ret_body = body;
+    return ST_OK;
+}
+
+enum status placement_query(const struct placement *p, const char *model, struct buf *ret_query,
+                            struct err *err)
+{
+    uint32_t layers[PLAN_SHARDS_MAX];
+    enum status s;
+    size_t n;
+
+    s = split_read(p, layers, &n, err);
+    if (s != ST_OK)
+        return s;
+    buf_puts(ret_query, "?model=");
+    api_escape(ret_query, model);
+    if (p->nodes) {
+        buf_puts(ret_query, "&nodes=");
+        api_escape(ret_query, p->nodes);
+    }
+    if (p->split)
+        buf_printf(ret_query, "&split=%s", p->split);
+    if (p->context_tokens > 0)
+        buf_printf(ret_query, "&context=%u", p->context_tokens);
+    return buf_status(ret_query);
+}
+
+void placement_print_shards(const json_t *shards)
+{
+    const json_t *shard;
+    size_t i;
+
+    printf("  %-20s %-12s %10s %10s\n", "NODE", "LAYERS", "WEIGHTS", "KV CACHE");
+    json_array_foreach(shards, i, shard)
+    {
+        const char *node = json_string_value(json_object_get(shard, "node"));
+        const json_int_t first = json_integer_value(json_object_get(shard, "first_layer"));
+        const json_int_t n = json_integer_value(json_object_get(shard, "n_layers"));
+        const json_int_t weights = json_integer_value(json_object_get(shard, "weight_bytes"));
+        const json_int_t kv = json_integer_value(json_object_get(shard, "kv_bytes"));
+        char layers[UNITS_MAX], weights_text[UNITS_MAX], kv_text[UNITS_MAX];
+
+        (void)snprintf(layers, sizeof(layers), "%d-%d", (int)first, (int)(first + n - 1));
+        printf("  %-20s %-12s %10s %10s\n", node ? node : "?", layers,
+               units_bytes((uint64_t)weights, weights_text), units_bytes((uint64_t)kv, kv_text));
+    }
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cmd/placement.h - what `place` and `plan` share: where a model should run, as asked and as shown. */
+#ifndef POMONA_CMD_PLACEMENT_H
+#define POMONA_CMD_PLACEMENT_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "cmd/options.h"
+
+struct placement {
+    const char *nodes;       /* "a,b"; NULL: the cluster chooses */
+    const char *split;       /* "18,12", layers of each node; NULL: the cluster chooses */
+    uint32_t context_tokens; /* 0: the model's */
+};
+
+enum { PLACEMENT_CONTEXT_MAX = 1 << 20 };
+
+/* clang-format off */
+#define PLACEMENT_ROWS(p)                                                                           \
+    { "nodes", 0, "A,B", "nodes to use, in the order of their layers (default: chosen)",            \
+      OPTION_TEXT, &(p)->nodes, 0, 0 },                                                             \
+    { "split", 0, "N,N", "layers of each node (default: by speed and memory)", OPTION_TEXT,         \
+      &(p)->split, 0, 0 },                                                                          \
+    { "context", 'c', "N", "longest sequence, in tokens (default: the model's)", OPTION_U32,        \
+      &(p)->context_tokens, 16, PLACEMENT_CONTEXT_MAX }
+/* clang-format on */
+
+/* What can be wrong before a node is asked.
+ * Errors  ST_RANGE  the lists are not lists, or not equally long */
+enum status placement_check(const struct placement *p, struct err *err);
+
+/* The JSON body of POST /cluster/place; given: json_decref().
+ * Errors  ST_RANGE  the lists are not lists, or not equally long; ST_NOMEM */
+enum status placement_body(const struct placement *p, const char *model, json_t **ret_body,
+                           struct err *err);
+
+/* Append the query of GET /cluster/plan, with its question mark.  Errors: as placement_body() */
+enum status placement_query(const struct placement *p, const char *model, struct buf *ret_query,
+                            struct err *err);
+
+/* Print the shards of a plan or an instance as a table. */
+void placement_print_shards(const json_t *shards);
+
+#endif

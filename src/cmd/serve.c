@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cmd/serve.c - `pomona serve`: run a node.
+ *
+ * Three ways, by what is given:
+ *   --config FILE --node NAME  a node of that cluster
+ *   --model PATH               that model alone, on this machine
+ *   neither                    every model of the store, on this machine
+ * This file turns options and configuration into node_settings; node.c runs them.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/machine.h"
+#include "base/size.h"
+#include "cmd/cmd.h"
+#include "cmd/node.h"
+#include "cmd/options.h"
+#include "config/config.h"
+
+_Static_assert((int)CONFIG_NAME_MAX == (int)NODE_NAME_MAX, "a name fits both");
+_Static_assert((int)CONFIG_HOST_MAX == (int)HOST_MAX, "a host fits both");
+_Static_assert((int)CONFIG_NODES_MAX == (int)NODES_MAX, "all nodes fit");
+
+static const double GIB = 1024.0 * 1024.0 * 1024.0;
+
+/* Of the machine's memory, where nothing else is said: the rest is for the
+ * system and for the pages of model files. */
+static const double MEMORY_SHARE = 0.75;
+
+struct serve_options {
+    const char *config, *node, *listen, *model, *kernels;
+    double memory_gb; /* 0: not given */
+    uint32_t threads;
+};
+
+/* "10.0.0.1:80", "[::1]:80" or ":80" (loopback). */
+static enum status parse_listen(const char *text, struct node_settings *settings, struct err *err)
+{
+    const char *colon = strrchr(text, ':');
+    const char *host = text;
+    unsigned long port;
+    size_t n;
+    char *end;
+
+    if (!colon || colon[1] < '0' || colon[1] > '9')
+        return err_set(err, ST_RANGE, "'%.100s' is not ADDRESS:PORT", text);
+    port = strtoul(colon + 1, &end, 10);
+    if (*end != '\0' || port > UINT16_MAX)
+        return err_set(err, ST_RANGE, "'%.100s' does not end in a port", text);
+    n = (size_t)(colon - text);
+    if (n >= 2 && text[0] == '[' && colon[-1] == ']') {
+        host++;
+        n -= 2;
+    }
+    if (n >= sizeof(settings->listen_host))
+        return err_set(err, ST_RANGE, "'%.100s' is too long for an address", text);
+    if (n == 0) {
+        host = "127.0.0.1";
+        n = strlen(host);
+    }
+    memcpy(settings->listen_host, host, n);
+    settings->listen_host[n] = '\0';
+    settings->listen_port = (uint16_t)port;
+    return ST_OK;
+}
+
+/* --node, else the only node, else the one called as this machine. */
+static enum status find_node(const struct config *config, const char *name,
+                             const struct config_node **ret_node, struct err *err)
+{
+    char host[HOST_MAX] = "";
+    enum status s;
+
+    if (name)
+        return config_find_node(config, name, ret_node, err);
+    if (config->nodes_count == 1) {
+        *ret_node = &config->nodes[0];
+        return ST_OK;
+    }
+    (void)gethostname(host, sizeof(host) - 1);
+    host[strcspn(host, ".")] = '\0';
+    s = config_find_node(config, host, ret_node, err);
+    if (s != ST_OK)
+        err_wrap(err, "say which node this is with --node");
+    return s;
+}
+
+static enum status settings_of_cluster(const struct serve_options *options,
+                                       struct node_settings *settings, double *memory_gb,
+                                       struct err *err)
+{
+    const struct config_node *node = NULL;
+    struct config *config = NULL;
+    enum status s;
+
+    s = config_load(options->config, &config, err);
+    if (s == ST_OK)
+        s = find_node(config, options->node, &node, err);
+    if (s != ST_OK)
+        goto out;
+
+    memcpy(settings->cluster_name, config->cluster.name, sizeof(settings->cluster_name));
+    memcpy(settings->name, node->name, sizeof(settings->name));
+    memcpy(settings->host, node->host, sizeof(settings->host));
+    memcpy(settings->listen_host, node->host, sizeof(settings->listen_host));
+    settings->port = node->port;
+    settings->listen_port = node->api_port;
+    settings->threads = node->threads;
+    *memory_gb = node->memory_gb;
+    for (unsigned i = 0; i < config->nodes_count; i++) {
+        struct cluster_peer *peer = &settings->peers[settings->n_peers++];
+
+        memcpy(peer->name, config->nodes[i].name, sizeof(peer->name));
+        memcpy(peer->host, config->nodes[i].host, sizeof(peer->host));
+        peer->port = config->nodes[i].port;
+    }
+out:
+    config_free(config);
+    return s;
+}
+
+static void settings_of_one_machine(const struct serve_options *options,
+                                    struct node_settings *settings)
+{
+    (void)snprintf(settings->cluster_name, sizeof(settings->cluster_name), "local");
+    (void)snprintf(settings->name, sizeof(settings->name), "%s",
+                   options->node ? options->node : "local");
+    (void)snprintf(settings->host, sizeof(settings->host), "127.0.0.1");
+    (void)snprintf(settings->listen_host, sizeof(settings->listen_host), "127.0.0.1");
+    settings->listen_port = CONFIG_API_PORT;
+}
+
+static enum status make_settings(const struct app *app, const struct serve_options *options,
+                                 struct node_settings *settings, struct err *err)
+{
+    double memory_gb = 0;
+    enum status s;
+
+    s = app_data_dir(app, settings->data, err);
+    if (s == ST_OK && options->config)
+        s = settings_of_cluster(options, settings, &memory_gb, err);
+    else if (s == ST_OK)
+        settings_of_one_machine(options, settings);
+    if (s == ST_OK && options->listen)
+        s = parse_listen(options->listen, settings, err);
+    if (s != ST_OK)
+        return s;
+
+    if (options->memory_gb > 0)
+        memory_gb = options->memory_gb;
+    settings->memory_bytes = memory_gb > 0
+                                 ? (uint64_t)(memory_gb * GIB)
+                                 : (uint64_t)((double)machine_memory_bytes() * MEMORY_SHARE);
+    if (options->threads > 0)
+        settings->threads = options->threads;
+    settings->kernels = options->kernels;
+    settings->model = options->model;
+    return ST_OK;
+}
+
+/* clang-format off */
+int cmd_serve(struct app *app, int argc, char **argv)
+{
+    struct serve_options options = { 0 };
+    const struct option_row rows[] = {
+        { "config", 'c', "FILE", "the cluster: config/cluster_nodes.json", OPTION_TEXT, &options.config, 0, 0 },
+        { "node", 'n', "NAME", "which of its nodes this is (default: this machine's name)", OPTION_TEXT, &options.node, 0, 0 },
+        { "model", 'm', "PATH", "serve this model alone, a file or a name of the store", OPTION_TEXT, &options.model, 0, 0 },
+        { "listen", 'l', "ADDR:PORT", "address of the API (default: the node's, else 127.0.0.1:52415)", OPTION_TEXT, &options.listen, 0, 0 },
+        { "memory-gb", 0, "X", "GiB for models (default: the file's, else 3/4 of the machine)", OPTION_REAL, &options.memory_gb, 0.001, 1048576 },
+        { "threads", 't', "N", "threads of each runner (default: every core)", OPTION_U32, &options.threads, 1, CONFIG_THREADS_MAX },
+        { "kernels", 0, "NAME", "kernels of the runners (default: the best here)", OPTION_TEXT, &options.kernels, 0, 0 },
+        OPTION_DATA(app),
+    };
+    static const char *const examples[] = {
+        "--model ~/models/SmolLM2-135M-Instruct.Q4_1.gguf",
+        "--config config/cluster_nodes.json --node studio-1",
+        NULL
+    };
+    const struct usage usage = {
+        .arguments = "",
+        .about = "Run a node: answer the API, and hold the shards of models that are placed here.\n"
+                 "Ctrl-C lets running answers end, for a few seconds.",
+        .rows = rows,
+        .n_rows = ARRAY_LEN(rows),
+        .examples = examples,
+    };
+    /* clang-format on */
+    const char *args[OPTIONS_ARGS_MAX];
+    struct node_settings settings = { 0 };
+    struct err err = { 0 };
+    char source[NODE_NAME_MAX + 8];
+    int exit_status;
+
+    if (!options_parse(app, &usage, argc, argv, args, &exit_status))
+        return exit_status;
+    if (options.model && options.config)
+        return app_wrong_use(app, "--model serves one machine alone; leave out --config");
+    if (make_settings(app, &options, &settings, &err) != ST_OK)
+        return app_fail(app, &err);
+    (void)snprintf(source, sizeof(source), "node %s", settings.name);
+    log_set_source(source);
+    if (node_run(&settings, app->out_is_terminal, &err) != ST_OK)
+        return app_fail(app, &err);
+    return EXIT_FINE;
+}

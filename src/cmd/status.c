@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cmd/status.c - `pomona status`: the cluster as one node sees it. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/size.h"
+#include "cmd/api.h"
+#include "cmd/placement.h"
+#include "cmd/units.h"
+
+static const char *text_of(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+
+    return text ? text : "?";
+}
+
+static uint64_t number_of(const json_t *object, const char *key)
+{
+    const json_int_t value = json_integer_value(json_object_get(object, key));
+
+    return value > 0 ? (uint64_t)value : 0;
+}
+
+static void print_nodes(const json_t *nodes)
+{
+    const json_t *node;
+    size_t i;
+
+    printf("\n%-20s %-24s %-6s %22s %9s\n", "NODE", "ADDRESS", "STATE", "MEMORY IN USE", "RTT");
+    json_array_foreach(nodes, i, node)
+    {
+        const bool is_local = json_is_true(json_object_get(node, "local"));
+        const char *host = text_of(node, "host");
+        char used[UNITS_MAX], all[UNITS_MAX], address[96], memory[2 * UNITS_MAX], rtt[UNITS_MAX];
+
+        (void)snprintf(address, sizeof(address), strchr(host, ':') ? "[%s]:%llu" : "%s:%llu", host,
+                       (unsigned long long)number_of(node, "api_port"));
+        (void)snprintf(memory, sizeof(memory), "%s of %s",
+                       units_bytes(number_of(node, "memory_used_bytes"), used),
+                       units_bytes(number_of(node, "memory_bytes"), all));
+        (void)snprintf(rtt, sizeof(rtt), "%.1f ms",
+                       json_number_value(json_object_get(node, "rtt_ms")));
+        printf("%-20s %-24s %-6s %22s %9s\n", text_of(node, "name"), address,
+               json_is_true(json_object_get(node, "alive")) ? "alive" : "dead", memory,
+               is_local ? "here" : rtt);
+    }
+}
+
+static void print_instances(const json_t *instances)
+{
+    const json_t *instance;
+    size_t i;
+
+    json_array_foreach(instances, i, instance)
+    {
+        printf("\n%s: %s", text_of(instance, "model"), text_of(instance, "state"));
+        if (json_number_value(json_object_get(instance, "progress")) < 1)
+            printf(" (%.0f%%)", json_number_value(json_object_get(instance, "progress")) * 100);
+        printf(", %llu answering, %llu waiting, %llu of %llu KV tokens, %llu tokens generated\n",
+               (unsigned long long)number_of(instance, "active"),
+               (unsigned long long)number_of(instance, "waiting"),
+               (unsigned long long)number_of(instance, "kv_tokens_used"),
+               (unsigned long long)number_of(instance, "kv_tokens"),
+               (unsigned long long)number_of(instance, "generated_tokens"));
+        placement_print_shards(json_object_get(instance, "shards"));
+    }
+}
+
+static void print_models(const json_t *models)
+{
+    char parameters[UNITS_MAX], size[UNITS_MAX];
+    const json_t *model;
+    size_t i;
+
+    printf("\n%-36s %-8s %8s %10s %10s\n", "MODEL", "ARCH", "LAYERS", "PARAMS", "SIZE");
+    json_array_foreach(models, i, model)
+        printf("%-36s %-8s %8llu %10s %10s\n", text_of(model, "name"),
+               text_of(model, "architecture"), (unsigned long long)number_of(model, "n_layer"),
+               units_count(number_of(model, "parameters"), parameters),
+               units_bytes(number_of(model, "file_bytes"), size));
+}
+
+static void print_state(const json_t *state)
+{
+    const json_t *instances = json_object_get(state, "instances");
+
+    printf("cluster %s, as node %s sees it (pomona %s)\n", text_of(state, "cluster"),
+           text_of(state, "node"), text_of(state, "version"));
+    print_nodes(json_object_get(state, "nodes"));
+    print_models(json_object_get(state, "models"));
+    print_instances(instances);
+    if (json_array_size(instances) == 0)
+        printf("\nno model is placed: a request places one, or 'pomona place MODEL'\n");
+}
+
+int cmd_status(struct app *app, int argc, char **argv)
+{
+    bool is_json = false;
+    const struct option_row rows[] = {
+        { "json", 0, NULL, "the state as one JSON object", OPTION_FLAG, &is_json, 0, 0 },
+        OPTION_API(app),
+    };
+    static const char *const examples[] = { "", "--json --api http://10.0.0.1:52415", NULL };
+    const struct usage usage = {
+        .arguments = "",
+        .about = "Show the nodes of the cluster, its models and what is placed where.",
+        .rows = rows,
+        .n_rows = ARRAY_LEN(rows),
+        .examples = examples,
+    };
+    const char *args[OPTIONS_ARGS_MAX];
+    struct err err = { 0 };
+    json_t *state = NULL;
+    int exit_status;
+
+    if (!options_parse(app, &usage, argc, argv, args, &exit_status))
+        return exit_status;
+    if (api_get(app, "/cluster/state", &state, &err) != ST_OK)
+        return app_fail(app, &err);
+    if (is_json) {
+        (void)json_dumpf(state, stdout, JSON_COMPACT);
+        (void)putchar('\n');
+    } else {
+        print_state(state);
+    }
+    json_decref(state);
+    return EXIT_FINE;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* contract/plan.h - which layers of a model run where: stage 4 to stage 5.
+ *
+ * shards[] is the pipeline in order: rank 0 holds the token embedding and the
+ * first layers, the last rank holds the last layers and the output matrix.
+ * The runner of the last rank is the driver: it schedules, samples, and sends
+ * tokens to the gateways.  Layers of the shards cover 0..n_layer exactly.
+ */
+#ifndef POMONA_CONTRACT_PLAN_H
+#define POMONA_CONTRACT_PLAN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "contract/model_info.h"
+
+enum {
+    NODE_NAME_MAX = 64, /* bytes, NUL included; [A-Za-z0-9._-]+ */
+    PLAN_SHARDS_MAX = 64,
+};
+
+struct plan_shard {
+    char node[NODE_NAME_MAX];
+    uint32_t first_layer;
+    uint32_t n_layers;     /* >= 1 */
+    uint64_t weight_bytes; /* predicted */
+    uint64_t kv_bytes;     /* predicted, for kv_tokens */
+};
+
+struct plan {
+    char model[MODEL_NAME_MAX];
+    uint32_t context_tokens; /* longest sequence */
+    uint64_t kv_tokens;      /* size of the page pool, the same on every rank */
+    size_t n_shards;
+    struct plan_shard shards[PLAN_SHARDS_MAX];
+};
+
+#endif

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* contract/reply.h - text as it is to be shown: stage 6 back to stage 1. */
+#ifndef POMONA_CONTRACT_REPLY_H
+#define POMONA_CONTRACT_REPLY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "contract/request.h"
+
+/* One token's entry for a logprobs field.  Bytes may be part of a character. */
+struct reply_candidate {
+    const char *bytes;
+    size_t n_bytes;
+    int32_t token;
+    float logprob;
+};
+
+struct reply_logprob {
+    struct reply_candidate chosen;
+    const struct reply_candidate *top; /* [n_top] */
+    size_t n_top;
+};
+
+/* More text of one choice.  Everything is lent during the call. */
+struct reply_delta {
+    uint32_t choice;
+    const char *text; /* whole UTF-8 characters; may be empty */
+    size_t n_text;
+    const struct reply_logprob *logprobs; /* of the tokens that made `text`; empty if not asked */
+    size_t n_logprobs;
+    enum finish_reason finish; /* not FINISH_NONE: the last delta of this choice */
+};
+
+struct reply_usage {
+    uint64_t prompt_tokens;
+    uint64_t completion_tokens; /* stop tokens included */
+    uint64_t cached_tokens;
+};
+
+#endif

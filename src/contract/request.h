@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* contract/request.h - what a client asked for, free of any API dialect: stage 1 to the others.
+ *
+ * A request holds n prompts x n choices; choice i*n + j is the j-th answer to
+ * prompt i.  Limits below are checked by the dialects, so later stages rely
+ * on them.
+ */
+#ifndef POMONA_CONTRACT_REQUEST_H
+#define POMONA_CONTRACT_REQUEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "contract/model_info.h"
+
+enum {
+    REQUEST_ID_MAX = 48,
+    REQUEST_CHOICES_MAX = 8,  /* n */
+    REQUEST_PROMPTS_MAX = 64, /* prompts of one legacy completion */
+    REQUEST_STOPS_MAX = 16,
+    REQUEST_STOP_BYTES_MAX = 256,
+    REQUEST_LOGIT_BIAS_MAX = 1024,
+    REQUEST_TOP_LOGPROBS_MAX = 20,
+};
+
+struct logit_bias {
+    int32_t token;
+    float bias; /* -100..100, added to the logit */
+};
+
+/* How a token is chosen.  sampling_init() gives the defaults. */
+struct sampling {
+    float temperature;        /* 0..2; 0 is greedy */
+    float top_p;              /* 0..1; 1 is off */
+    float min_p;              /* 0..1; 0 is off */
+    uint32_t top_k;           /* 0 is off */
+    float repetition_penalty; /* > 0; 1 is off; prompt and answer */
+    float presence_penalty;   /* -2..2; answer only */
+    float frequency_penalty;  /* -2..2; answer only */
+    uint64_t seed;            /* the same seed and request give the same tokens */
+    bool wants_logprobs;
+    uint32_t n_top_logprobs;             /* 0..REQUEST_TOP_LOGPROBS_MAX */
+    const struct logit_bias *logit_bias; /* [n_logit_bias], borrowed */
+    size_t n_logit_bias;
+};
+
+void sampling_init(struct sampling *s);
+
+/* One sequence to generate: what a driver is given. */
+struct generation {
+    const int32_t *prompt; /* [n_prompt], n_prompt >= 1 */
+    size_t n_prompt;
+    uint32_t max_tokens;        /* >= 1 */
+    uint32_t min_tokens;        /* end of text is not allowed before */
+    bool ignores_eos;           /* go on after end of text */
+    const int32_t *stop_tokens; /* end of text, end of turn, and the client's: [n_stop_tokens] */
+    size_t n_stop_tokens;
+    struct sampling sampling;
+};
+
+enum finish_reason {
+    FINISH_NONE = 0, /* still running */
+    FINISH_STOP,     /* a stop token or a stop string */
+    FINISH_LENGTH,   /* max_tokens, or the context is full */
+    FINISH_CANCELED,
+};
+
+/* The OpenAI word: "stop", "length"; NULL for FINISH_NONE. */
+const char *finish_reason_word(enum finish_reason reason);
+
+#endif

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* engine/cpu/shard.h - a shard as the CPU engine holds it: weights, pages, buffers of a step.
+ *
+ * Every buffer is sized for the largest batch when the shard is opened, so a
+ * step allocates nothing.
+ */
+#ifndef POMONA_ENGINE_CPU_SHARD_H
+#define POMONA_ENGINE_CPU_SHARD_H
+
+#include "engine/cpu/crew.h"
+#include "engine/cpu/kernels.h"
+#include "engine/cpu/pages.h"
+#include "engine/engine.h"
+
+enum {
+    TILE_ROWS = 64, /* activation rows that meet a piece of a matrix while it is in cache */
+    TILE_OUTS = 32, /* outputs of one task */
+    FEW_ROWS = 4,   /* up to here each worker prepares all rows for itself: cheaper than
+                          * a barrier */
+};
+
+/* One row of the batch, as attention sees it. */
+struct row_place {
+    const uint32_t *pages; /* of its sequence */
+    uint32_t position;
+};
+
+/* What one worker needs for itself. */
+struct bench {
+    float *normed;         /* [FEW_ROWS][widest] */
+    unsigned char *packed; /* [FEW_ROWS][packed_bytes(widest)] */
+    float *weight_row;     /* [widest], matmul's scratch */
+    float *tile;           /* [TILE_ROWS][tile_width] */
+};
+
+struct cpu_shard {
+    struct engine_shard base;
+    struct shard_weights weights;
+    struct engine_options options;
+    struct kernel_ops ops;
+    struct crew *crew;
+    struct page_pool pool;
+    double *frequency; /* [n_rope / 2], radians per position */
+
+    uint32_t widest;          /* columns of the widest matrix */
+    uint32_t tile_width;      /* outputs of the widest task */
+    struct bench *benches;    /* [crew_size] */
+    struct row_place *places; /* [max_rows] */
+    float *h;                 /* [max_rows][n_hidden] */
+    float *normed;            /* [max_rows][n_hidden] */
+    unsigned char *packed;    /* [max_rows][packed_bytes(widest)] */
+    float *turn;              /* [max_rows][n_rope / 2][cos, sin] */
+    float *q;                 /* [max_rows][n_head * head_dim] */
+    float *mixed;             /* the same; attention's result */
+    float *ff;                /* [max_rows][n_ff] */
+};
+
+/* Errors  as engine_type.open */
+enum status cpu_shard_check(const struct shard_weights *weights,
+                            const struct engine_options *options, struct err *err);
+
+/* Fill the places of the rows, once the batch is known to be sound.
+ * Errors  ST_RANGE */
+enum status cpu_batch_check(struct cpu_shard *shard, const struct engine_batch *batch,
+                            const float *hidden_out, const float *logits_out, struct err *err);
+
+/* The part of one worker in a step; arg is a struct cpu_step. */
+struct cpu_step {
+    struct cpu_shard *shard;
+    const struct engine_batch *batch;
+    float *logits_out;
+};
+void cpu_step_run(void *arg, unsigned worker);
+
+/* Attention of one head of one row, from the pages into shard->mixed. */
+void cpu_attend(struct cpu_shard *shard, uint32_t layer, uint32_t row, uint32_t head);
+
+/* Angles of a row, and turning a head by them. */
+void cpu_rope_angles(const struct cpu_shard *shard, uint32_t position, float *ret_turn);
+void cpu_rope_turn(const struct model_shape *shape, const float *turn, float *head);
+
+#endif

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* engine/cpu/step.c - one step, as every worker walks through it.
+ *
+ * Five phases a layer, a barrier after each:
+ *     norm; queries, keys, values; turn by position; keys and values to their pages
+ *     attention
+ *     attention's output matrix, added to the hidden rows
+ *     norm; gate and up matrices, SwiGLU
+ *     down matrix, added to the hidden rows
+ * A task is a piece of a matrix for a tile of rows, or one head of one row.
+ * A phase writes what no task of the same phase reads.
+ */
+#include <string.h>
+
+#include "base/size.h"
+#include "engine/cpu/shard.h"
+
+/* One worker's view of a step. */
+struct hand {
+    const struct cpu_step *step;
+    struct cpu_shard *shard;
+    struct bench *bench;
+    uint32_t n_rows;
+};
+
+static float *row_of(float *rows, uint32_t row, size_t width)
+{
+    return rows + row * width;
+}
+
+/* Rows as matrices take them.
+ * norm   weights of the norm that comes first, or NULL
+ * index  which rows of `rows`, or NULL for the first n_rows */
+struct preparing {
+    const float *rows;
+    const float *norm;
+    const uint32_t *index;
+    uint32_t n_rows, n_cols;
+};
+
+static void prepare_row(const struct hand *hand, const struct preparing *p, uint32_t row,
+                        float *normed, unsigned char *packed)
+{
+    const struct kernel_ops *ops = &hand->shard->ops;
+    const float *x = p->rows + (size_t)(p->index ? p->index[row] : row) * p->n_cols;
+
+    if (p->norm) {
+        normed += (size_t)row * p->n_cols;
+        ops->rmsnorm(normed, x, p->norm, p->n_cols, hand->shard->weights.shape.norm_eps);
+        x = normed;
+    }
+    ops->pack(packed + row * ops->packed_bytes(p->n_cols), x, p->n_cols);
+}
+
+static struct activations prepare(const struct hand *hand, const struct preparing *p)
+{
+    struct cpu_shard *shard = hand->shard;
+    const bool is_shared = p->n_rows > FEW_ROWS;
+    float *normed = is_shared ? shard->normed : hand->bench->normed;
+    unsigned char *packed = is_shared ? shard->packed : hand->bench->packed;
+
+    if (is_shared) {
+        for (uint32_t row; crew_take(shard->crew, p->n_rows, &row);)
+            prepare_row(hand, p, row, normed, packed);
+        crew_barrier(shard->crew);
+    } else {
+        for (uint32_t row = 0; row < p->n_rows; row++)
+            prepare_row(hand, p, row, normed, packed);
+    }
+    return (struct activations){ .x = p->norm ? normed : p->rows,
+                                 .packed = packed,
+                                 .packed_bytes = shard->ops.packed_bytes(p->n_cols),
+                                 .n_cols = p->n_cols,
+                                 .n_rows = p->n_rows };
+}
+
+/* The part of `a` that one task computes with. */
+struct tile {
+    struct activations a;
+    uint32_t first_row;
+    uint32_t piece; /* which outputs */
+};
+
+static uint32_t n_tiles(uint32_t n_rows)
+{
+    return (n_rows + TILE_ROWS - 1) / TILE_ROWS;
+}
+
+static uint32_t n_pieces(uint32_t n_outs)
+{
+    return (n_outs + TILE_OUTS - 1) / TILE_OUTS;
+}
+
+/* Tasks of one piece follow each other, so its weights stay in cache. */
+static struct tile tile_of(const struct activations *a, uint32_t task)
+{
+    const uint32_t tiles = n_tiles(a->n_rows), first = task % tiles * TILE_ROWS;
+    struct tile tile = { .a = *a, .first_row = first, .piece = task / tiles };
+
+    tile.a.x += (size_t)first * a->n_cols;
+    tile.a.packed += first * a->packed_bytes;
+    tile.a.n_rows = (uint32_t)size_min(TILE_ROWS, a->n_rows - first);
+    return tile;
+}
+
+static void multiply(const struct hand *hand, const struct matrix *w, uint32_t first_out,
+                     uint32_t n_out, const struct tile *tile, float *out, size_t out_stride)
+{
+    hand->shard->ops.matmul[w->dtype](w, first_out, n_out, &tile->a, out, out_stride,
+                                      hand->bench->weight_row);
+}
+
+/* ---- the beginning ---- */
+
+static void begin_row(const struct hand *hand, uint32_t row)
+{
+    struct cpu_shard *shard = hand->shard;
+    const struct model_shape *shape = &shard->weights.shape;
+    const struct engine_batch *batch = hand->step->batch;
+    const struct matrix *e = &shard->weights.embedding;
+    float *h = row_of(shard->h, row, shape->n_hidden);
+
+    if (batch->tokens)
+        shard->ops.dequantise[e->dtype](h,
+                                        (const unsigned char *)e->data +
+                                            (size_t)batch->tokens[row] *
+                                                dtype_row_bytes(e->dtype, e->n_cols),
+                                        e->n_cols);
+    else
+        memcpy(h, batch->hidden + (size_t)row * shape->n_hidden, shape->n_hidden * sizeof(*h));
+    cpu_rope_angles(shard, shard->places[row].position, row_of(shard->turn, row, shape->n_rope));
+}
+
+static void begin(const struct hand *hand)
+{
+    for (uint32_t row; crew_take(hand->shard->crew, hand->n_rows, &row);)
+        begin_row(hand, row);
+    crew_barrier(hand->shard->crew);
+}
+
+/* ---- queries, keys, values ---- */
+
+static void store(const struct hand *hand, uint32_t layer, enum kv_part part, uint32_t head,
+                  uint32_t row, const float *x)
+{
+    struct cpu_shard *shard = hand->shard;
+    const uint32_t page_tokens = shard->options.page_tokens, dim = shard->weights.shape.head_dim;
+    const struct row_place *place = &shard->places[row];
+    uint16_t *rows = page_pool_head(&shard->pool, place->pages[place->position / page_tokens],
+                                    layer, part, head);
+
+    shard->ops.f16_store(rows + (size_t)(place->position % page_tokens) * dim, x, dim);
+}
+
+static void query_head(const struct hand *hand, uint32_t layer, uint32_t head,
+                       const struct tile *tile)
+{
+    struct cpu_shard *shard = hand->shard;
+    const struct model_shape *shape = &shard->weights.shape;
+    const size_t width = (size_t)shape->n_head * shape->head_dim;
+    float *q = row_of(shard->q, tile->first_row, width) + (size_t)head * shape->head_dim;
+
+    multiply(hand, &shard->weights.layers[layer].q, head * shape->head_dim, shape->head_dim, tile,
+             q, width);
+    for (uint32_t r = 0; r < tile->a.n_rows; r++)
+        cpu_rope_turn(shape, row_of(shard->turn, tile->first_row + r, shape->n_rope),
+                      q + r * width);
+}
+
+static void key_or_value_head(const struct hand *hand, uint32_t layer, enum kv_part part,
+                              uint32_t head, const struct tile *tile)
+{
+    struct cpu_shard *shard = hand->shard;
+    const struct model_shape *shape = &shard->weights.shape;
+    const struct layer_weights *l = &shard->weights.layers[layer];
+    const uint32_t dim = shape->head_dim;
+    float *out = hand->bench->tile;
+
+    multiply(hand, part == KV_KEY ? &l->k : &l->v, head * dim, dim, tile, out, dim);
+    for (uint32_t r = 0; r < tile->a.n_rows; r++) {
+        const uint32_t row = tile->first_row + r;
+
+        if (part == KV_KEY)
+            cpu_rope_turn(shape, row_of(shard->turn, row, shape->n_rope), out + r * (size_t)dim);
+        store(hand, layer, part, head, row, out + r * (size_t)dim);
+    }
+}
+
+static void queries_keys_values(const struct hand *hand, uint32_t layer)
+{
+    struct cpu_shard *shard = hand->shard;
+    const struct model_shape *shape = &shard->weights.shape;
+    const struct preparing p = { .rows = shard->h,
+                                 .norm = shard->weights.layers[layer].attn_norm,
+                                 .n_rows = hand->n_rows,
+                                 .n_cols = shape->n_hidden };
+    const struct activations a = prepare(hand, &p);
+    const uint32_t n_tasks = (shape->n_head + 2 * shape->n_kv_head) * n_tiles(hand->n_rows);
+
+    for (uint32_t task; crew_take(shard->crew, n_tasks, &task);) {
+        const struct tile tile = tile_of(&a, task);
+        const uint32_t kv = tile.piece - shape->n_head; /* where it is no query head */
+
+        if (tile.piece < shape->n_head)
+            query_head(hand, layer, tile.piece, &tile);
+        else if (kv < shape->n_kv_head)
+            key_or_value_head(hand, layer, KV_KEY, kv, &tile);
+        else
+            key_or_value_head(hand, layer, KV_VALUE, kv - shape->n_kv_head, &tile);
+    }
+    crew_barrier(shard->crew);
+}
+
+static void attention(const struct hand *hand, uint32_t layer)
+{
+    const uint32_t n_head = hand->shard->weights.shape.n_head;
+
+    for (uint32_t task; crew_take(hand->shard->crew, hand->n_rows * n_head, &task);)
+        cpu_attend(hand->shard, layer, task / n_head, task % n_head);
+    crew_barrier(hand->shard->crew);
+}
+
+/* ---- hidden rows ---- */
+
+/* h += W rows, for the two matrices that write the hidden rows. */
+static void add_product(const struct hand *hand, const struct matrix *w, const float *rows)
+{
+    struct cpu_shard *shard = hand->shard;
+    const size_t n_hidden = shard->weights.shape.n_hidden;
+    const struct preparing p = { .rows = rows, .n_rows = hand->n_rows, .n_cols = w->n_cols };
+    const struct activations a = prepare(hand, &p);
+    const uint32_t n_tasks = n_pieces(w->n_rows) * n_tiles(hand->n_rows);
+
+    for (uint32_t task; crew_take(shard->crew, n_tasks, &task);) {
+        const struct tile tile = tile_of(&a, task);
+        const uint32_t first = tile.piece * TILE_OUTS;
+        const uint32_t n = (uint32_t)size_min(TILE_OUTS, w->n_rows - first);
+        const float *out = hand->bench->tile;
+
+        multiply(hand, w, first, n, &tile, hand->bench->tile, TILE_OUTS);
+        for (uint32_t r = 0; r < tile.a.n_rows; r++) {
+            float *h = row_of(shard->h, tile.first_row + r, n_hidden) + first;
+
+            for (uint32_t i = 0; i < n; i++)
+                h[i] += out[r * TILE_OUTS + i];
+        }
+    }
+    crew_barrier(shard->crew);
+}
+
+static void gate_and_up(const struct hand *hand, const struct layer_weights *l)
+{
+    struct cpu_shard *shard = hand->shard;
+    const struct model_shape *shape = &shard->weights.shape;
+    const struct preparing p = {
+        .rows = shard->h, .norm = l->ffn_norm, .n_rows = hand->n_rows, .n_cols = shape->n_hidden
+    };
+    const struct activations a = prepare(hand, &p);
+    const uint32_t n_tasks = n_pieces(shape->n_ff) * n_tiles(hand->n_rows);
+
+    for (uint32_t task; crew_take(shard->crew, n_tasks, &task);) {
+        const struct tile tile = tile_of(&a, task);
+        const uint32_t first = tile.piece * TILE_OUTS;
+        const uint32_t n = (uint32_t)size_min(TILE_OUTS, shape->n_ff - first);
+        float *gate = row_of(shard->ff, tile.first_row, shape->n_ff) + first;
+        const float *up = hand->bench->tile;
+
+        multiply(hand, &l->gate, first, n, &tile, gate, shape->n_ff);
+        multiply(hand, &l->up, first, n, &tile, hand->bench->tile, TILE_OUTS);
+        for (uint32_t r = 0; r < tile.a.n_rows; r++)
+            shard->ops.swiglu(gate + (size_t)r * shape->n_ff, up + r * TILE_OUTS, n);
+    }
+    crew_barrier(shard->crew);
+}
+
+static void output(const struct hand *hand)
+{
+    struct cpu_shard *shard = hand->shard;
+    const struct engine_batch *batch = hand->step->batch;
+    const struct matrix *w = &shard->weights.output;
+    const struct preparing p = { .rows = shard->h,
+                                 .norm = shard->weights.output_norm,
+                                 .index = batch->logit_rows,
+                                 .n_rows = batch->n_logit_rows,
+                                 .n_cols = w->n_cols };
+    const struct activations a = prepare(hand, &p);
+    const uint32_t n_tasks = n_pieces(w->n_rows) * n_tiles(p.n_rows);
+
+    for (uint32_t task; crew_take(shard->crew, n_tasks, &task);) {
+        const struct tile tile = tile_of(&a, task);
+        const uint32_t first = tile.piece * TILE_OUTS;
+
+        multiply(hand, w, first, (uint32_t)size_min(TILE_OUTS, w->n_rows - first), &tile,
+                 row_of(hand->step->logits_out, tile.first_row, w->n_rows) + first, w->n_rows);
+    }
+}
+
+void cpu_step_run(void *arg, unsigned worker)
+{
+    const struct cpu_step *step = arg;
+    struct cpu_shard *shard = step->shard;
+    const struct hand hand = { step, shard, &shard->benches[worker], step->batch->n_rows };
+
+    begin(&hand);
+    for (uint32_t layer = 0; layer < shard->weights.n_layers; layer++) {
+        const struct layer_weights *l = &shard->weights.layers[layer];
+
+        queries_keys_values(&hand, layer);
+        attention(&hand, layer);
+        add_product(&hand, &l->o, shard->mixed);
+        gate_and_up(&hand, l);
+        add_product(&hand, &l->down, shard->ff);
+    }
+    if (step->batch->n_logit_rows > 0)
+        output(&hand);
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* engine/engine.c - the table of engines, the default one first. */
+#include "engine/engine.h"
+
+#include <string.h>
+
+#include "base/size.h"
+#include "engine/cpu/cpu.h"
+
+static const struct engine_type *const engines[] = {
+    &cpu_engine,
+};
+
+const struct engine_type *engine_find(const char *name)
+{
+    if (!name || !*name)
+        return engines[0];
+    for (size_t i = 0; i < ARRAY_LEN(engines); i++)
+        if (strcmp(engines[i]->name, name) == 0)
+            return engines[i];
+    return NULL;
+}
+
+/* Keys and values in f16; exact for every engine, which is what lets pages
+ * travel between machines. */
+uint64_t engine_page_bytes(const struct shard_weights *weights, uint32_t page_tokens)
+{
+    const struct model_shape *shape = &weights->shape;
+
+    return 2 * sizeof(uint16_t) * (uint64_t)weights->n_layers * page_tokens * shape->n_kv_head *
+           shape->head_dim;
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* engine/engine.h - what computes: the one interface schedulers and transports know.
+ *
+ * An engine opens a shard (some layers of a model) with a pool of KV pages,
+ * and runs steps.  A step takes a ragged batch: rows of several sequences, at
+ * any positions, each with its page table; it returns hidden rows for the
+ * next shard, or logits where the shard is the last.
+ *
+ * Page ids are the caller's: the pool is [0, n_pages), the same on every rank
+ * of a pipeline, and a page holds the keys and values of page_tokens
+ * consecutive positions for all layers of this shard.  The engine never
+ * allocates or frees a page.
+ *
+ * Shapes   hidden rows [n_rows][n_hidden] f32; logits [n_logit_rows][n_vocab] f32
+ * Exactness  on one machine with one kernel table, the result of a row depends
+ *          on its own sequence only, bit for bit: not on the other rows of the
+ *          batch, on how a prompt was cut into steps, on the number of threads, or
+ *          on where layers are split.  This is what makes placements and
+ *          batches invisible in the output.
+ * Threads  one owner thread calls a shard; the engine has its own workers
+ * Memory   nothing is allocated in engine_step() after the first step of the
+ *          largest batch
+ */
+#ifndef POMONA_ENGINE_ENGINE_H
+#define POMONA_ENGINE_ENGINE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "engine/weights.h"
+
+struct engine_shard;
+
+struct engine_options {
+    uint32_t page_tokens;    /* power of two, 16..256 */
+    uint32_t n_pages;        /* >= 1 */
+    uint32_t max_rows;       /* rows of the largest batch */
+    uint32_t max_logit_rows; /* <= max_rows */
+    unsigned n_threads;      /* 0: as many as this process may use */
+    const char *kernels;     /* "ref", "avx2", ...; NULL or "": the best of this machine */
+
+    /* May be NULL.  Called while weights are brought into memory, on the
+     * calling thread. */
+    void (*on_progress)(void *arg, uint64_t done_bytes, uint64_t total_bytes);
+    void *progress_arg;
+};
+
+/* Rows first_row..first_row+n_rows of the batch are positions
+ * start..start+n_rows of one sequence. */
+struct engine_span {
+    uint32_t first_row, n_rows; /* n_rows >= 1; spans cover the rows in order, without gaps */
+    uint32_t start;             /* position of the first row; positions 0..start are in the pages */
+    const uint32_t *pages;      /* [n_pages]: page of positions i*page_tokens..; distinct sequences
+                                  * may share pages they do not write */
+    uint32_t n_pages;           /* covers start + n_rows positions */
+};
+
+struct engine_batch {
+    uint32_t n_rows;       /* 1..max_rows */
+    const int32_t *tokens; /* [n_rows]; set exactly where the shard holds the embedding */
+    const float *hidden;   /* [n_rows][n_hidden]; otherwise */
+    const struct engine_span *spans;
+    uint32_t n_spans;
+    const uint32_t *logit_rows; /* [n_logit_rows], ascending row numbers; last shard only */
+    uint32_t n_logit_rows;
+};
+
+/* An implementation.  To add one: a folder under engine/ with a const struct
+ * engine_type, and one row of engines[] in engine.c. */
+struct engine_type {
+    const char *name; /* "cpu" */
+
+    /* weights  borrowed during the call; what it points to stays until close()
+     * Errors   ST_UNSUPPORTED  a format or shape the engine cannot do, named; ST_NOMEM; ST_RANGE */
+    enum status (*open)(const struct shard_weights *weights, const struct engine_options *options,
+                        struct engine_shard **ret_shard, struct err *err);
+    void (*close)(struct engine_shard *shard);
+
+    /* hidden_out  [n_rows][n_hidden], caller's; NULL on the last shard
+     * logits_out  [n_logit_rows][n_vocab], caller's; NULL elsewhere
+     * Errors      ST_RANGE  a bound of the batch is broken; nothing was written to pages */
+    enum status (*step)(struct engine_shard *shard, const struct engine_batch *batch,
+                        float *hidden_out, float *logits_out, struct err *err);
+
+    size_t (*page_bytes)(const struct engine_shard *shard);
+    void (*page_copy)(struct engine_shard *shard, uint32_t to, uint32_t from);
+    void (*page_export)(const struct engine_shard *shard, uint32_t page, void *ret_bytes);
+    void (*page_import)(struct engine_shard *shard, uint32_t page, const void *bytes);
+
+    /* Name of the kernels in use: "avx2".  Lent until close. */
+    const char *(*kernels)(const struct engine_shard *shard);
+};
+
+/* Every engine object starts with its type. */
+struct engine_shard {
+    const struct engine_type *type;
+};
+
+/* The engine of that name, NULL where this build has none; "" or NULL: the default. */
+const struct engine_type *engine_find(const char *name);
+
+/* Bytes of one page of a shard with these weights, for planning. */
+uint64_t engine_page_bytes(const struct shard_weights *weights, uint32_t page_tokens);
+
+#endif

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* engine/weights.h - what a shard of a model looks like to an engine.
+ *
+ * model/ fills these from a file; engines only read them.  Everything is
+ * lent by the open model and stays mapped until the engine's shard is closed.
+ *
+ * The graph (llama family), for each layer:
+ *     h += Wo attention(rope(Wq n), rope(Wk n), Wv n)   n = rmsnorm(h, attn_norm)
+ *     h += Wdown (silu(Wgate m) * (Wup m))              m = rmsnorm(h, ffn_norm)
+ * then logits = output rmsnorm(h, output_norm).
+ *
+ * Source  Touvron et al. 2023, arXiv:2302.13971; rope: Su et al. 2021,
+ *         arXiv:2104.09864; grouped queries: Ainslie et al. 2023, arXiv:2305.13245
+ */
+#ifndef POMONA_ENGINE_WEIGHTS_H
+#define POMONA_ENGINE_WEIGHTS_H
+
+#include <stdint.h>
+
+#include "engine/dtype.h"
+
+struct matrix { /* y = W x, x of n_cols, y of n_rows */
+    enum dtype dtype;
+    uint32_t n_rows, n_cols;
+    const void *data; /* row-major, rows of dtype_row_bytes(dtype, n_cols); 32-byte aligned
+                             * is usual and not promised.  NULL: absent */
+};
+
+enum rope_style {
+    ROPE_INTERLEAVED, /* pairs (2i, 2i+1): GGUF's llama */
+    ROPE_HALVES,      /* pairs (i, i + n/2) */
+};
+
+struct model_shape {
+    uint32_t n_layer; /* of the whole model */
+    uint32_t n_hidden;
+    uint32_t n_ff;
+    uint32_t n_head;
+    uint32_t n_kv_head; /* divides n_head */
+    uint32_t head_dim;  /* even */
+    uint32_t n_rope;    /* dimensions of a head that rotate, even, <= head_dim */
+    uint32_t n_vocab;
+    uint32_t context_tokens;
+    enum rope_style rope_style;
+    float rope_base;
+    float rope_scale; /* position multiplier; 1 is none */
+    float norm_eps;
+    const float *rope_factors; /* [n_rope/2] divisors of the frequencies, or NULL */
+};
+
+struct layer_weights {
+    const float *attn_norm; /* [n_hidden] */
+    struct matrix q, k, v, o;
+    const float *ffn_norm; /* [n_hidden] */
+    struct matrix gate, up, down;
+};
+
+struct shard_weights {
+    struct model_shape shape;
+    uint32_t first_layer, n_layers;
+    struct layer_weights *layers; /* [n_layers] */
+    struct matrix embedding;      /* [n_vocab][n_hidden]; absent unless the shard is the first */
+    const float *output_norm;     /* NULL unless the shard is the last */
+    struct matrix output;         /* [n_vocab][n_hidden]; absent unless the shard is the last */
+    uint64_t total_bytes;
+};
+
+#endif

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* execute/client.c - the gateway's end of an instance: sends generations, receives tokens.
+ *
+ * Callbacks may do anything to the client, client_free() included.  So an
+ * open generation is taken off the list before its last call, and after any
+ * call is_freed is looked at before the client is touched again.
+ */
+#include "execute/client.h"
+
+#include <stdlib.h>
+
+#include "execute/wire.h"
+#include "net/channel.h"
+
+enum { CONNECT_MS = 5000 };
+
+struct open_generation {
+    uint64_t id;
+    uint32_t sequence;
+    token_stream_fn *fn;
+    void *arg;
+    struct open_generation *next;
+};
+
+struct client {
+    struct channel *channel;
+    struct open_generation *open;
+    uint64_t last_id;
+    size_t n_open;
+    bool is_broken;
+    struct err why;
+    unsigned n_nested; /* calls of ours on the stack that may call back */
+    bool is_freed;
+};
+
+static void destroy(struct client *c)
+{
+    while (c->open) {
+        struct open_generation *g = c->open;
+
+        c->open = g->next;
+        free(g);
+    }
+    channel_free(c->channel);
+    free(c);
+}
+
+static void leave(struct client *c)
+{
+    c->n_nested--;
+    if (c->is_freed && c->n_nested == 0)
+        destroy(c);
+}
+
+static struct open_generation **find(struct client *c, uint64_t id)
+{
+    struct open_generation **at = &c->open;
+
+    while (*at && (*at)->id != id)
+        at = &(*at)->next;
+    return at;
+}
+
+static struct open_generation *take_off(struct client *c, struct open_generation **at)
+{
+    struct open_generation *g = *at;
+
+    *at = g->next;
+    c->n_open--;
+    return g;
+}
+
+static void fail_one(struct client *c, struct open_generation **at, const struct err *why)
+{
+    struct open_generation *g = take_off(c, at);
+
+    g->fn(g->arg, NULL, why);
+    free(g);
+}
+
+static void fail_all(struct client *c, const struct err *why)
+{
+    if (c->is_broken)
+        return;
+    c->is_broken = true;
+    c->why = *why;
+    c->n_nested++;
+    while (c->open && !c->is_freed)
+        fail_one(c, &c->open, &c->why);
+    leave(c);
+}
+
+static void deliver_token(struct client *c, const Wire__Token *t)
+{
+    struct open_generation **at = find(c, t->id), *g = *at;
+    struct token_logprob top[REQUEST_TOP_LOGPROBS_MAX];
+    struct token_event event = {
+        .token = t->token, .logprob = t->logprob, .top = top, .n_cached_tokens = t->n_cached_tokens
+    };
+
+    if (!g || t->finish > FINISH_CANCELED) /* canceled meanwhile */
+        return;
+    for (; event.n_top < t->n_top && event.n_top < REQUEST_TOP_LOGPROBS_MAX; event.n_top++)
+        top[event.n_top] =
+            (struct token_logprob){ t->top[event.n_top]->token, t->top[event.n_top]->logprob };
+    event.sequence = g->sequence;
+    event.finish = (enum finish_reason)t->finish;
+    if (event.finish == FINISH_NONE) {
+        g->fn(g->arg, &event, NULL);
+        return;
+    }
+    g = take_off(c, at);
+    g->fn(g->arg, &event, NULL);
+    free(g);
+}
+
+static void on_failed(struct client *c, const Wire__Failed *f)
+{
+    struct open_generation **at;
+    struct err why;
+
+    (void)err_set(&why, status_from_code(f->status), "%s", f->words);
+    if (f->id == 0) {
+        fail_all(c, &why);
+        return;
+    }
+    at = find(c, f->id);
+    if (*at)
+        fail_one(c, at, &why);
+}
+
+static void on_message(void *arg, struct channel *channel, ProtobufCMessage *base)
+{
+    const Wire__RunnerMessage *m = (const Wire__RunnerMessage *)base;
+    struct client *c = arg;
+
+    (void)channel;
+    c->n_nested++;
+    if (m->body_case == WIRE__RUNNER_MESSAGE__BODY_TOKENS) {
+        for (size_t i = 0; i < m->tokens->n_tokens && !c->is_freed; i++)
+            deliver_token(c, m->tokens->tokens[i]);
+    } else if (m->body_case == WIRE__RUNNER_MESSAGE__BODY_FAILED) {
+        on_failed(c, m->failed);
+    }
+    leave(c);
+}
+
+static void on_close(void *arg, struct channel *channel, const struct err *reason)
+{
+    struct client *c = arg;
+    struct err why;
+
+    (void)channel;
+    (void)err_set(&why, ST_PEER, "the connection to the model's driver broke: %s", reason->words);
+    fail_all(c, &why);
+}
+
+static const struct channel_events client_events = {
+    .type = &wire__runner_message__descriptor,
+    .max_bytes = CLIENT_MAX_BYTES,
+    .max_queued_bytes = CLIENT_MAX_QUEUED_BYTES,
+    .on_message = on_message,
+    .on_close = on_close,
+};
+
+static void send_hello(struct client *c, const struct driver_address *driver)
+{
+    Wire__RunnerMessage message = WIRE__RUNNER_MESSAGE__INIT;
+    Wire__ClientHello hello = WIRE__CLIENT_HELLO__INIT;
+    uint8_t key[INSTANCE_KEY_BYTES];
+
+    for (size_t i = 0; i < sizeof(key); i++)
+        key[i] = driver->key[i];
+    hello.protocol = CLIENT_PROTOCOL;
+    hello.key = (ProtobufCBinaryData){ sizeof(key), key };
+    message.body_case = WIRE__RUNNER_MESSAGE__BODY_CLIENT_HELLO;
+    message.client_hello = &hello;
+    channel_send(c->channel, &message.base);
+}
+
+enum status client_new(struct loop *loop, const struct driver_address *driver,
+                       struct client **ret_client, struct err *err)
+{
+    struct client *c = calloc(1, sizeof(*c));
+    enum status s;
+
+    if (!c)
+        return err_set(err, ST_NOMEM, "a connection to a driver");
+    s = channel_connect(loop, driver->host, driver->port, CONNECT_MS, &client_events, c,
+                        &c->channel, err);
+    if (s != ST_OK) {
+        free(c);
+        return s;
+    }
+    send_hello(c, driver); /* queued until connected, before any generation */
+    *ret_client = c;
+    return ST_OK;
+}
+
+void client_free(struct client *c)
+{
+    if (!c || c->is_freed)
+        return;
+    c->is_freed = true;
+    if (c->n_nested == 0)
+        destroy(c);
+}
+
+static void send_on_channel(void *arg, const ProtobufCMessage *message)
+{
+    channel_send(arg, message);
+}
+
+enum status client_generate(struct client *c, const struct generation *generation,
+                            uint32_t sequence, token_stream_fn *fn, void *arg, uint64_t *ret_id,
+                            struct err *err)
+{
+    struct open_generation *g;
+    enum status s;
+
+    if (c->is_broken)
+        return err_set(err, ST_PEER, "the model's driver is gone: %s", c->why.words);
+    g = calloc(1, sizeof(*g));
+    if (!g)
+        return err_set(err, ST_NOMEM, "a generation");
+    *g = (struct open_generation){ c->last_id + 1, sequence, fn, arg, c->open };
+    s = wire_send_generation(generation, g->id, sequence, send_on_channel, c->channel, err);
+    if (s != ST_OK) {
+        free(g);
+        return s;
+    }
+    c->last_id = g->id;
+    c->open = g;
+    c->n_open++;
+    *ret_id = g->id;
+    return ST_OK;
+}
+
+void client_cancel(struct client *c, uint64_t id)
+{
+    Wire__RunnerMessage message = WIRE__RUNNER_MESSAGE__INIT;
+    Wire__Cancel cancel = WIRE__CANCEL__INIT;
+    struct open_generation **at = find(c, id);
+
+    if (!*at)
+        return;
+    free(take_off(c, at));
+    cancel.id = id;
+    message.body_case = WIRE__RUNNER_MESSAGE__BODY_CANCEL;
+    message.cancel = &cancel;
+    if (!c->is_broken)
+        channel_send(c->channel, &message.base);
+}
+
+void client_fail(struct client *c, const struct err *why)
+{
+    fail_all(c, why);
+}
+
+bool client_is_broken(const struct client *c)
+{
+    return c->is_broken;
+}
+
+size_t client_n_open(const struct client *c)
+{
+    return c->n_open;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* execute/client.h - the gateway's end of an instance: sends generations, receives tokens.
+ *
+ * One connection for each instance a gateway uses, shared by its requests.
+ * When the connection or the instance breaks, every open generation gets its
+ * failure once, and the client is dead: is_broken(); make another.
+ *
+ * Threads  the loop's
+ */
+#ifndef POMONA_EXECUTE_CLIENT_H
+#define POMONA_EXECUTE_CLIENT_H
+
+#include <stdbool.h>
+
+#include "contract/route.h"
+#include "contract/token_stream.h"
+#include "net/loop.h"
+
+struct client;
+
+/* Starts connecting; generations may be sent at once and wait for it.
+ * Errors  ST_NOMEM, ST_RANGE (not an address) */
+enum status client_new(struct loop *loop, const struct driver_address *driver,
+                       struct client **ret_client, struct err *err);
+void client_free(struct client *client); /* open generations are dropped without a call */
+
+/* fn follows on the loop, never inside this call.
+ * ret_id  for client_cancel(); never 0
+ * Errors  ST_PEER the client is broken; ST_NOMEM */
+enum status client_generate(struct client *client, const struct generation *generation,
+                            uint32_t sequence, token_stream_fn *fn, void *arg, uint64_t *ret_id,
+                            struct err *err);
+
+/* The driver is told at once; fn is not called again.  Unknown ids are ignored. */
+void client_cancel(struct client *client, uint64_t id);
+
+/* End every open generation with `why`: the cluster knows that the instance
+ * is lost before the connection does.  The client is broken afterwards. */
+void client_fail(struct client *client, const struct err *why);
+
+bool client_is_broken(const struct client *client);
+size_t client_n_open(const struct client *client);
+
+#endif

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* execute/driver.h - the rank that owns the output matrix drives its instance.
+ *
+ * The driver keeps the sequences, decides what each step computes, sends the
+ * step around the pipeline, samples, and hands tokens to whoever asked:
+ *
+ *   driver_submit -> waiting -> running (prefill chunks, then decode) -> finished
+ *                       \___________ driver_cancel ___________/
+ *
+ * Step k+1 begins when step k's tokens are known.  Other ranks are stateless
+ * followers (execute/shard): pages and positions travel with each step.
+ * With one rank there is no transport: `pomona run` is a driver and nothing else.
+ *
+ * Threads  one owner thread calls everything here, token callbacks included
+ */
+#ifndef POMONA_EXECUTE_DRIVER_H
+#define POMONA_EXECUTE_DRIVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "contract/token_stream.h"
+#include "engine/engine.h"
+#include "transport/transport.h"
+
+struct driver;
+
+struct driver_options {
+    struct engine_shard *shard; /* borrowed: the last rank's layers */
+    struct transport *ring;     /* borrowed; NULL where n_ranks is 1 */
+    uint32_t n_ranks;
+    uint32_t n_vocab, n_hidden;
+    uint32_t context_tokens;       /* prompt and answer of one sequence */
+    uint32_t page_tokens, n_pages; /* as given to the engine */
+    uint32_t max_rows;             /* as given to the engine: the token budget of a step */
+    uint32_t max_sequences;        /* running at once; more wait */
+    uint32_t max_waiting;          /* more are refused */
+    uint64_t step_deadline_ms;     /* a step that waits longer for its peers is ST_DEADLINE */
+    uint32_t step_target_ms;       /* cut prompts so that a step takes about this long, for quick
+                                  * cancels and steady tokens; 0: only max_rows cuts */
+};
+
+enum status driver_new(const struct driver_options *options, struct driver **ret_driver,
+                       struct err *err);
+void driver_free(struct driver *driver); /* NULL is allowed; drops every sequence, silently */
+
+/* Queue one sequence.  fn is called from driver_step() with sequence = `sequence`, until
+ * an event with a finish, or a failure: its own, or that of the instance (driver_is_broken()).
+ *
+ * generation  borrowed, copied
+ * ret_id      for driver_cancel()
+ * Errors      ST_RANGE  a token is not in the vocabulary, or the prompt leaves no room for a token
+ *             ST_FULL   max_waiting */
+enum status driver_submit(struct driver *driver, const struct generation *generation,
+                          uint32_t sequence, token_stream_fn *fn, void *arg, uint64_t *ret_id,
+                          struct err *err);
+
+/* Forget a sequence: fn is not called again, its pages are free before the
+ * next step.  An unknown id is ignored. */
+void driver_cancel(struct driver *driver, uint64_t id);
+
+/* Compute one step for every running sequence and deliver its tokens.
+ * Errors  ST_DEADLINE, ST_PEER: the instance is broken; every sequence was told, free the driver */
+enum status driver_step(struct driver *driver, struct err *err);
+
+struct driver_load {
+    uint32_t n_running, n_waiting;
+    uint64_t kv_tokens_used;
+    uint64_t n_generated_tokens; /* since the start */
+};
+struct driver_load driver_load(const struct driver *driver);
+bool driver_has_work(const struct driver *driver);
+bool driver_is_broken(const struct driver *driver); /* inside a callback too */
+
+#endif

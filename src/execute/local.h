@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* execute/local.h - a whole model in this process: what `run`, `chat` and `bench` use.
+ *
+ * Threads  one owner thread
+ */
+#ifndef POMONA_EXECUTE_LOCAL_H
+#define POMONA_EXECUTE_LOCAL_H
+
+#include "execute/driver.h"
+#include "model/model.h"
+
+struct local;
+
+struct local_options {
+    const char *kernels;     /* NULL: the best of this machine */
+    unsigned n_threads;      /* 0: all cores */
+    uint32_t context_tokens; /* 0: the model's, at most 8192 */
+    uint32_t max_sequences;  /* 0: 1 */
+    uint32_t max_rows;       /* 0: 512 */
+    void (*on_progress)(void *arg, uint64_t done_bytes, uint64_t total_bytes); /* may be NULL */
+    void *progress_arg;
+};
+
+/* model  borrowed, must outlive the local */
+enum status local_open(const struct model *model, const struct local_options *options,
+                       struct local **ret_local, struct err *err);
+void local_close(struct local *local); /* NULL is allowed */
+
+struct driver *local_driver(struct local *local);      /* lent */
+struct engine_shard *local_shard(struct local *local); /* lent; for bench: raw steps */
+uint32_t local_page_tokens(const struct local *local);
+
+#endif

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* execute/runner.c - the process that holds one shard: its event-loop thread, start and end.
+ *
+ * Messages of the node become orders for the computing thread (runner/work);
+ * its reports become messages to the node and the gateways.  A failure is
+ * told to everyone before the process ends, within FLUSH_MS.
+ */
+#include "execute/runner.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "execute/runner/gateways.h"
+#include "execute/runner/orphan.h"
+#include "execute/runner/work.h"
+#include "execute/wire.h"
+#include "net/channel.h"
+
+enum {
+    CONTROL_MAX_BYTES = 1 << 20,
+    FLUSH_MS = 1000,
+};
+
+struct runner {
+    struct loop *loop;
+    struct orders *orders;
+    struct loop_timer *flush_timer;
+    /* The rest is the loop thread's. */
+    struct channel *control;   /* NULL once told of a failure */
+    struct gateways *gateways; /* the driver's, from its assignment until told of a failure */
+    bool is_assigned, is_failing;
+};
+
+static void on_flush_time(void *arg)
+{
+    struct runner *r = arg;
+
+    loop_stop(r->loop);
+}
+
+static void stop_when_told(struct runner *r)
+{
+    if (!r->control && !r->gateways)
+        loop_stop(r->loop);
+}
+
+static void on_gateways_told(void *arg)
+{
+    struct runner *r = arg;
+
+    gateways_free(r->gateways);
+    r->gateways = NULL;
+    stop_when_told(r);
+}
+
+static void fail(struct runner *r, const struct err *why)
+{
+    Wire__RunnerMessage message = WIRE__RUNNER_MESSAGE__INIT;
+    Wire__ShardFailed failed = WIRE__SHARD_FAILED__INIT;
+    char words[ERR_WORDS_MAX];
+
+    memcpy(words, why->words, sizeof(words));
+    log_error("the shard failed: %s", words);
+    failed.status = (int32_t)why->status;
+    failed.words = words;
+    message.body_case = WIRE__RUNNER_MESSAGE__BODY_SHARD_FAILED;
+    message.shard_failed = &failed;
+    channel_send(r->control, &message.base);
+
+    r->is_failing = true;
+    channel_finish(r->control);
+    if (r->gateways)
+        gateways_finish(r->gateways, why, on_gateways_told, r);
+    loop_timer_once(r->flush_timer, FLUSH_MS);
+}
+
+static void send_progress(struct runner *r, const struct report *report)
+{
+    Wire__RunnerMessage message = WIRE__RUNNER_MESSAGE__INIT;
+    Wire__ShardProgress progress = WIRE__SHARD_PROGRESS__INIT;
+
+    progress.done_bytes = report->done_bytes;
+    progress.total_bytes = report->total_bytes;
+    message.body_case = WIRE__RUNNER_MESSAGE__BODY_PROGRESS;
+    message.progress = &progress;
+    channel_send(r->control, &message.base);
+}
+
+static void send_ready(struct runner *r, struct report *report)
+{
+    Wire__RunnerMessage message = WIRE__RUNNER_MESSAGE__INIT;
+    Wire__ShardReady ready = WIRE__SHARD_READY__INIT;
+
+    if (r->gateways)
+        gateways_open(r->gateways);
+    ready.weight_bytes = report->weight_bytes;
+    ready.kv_bytes = report->kv_bytes;
+    ready.load_seconds = report->load_seconds;
+    ready.kernels = report->kernels;
+    message.body_case = WIRE__RUNNER_MESSAGE__BODY_READY;
+    message.ready = &ready;
+    channel_send(r->control, &message.base);
+}
+
+static void send_load(struct runner *r, const struct driver_load *from)
+{
+    Wire__RunnerMessage message = WIRE__RUNNER_MESSAGE__INIT;
+    Wire__ShardLoad load = WIRE__SHARD_LOAD__INIT;
+
+    load.n_active = from->n_running;
+    load.n_waiting = from->n_waiting;
+    load.kv_tokens_used = from->kv_tokens_used;
+    load.n_generated_tokens = from->n_generated_tokens;
+    message.body_case = WIRE__RUNNER_MESSAGE__BODY_LOAD;
+    message.load = &load;
+    channel_send(r->control, &message.base);
+}
+
+/* A report on its way to the loop's thread. */
+struct posted_report {
+    struct runner *runner;
+    struct report report;
+};
+
+static void take_report(void *arg)
+{
+    struct posted_report *p = arg;
+    struct runner *r = p->runner;
+
+    switch (p->report.kind) {
+    case REPORT_PROGRESS: send_progress(r, &p->report); break;
+    case REPORT_READY: send_ready(r, &p->report); break;
+    case REPORT_LOAD: send_load(r, &p->report.load); break;
+    case REPORT_TOKENS: gateways_send(r->gateways, p->report.batch); break;
+    case REPORT_REFUSED:
+        gateways_refuse(r->gateways, p->report.gateway, p->report.id, &p->report.why);
+        break;
+    case REPORT_FAILED: fail(r, &p->report.why); break;
+    }
+    batch_free(p->report.batch);
+    free(p);
+}
+
+static void post_report(void *arg, const struct report *report)
+{
+    struct runner *r = arg;
+    struct posted_report *p = malloc(sizeof(*p));
+
+    if (p)
+        *p = (struct posted_report){ r, *report };
+    if (!p || loop_post(r->loop, take_report, p) != ST_OK)
+        abort(); /* out of memory: a stream would lose a token, or the node an answer */
+}
+
+static void send_listening(struct runner *r, const struct assignment *a)
+{
+    Wire__RunnerMessage message = WIRE__RUNNER_MESSAGE__INIT;
+    Wire__ShardListening listening = WIRE__SHARD_LISTENING__INIT;
+
+    listening.transport_port = a->listener ? tcp_listener_port(a->listener) : 0;
+    listening.client_port = r->gateways ? gateways_port(r->gateways) : 0;
+    message.body_case = WIRE__RUNNER_MESSAGE__BODY_LISTENING;
+    message.listening = &listening;
+    channel_send(r->control, &message.base);
+}
+
+static enum status listen_for(struct runner *r, struct assignment *a, struct err *err)
+{
+    enum status s = ST_OK;
+
+    if (a->n_ranks > 1)
+        s = tcp_listen(a->listen_host, &a->listener, err);
+    if (s == ST_OK && a->rank + 1 == a->n_ranks)
+        s = gateways_new(r->loop, a->listen_host, a->key, r->orders, &r->gateways, err);
+    return s;
+}
+
+static enum status on_assign(struct runner *r, const Wire__ShardAssign *message, struct err *err)
+{
+    struct order order = { .kind = ORDER_ASSIGN };
+    struct assignment *a = NULL;
+    char source[32];
+    enum status s;
+
+    if (r->is_assigned)
+        return err_set(err, ST_FORMAT, "a runner is assigned once");
+    r->is_assigned = true;
+    s = assignment_read(message, &a, err);
+    if (s == ST_OK)
+        s = listen_for(r, a, err);
+    if (s != ST_OK) {
+        assignment_free(a);
+        return s;
+    }
+    snprintf(source, sizeof(source), "runner %u", a->rank);
+    log_set_source(source);
+    send_listening(r, a);
+    order.assignment = a;
+    return orders_put(r->orders, &order);
+}
+
+static enum status on_connect(struct runner *r, const Wire__ShardConnect *message, struct err *err)
+{
+    struct order order = { .kind = ORDER_CONNECT };
+    const enum status s = endpoints_read(message, &order.endpoints, err);
+
+    return s == ST_OK ? orders_put(r->orders, &order) : s;
+}
+
+static void send_beat(struct runner *r)
+{
+    Wire__RunnerMessage message = WIRE__RUNNER_MESSAGE__INIT;
+    Wire__ShardBeat beat = WIRE__SHARD_BEAT__INIT;
+
+    message.body_case = WIRE__RUNNER_MESSAGE__BODY_BEAT;
+    message.beat = &beat;
+    channel_send(r->control, &message.base);
+}
+
+static void on_message(void *arg, struct channel *channel, ProtobufCMessage *base)
+{
+    const Wire__RunnerMessage *m = (const Wire__RunnerMessage *)base;
+    struct order failure = { .kind = ORDER_FAIL };
+    struct runner *r = arg;
+    enum status s;
+
+    (void)channel;
+    if (r->is_failing)
+        return;
+    if (m->body_case == WIRE__RUNNER_MESSAGE__BODY_BEAT) {
+        send_beat(r);
+        return;
+    }
+    if (m->body_case == WIRE__RUNNER_MESSAGE__BODY_ASSIGN)
+        s = on_assign(r, m->assign, &failure.why);
+    else if (m->body_case == WIRE__RUNNER_MESSAGE__BODY_CONNECT)
+        s = on_connect(r, m->connect, &failure.why);
+    else
+        s = err_set(&failure.why, ST_FORMAT, "a message that no node sends to a runner");
+    if (s == ST_OK)
+        return;
+    failure.why.status = s;
+    if (orders_put(r->orders, &failure) != ST_OK)
+        abort(); /* out of memory before there is anything to lose */
+}
+
+/* The node is gone, or wants us gone: whatever the other threads do, end.
+ * Exit handlers would touch what they still use. */
+static void on_close(void *arg, struct channel *channel, const struct err *reason)
+{
+    struct runner *r = arg;
+
+    (void)reason;
+    if (!r->is_failing)
+        _exit(0);
+    channel_free(channel);
+    r->control = NULL;
+    stop_when_told(r);
+}
+
+static const struct channel_events control_events = {
+    .type = &wire__runner_message__descriptor,
+    .max_bytes = CONTROL_MAX_BYTES,
+    .on_message = on_message,
+    .on_close = on_close,
+};
+
+static void *loop_thread(void *arg)
+{
+    struct runner *r = arg;
+
+    (void)loop_run(r->loop, NULL);
+    return NULL;
+}
+
+static enum status start(struct runner *r, int control_fd, pthread_t *ret_thread, struct err *err)
+{
+    enum status s;
+
+    s = loop_new(&r->loop, err);
+    if (s == ST_OK)
+        s = orders_new(&r->orders, err);
+    if (s == ST_OK && loop_timer_new(r->loop, on_flush_time, r, &r->flush_timer) != ST_OK)
+        s = err_set(err, ST_NOMEM, "a timer");
+    if (s != ST_OK) {
+        close(control_fd);
+        return s;
+    }
+    s = channel_new(r->loop, control_fd, &control_events, r, &r->control, err);
+    if (s == ST_OK && pthread_create(ret_thread, NULL, loop_thread, r) != 0)
+        s = err_set(err, ST_FULL, "start the event-loop thread");
+    return s;
+}
+
+static void release(struct runner *r)
+{
+    gateways_free(r->gateways);
+    channel_free(r->control);
+    loop_timer_free(r->flush_timer);
+    loop_free(r->loop);
+    orders_free(r->orders);
+}
+
+enum status runner_main(int control_fd, struct err *err)
+{
+    struct runner r = { 0 };
+    const struct reporter reporter = { post_report, &r };
+    struct report failure = { .kind = REPORT_FAILED };
+    pthread_t thread;
+    enum status s;
+
+    orphan_dies();
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGINT, SIG_IGN); /* a terminal's Ctrl-C is the node's business */
+    s = start(&r, control_fd, &thread, err);
+    if (s == ST_OK) {
+        s = work_run(r.orders, &reporter, &failure.why);
+        failure.why.status = s;
+        report_send(&reporter, &failure);
+        pthread_join(thread, NULL);
+        (void)err_set(err, s, "%s", failure.why.words);
+    }
+    release(&r);
+    return s;
+}

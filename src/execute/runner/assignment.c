@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* execute/runner/assignment.c - what the node told this runner to be, checked. */
+#include "execute/runner/assignment.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A copy that ends in NUL; false where `text` does not fit. */
+static bool copy_text(char *to, size_t capacity, const char *text)
+{
+    const size_t n = strlen(text);
+
+    if (n >= capacity)
+        return false;
+    memcpy(to, text, n + 1);
+    return true;
+}
+
+static enum status check_numbers(const Wire__ShardAssign *m, struct err *err)
+{
+    if (m->n_ranks == 0 || m->n_ranks > TCP_RANKS_MAX || m->rank >= m->n_ranks)
+        return err_set(err, ST_RANGE, "rank %u of %u", m->rank, m->n_ranks);
+    if (m->n_layers == 0)
+        return err_set(err, ST_RANGE, "a shard without layers");
+    if (m->context_tokens < 2 || m->context_tokens > 1u << 24)
+        return err_set(err, ST_RANGE, "a context of %u tokens", m->context_tokens);
+    if (m->kv_tokens == 0 || m->kv_tokens / RUNNER_PAGE_TOKENS >= UINT32_MAX / 2)
+        return err_set(err, ST_RANGE, "room for %llu tokens", (unsigned long long)m->kv_tokens);
+    if (m->key.len != INSTANCE_KEY_BYTES || m->model_digest.len != MODEL_DIGEST_BYTES)
+        return err_set(err, ST_RANGE, "a key or digest of the wrong length");
+    return ST_OK;
+}
+
+enum status assignment_read(const Wire__ShardAssign *m, struct assignment **ret_assignment,
+                            struct err *err)
+{
+    struct assignment *a;
+    enum status s;
+
+    s = check_numbers(m, err);
+    if (s != ST_OK)
+        return s;
+    a = calloc(1, sizeof(*a));
+    if (!a)
+        return err_set(err, ST_NOMEM, "an assignment");
+    if (!copy_text(a->instance_id, sizeof(a->instance_id), m->instance_id) ||
+        !copy_text(a->model_path, sizeof(a->model_path), m->model_path) ||
+        !copy_text(a->listen_host, sizeof(a->listen_host), m->listen_host) ||
+        !copy_text(a->kernels, sizeof(a->kernels), m->kernels)) {
+        free(a);
+        return err_set(err, ST_RANGE, "a name in the assignment is too long");
+    }
+    memcpy(a->key, m->key.data, sizeof(a->key));
+    memcpy(a->model_digest, m->model_digest.data, sizeof(a->model_digest));
+    a->rank = m->rank;
+    a->n_ranks = m->n_ranks;
+    a->first_layer = m->first_layer;
+    a->n_layers = m->n_layers;
+    a->context_tokens = m->context_tokens;
+    a->n_pages = (uint32_t)((m->kv_tokens + RUNNER_PAGE_TOKENS - 1) / RUNNER_PAGE_TOKENS);
+    a->n_threads = m->n_threads;
+    *ret_assignment = a;
+    return ST_OK;
+}
+
+void assignment_free(struct assignment *a)
+{
+    if (!a)
+        return;
+    tcp_listener_close(a->listener);
+    free(a);
+}
+
+struct step_limits assignment_limits(const struct assignment *a, uint32_t n_vocab,
+                                     uint32_t n_hidden)
+{
+    return (struct step_limits){
+        .max_rows = RUNNER_MAX_ROWS,
+        .max_spans = RUNNER_MAX_SEQUENCES,
+        .context_tokens = a->context_tokens,
+        .page_tokens = RUNNER_PAGE_TOKENS,
+        .n_pages = a->n_pages,
+        .n_vocab = n_vocab,
+        .n_hidden = n_hidden,
+    };
+}
+
+enum status endpoints_read(const Wire__ShardConnect *m, struct endpoints **ret_endpoints,
+                           struct err *err)
+{
+    struct endpoints *e;
+
+    if (m->n_ranks == 0 || m->n_ranks > TCP_RANKS_MAX)
+        return err_set(err, ST_RANGE, "%zu ranks to connect to", m->n_ranks);
+    e = calloc(1, sizeof(*e));
+    if (!e)
+        return err_set(err, ST_NOMEM, "endpoints");
+    e->n = (uint32_t)m->n_ranks;
+    for (uint32_t i = 0; i < e->n; i++) {
+        if (!copy_text(e->hosts[i], HOST_MAX, m->ranks[i]->host) ||
+            m->ranks[i]->port > UINT16_MAX) {
+            free(e);
+            return err_set(err, ST_RANGE, "the address of rank %u cannot be one", i);
+        }
+        e->ranks[i] = (struct tcp_endpoint){ e->hosts[i], (uint16_t)m->ranks[i]->port };
+    }
+    *ret_endpoints = e;
+    return ST_OK;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* execute/runner/assignment.h - what the node told this runner to be, checked. */
+#ifndef POMONA_EXECUTE_RUNNER_ASSIGNMENT_H
+#define POMONA_EXECUTE_RUNNER_ASSIGNMENT_H
+
+#include "base/paths.h"
+#include "base/status.h"
+#include "contract/route.h"
+#include "contract/runner.pb-c.h"
+#include "execute/shard/step.h"
+#include "transport/tcp/tcp.h"
+
+enum {
+    RUNNER_PAGE_TOKENS = 32,
+    RUNNER_MAX_ROWS = 512,
+    RUNNER_MAX_SEQUENCES = 64,
+    RUNNER_MAX_WAITING = 512,
+    RUNNER_STEP_DEADLINE_MS = 60000,
+    RUNNER_STEP_TARGET_MS = 50, /* a cancel waits for one step at most */
+    RUNNER_KERNELS_MAX = 32,
+};
+
+struct assignment {
+    char instance_id[INSTANCE_ID_MAX];
+    uint8_t key[INSTANCE_KEY_BYTES];
+    char model_path[PATH_MAX_BYTES];
+    uint8_t model_digest[MODEL_DIGEST_BYTES];
+    uint32_t rank, n_ranks;
+    uint32_t first_layer, n_layers;
+    uint32_t context_tokens;
+    uint32_t n_pages;
+    uint32_t n_threads;
+    char listen_host[HOST_MAX];
+    char kernels[RUNNER_KERNELS_MAX];
+    struct tcp_listener *listener; /* owned; NULL where there is one rank */
+};
+
+/* *ret_assignment given: assignment_free(); without a listener yet.
+ * Errors  ST_RANGE, ST_NOMEM */
+enum status assignment_read(const Wire__ShardAssign *message, struct assignment **ret_assignment,
+                            struct err *err);
+void assignment_free(struct assignment *assignment); /* NULL is allowed */
+
+/* The same on every rank, so that they agree on what a step may be. */
+struct step_limits assignment_limits(const struct assignment *assignment, uint32_t n_vocab,
+                                     uint32_t n_hidden);
+
+/* Where the ranks' transports listen. */
+struct endpoints {
+    uint32_t n;
+    struct tcp_endpoint ranks[TCP_RANKS_MAX]; /* hosts point into `hosts` */
+    char hosts[TCP_RANKS_MAX][HOST_MAX];
+};
+
+/* *ret_endpoints given: free().  Errors: ST_RANGE, ST_NOMEM */
+enum status endpoints_read(const Wire__ShardConnect *message, struct endpoints **ret_endpoints,
+                           struct err *err);
+
+#endif

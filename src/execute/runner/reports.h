@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* execute/runner/reports.h - what the computing thread tells the event-loop thread. */
+#ifndef POMONA_EXECUTE_RUNNER_REPORTS_H
+#define POMONA_EXECUTE_RUNNER_REPORTS_H
+
+#include "execute/driver.h"
+#include "execute/runner/assignment.h"
+#include "execute/runner/batch.h"
+
+enum report_kind {
+    REPORT_PROGRESS, /* done_bytes, total_bytes */
+    REPORT_READY,    /* weight_bytes, kv_bytes, load_seconds, kernels */
+    REPORT_LOAD,     /* load */
+    REPORT_TOKENS,   /* batch */
+    REPORT_REFUSED,  /* gateway, id, why */
+    REPORT_FAILED,   /* why: the last report */
+};
+
+struct report {
+    enum report_kind kind;
+    uint64_t done_bytes, total_bytes;
+    uint64_t weight_bytes, kv_bytes;
+    double load_seconds;
+    char kernels[RUNNER_KERNELS_MAX];
+    struct driver_load load;
+    struct batch *batch; /* owned */
+    uint64_t gateway, id;
+    struct err why;
+};
+
+/* Where reports go: a copy of `report` travels to the loop's thread; what it
+ * owns is taken.  Any thread. */
+struct reporter {
+    void (*send)(void *arg, const struct report *report);
+    void *arg;
+};
+
+static inline void report_send(const struct reporter *to, const struct report *report)
+{
+    to->send(to->arg, report);
+}
+
+#endif

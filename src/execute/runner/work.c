@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* execute/runner/work.c - the computing thread of a runner, until it is ready. */
+#include "execute/runner/work.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "execute/runner/serve.h"
+#include "execute/shard/follower.h"
+#include "model/model.h"
+
+enum {
+    JOIN_MS = 60000, /* the node tells every rank's address within this */
+    ASSIGN_MS = 60000,
+    PROGRESS_EVERY_MS = 100,
+};
+
+struct work {
+    struct orders *orders;
+    const struct reporter *reporter;
+    struct assignment *assignment;
+    struct endpoints *endpoints;
+    struct model *model;
+    struct shard_weights weights;
+    const struct engine_type *engine;
+    struct engine_shard *shard;
+    struct transport *ring;
+    uint64_t progress_due_ns;
+};
+
+static bool is_of_gateway(const struct order *o)
+{
+    return o->kind == ORDER_SUBMIT || o->kind == ORDER_CANCEL || o->kind == ORDER_CANCEL_GATEWAY;
+}
+
+/* The node's next order.  A gateway may come and go already: nothing is
+ * generated before the shard is ready, so what it asks is dropped. */
+static struct order *next_of_node(struct work *w, uint64_t deadline_ns)
+{
+    struct order *o = orders_take_one(w->orders, deadline_ns);
+
+    while (o && is_of_gateway(o)) {
+        order_free(o);
+        o = orders_take_one(w->orders, deadline_ns);
+    }
+    return o;
+}
+
+static enum status await(struct work *w, enum order_kind kind, uint64_t wait_ms, struct err *err)
+{
+    struct order *o = next_of_node(w, deadline_after_ms(wait_ms));
+    enum status s = ST_OK;
+
+    if (!o)
+        return err_set(err, ST_DEADLINE, "the node did not say what to do in time");
+    if (o->kind == ORDER_FAIL)
+        s = err_set(err, o->why.status, "%s", o->why.words);
+    else if (o->kind != kind)
+        s = err_set(err, ST_FORMAT, "the node's messages came in the wrong order");
+    if (s == ST_OK && kind == ORDER_ASSIGN) {
+        w->assignment = o->assignment;
+        o->assignment = NULL;
+    } else if (s == ST_OK) {
+        w->endpoints = o->endpoints;
+        o->endpoints = NULL;
+    }
+    order_free(o);
+    return s;
+}
+
+static enum status open_model(struct work *w, struct err *err)
+{
+    const struct assignment *a = w->assignment;
+    const struct model_info *info;
+    enum status s;
+
+    s = model_open(a->model_path, &w->model, err);
+    if (s != ST_OK)
+        return s;
+    info = model_info(w->model);
+    if (memcmp(info->digest, a->model_digest, MODEL_DIGEST_BYTES) != 0)
+        return err_set(err, ST_FORMAT, "'%s' is not the model the plan was made for",
+                       a->model_path);
+    s = model_shard(w->model, a->first_layer, a->n_layers, &w->weights, err);
+    if (s == ST_OK &&
+        ((a->rank == 0) != (a->first_layer == 0) ||
+         (a->rank + 1 == a->n_ranks) != (a->first_layer + a->n_layers == info->n_layer)))
+        s = err_set(err, ST_RANGE, "layers %u..%u do not belong to rank %u of %u", a->first_layer,
+                    a->first_layer + a->n_layers, a->rank, a->n_ranks);
+    return s;
+}
+
+static enum status join_ring(struct work *w, struct err *err)
+{
+    const struct assignment *a = w->assignment;
+    struct tcp_join join = { .rank = a->rank, .n_ranks = a->n_ranks };
+    enum status s;
+
+    s = await(w, ORDER_CONNECT, JOIN_MS, err);
+    if (s != ST_OK)
+        return s;
+    if (w->endpoints->n != a->n_ranks)
+        return err_set(err, ST_RANGE, "%u addresses for %u ranks", w->endpoints->n, a->n_ranks);
+    join.ranks = w->endpoints->ranks;
+    memcpy(join.key, a->key, sizeof(join.key));
+    s = tcp_join(a->listener, &join, deadline_after_ms(JOIN_MS), &w->ring, err);
+    tcp_listener_close(w->assignment->listener);
+    w->assignment->listener = NULL;
+    return s;
+}
+
+static void on_progress(void *arg, uint64_t done_bytes, uint64_t total_bytes)
+{
+    struct work *w = arg;
+    const struct report report = { .kind = REPORT_PROGRESS,
+                                   .done_bytes = done_bytes,
+                                   .total_bytes = total_bytes };
+
+    if (clock_ns() < w->progress_due_ns && done_bytes < total_bytes)
+        return;
+    w->progress_due_ns = deadline_after_ms(PROGRESS_EVERY_MS);
+    report_send(w->reporter, &report);
+}
+
+static enum status open_engine(struct work *w, struct err *err)
+{
+    const struct assignment *a = w->assignment;
+    const struct engine_options options = {
+        .page_tokens = RUNNER_PAGE_TOKENS,
+        .n_pages = a->n_pages,
+        .max_rows = RUNNER_MAX_ROWS,
+        .max_logit_rows = RUNNER_MAX_SEQUENCES,
+        .n_threads = a->n_threads,
+        .kernels = a->kernels,
+        .on_progress = on_progress,
+        .progress_arg = w,
+    };
+
+    w->engine = engine_find(NULL);
+    if (!w->engine)
+        return err_set(err, ST_UNSUPPORTED, "this build has no engine");
+    return w->engine->open(&w->weights, &options, &w->shard, err);
+}
+
+static void report_ready(const struct work *w, uint64_t start_ns)
+{
+    struct report report = {
+        .kind = REPORT_READY,
+        .weight_bytes = w->weights.total_bytes,
+        .kv_bytes = (uint64_t)w->assignment->n_pages * w->engine->page_bytes(w->shard),
+        .load_seconds = (double)(clock_ns() - start_ns) / (double)NS_PER_S,
+    };
+
+    snprintf(report.kernels, sizeof(report.kernels), "%s", w->engine->kernels(w->shard));
+    report_send(w->reporter, &report);
+    log_info("ready: layers %u..%u, %s kernels, %.2f s", w->assignment->first_layer,
+             w->assignment->first_layer + w->assignment->n_layers, report.kernels,
+             report.load_seconds);
+}
+
+static enum status follow(const struct work *w, const struct step_limits *limits, struct err *err)
+{
+    const struct follower_options options = {
+        .shard = w->shard,
+        .ring = w->ring,
+        .limits = *limits,
+        .step_deadline_ms = RUNNER_STEP_DEADLINE_MS,
+    };
+
+    return follower_run(&options, err);
+}
+
+static enum status drive(const struct work *w, const struct step_limits *limits, struct err *err)
+{
+    const struct driver_options options = {
+        .shard = w->shard,
+        .ring = w->ring,
+        .n_ranks = w->assignment->n_ranks,
+        .n_vocab = limits->n_vocab,
+        .n_hidden = limits->n_hidden,
+        .context_tokens = limits->context_tokens,
+        .page_tokens = limits->page_tokens,
+        .n_pages = limits->n_pages,
+        .max_rows = limits->max_rows,
+        .max_sequences = limits->max_spans,
+        .max_waiting = RUNNER_MAX_WAITING,
+        .step_deadline_ms = RUNNER_STEP_DEADLINE_MS,
+        .step_target_ms = RUNNER_STEP_TARGET_MS,
+    };
+
+    return serve_run(&options, w->orders, w->reporter, err);
+}
+
+static enum status prepare(struct work *w, struct err *err)
+{
+    enum status s;
+
+    s = await(w, ORDER_ASSIGN, ASSIGN_MS, err);
+    if (s == ST_OK)
+        s = open_model(w, err);
+    if (s == ST_OK && w->assignment->n_ranks > 1)
+        s = join_ring(w, err);
+    if (s == ST_OK)
+        s = open_engine(w, err);
+    return s;
+}
+
+static void release(struct work *w)
+{
+    transport_close(w->ring);
+    if (w->shard)
+        w->engine->close(w->shard);
+    shard_weights_release(&w->weights);
+    model_free(w->model);
+    assignment_free(w->assignment);
+    free(w->endpoints);
+}
+
+enum status work_run(struct orders *orders, const struct reporter *reporter, struct err *err)
+{
+    struct work w = { .orders = orders, .reporter = reporter };
+    const uint64_t start_ns = clock_ns();
+    struct step_limits limits;
+    enum status s;
+
+    s = prepare(&w, err);
+    if (s == ST_OK) {
+        limits = assignment_limits(w.assignment, w.weights.shape.n_vocab, w.weights.shape.n_hidden);
+        report_ready(&w, start_ns);
+        s = w.assignment->rank + 1 == w.assignment->n_ranks ? drive(&w, &limits, err)
+                                                            : follow(&w, &limits, err);
+    }
+    release(&w);
+    return s;
+}

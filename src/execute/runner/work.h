@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* execute/runner/work.h - the computing thread of a runner.
+ *
+ *   wait for the assignment -> check the model -> join the ring -> load -> follow or drive
+ *
+ * The ring is joined before the weights are read: a rank that dies while
+ * others load is noticed, and joining needs no long deadline.
+ *
+ * Threads  its own, the main thread of the process
+ */
+#ifndef POMONA_EXECUTE_RUNNER_WORK_H
+#define POMONA_EXECUTE_RUNNER_WORK_H
+
+#include "execute/runner/orders.h"
+#include "execute/runner/reports.h"
+
+/* Returns only with an error, whose words are for the node and the gateways. */
+enum status work_run(struct orders *orders, const struct reporter *reporter, struct err *err);
+
+#endif

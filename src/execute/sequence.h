@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* execute/sequence.h - one generation inside a driver: its tokens and its pages.
+ *
+ * Threads  the driver's
+ * Memory   everything is allocated when the sequence is made, for its whole length
+ */
+#ifndef POMONA_EXECUTE_SEQUENCE_H
+#define POMONA_EXECUTE_SEQUENCE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "contract/token_stream.h"
+
+struct sequence {
+    uint64_t id;
+    uint32_t tag; /* the caller's number, repeated in each event */
+    token_stream_fn *fn;
+    void *arg;
+
+    struct sampling sampling; /* logit_bias is our own copy */
+    int32_t *stop_tokens;     /* [n_stop_tokens] */
+    size_t n_stop_tokens;
+    uint32_t min_tokens;
+    bool ignores_eos;
+
+    int32_t *tokens; /* [n_limit]: prompt, then answer */
+    uint32_t n_prompt, n_tokens, n_limit;
+    uint32_t n_computed; /* positions whose keys and values are in the pages */
+    uint32_t *pages;     /* [n_pages]; taken while is_running */
+    uint32_t n_pages;
+
+    bool is_running; /* admitted */
+    bool is_over;    /* finished or canceled: fn is not called again */
+};
+
+/* n_limit  prompt and answer, > n_prompt
+ * Errors   ST_NOMEM */
+enum status sequence_new(const struct generation *generation, uint32_t n_limit, uint32_t n_pages,
+                         struct sequence **ret_sequence, struct err *err);
+void sequence_free(struct sequence *sequence); /* NULL is allowed; pages are the driver's to free */
+
+/* Why the sequence ends with `token`, its newest; FINISH_NONE where it goes on. */
+enum finish_reason sequence_finish(const struct sequence *sequence, int32_t token);
+
+/* May it not end yet? */
+bool sequence_must_go_on(const struct sequence *sequence);
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* execute/shard/follower.h - what every rank but the driver does, until the instance ends.
+ *
+ *   wait for a step from the rank before (rank 0: from the driver)
+ *   compute this shard's layers
+ *   send the step, with hidden rows, to the next rank
+ *
+ * A follower keeps no sequences: the step says everything.  An idle instance
+ * sends no steps, so the first byte of a step is waited for without end; a
+ * peer that is gone ends that wait at once.
+ *
+ * Threads  one owner thread
+ */
+#ifndef POMONA_EXECUTE_SHARD_FOLLOWER_H
+#define POMONA_EXECUTE_SHARD_FOLLOWER_H
+
+#include "execute/shard/step.h"
+
+struct follower_options {
+    struct engine_shard *shard; /* borrowed */
+    struct transport *ring;     /* borrowed; this rank is not its last */
+    struct step_limits limits;
+    uint64_t step_deadline_ms;
+};
+
+/* Returns only with an error.
+ * Errors  ST_PEER, ST_DEADLINE, ST_FORMAT, ST_NOMEM */
+enum status follower_run(const struct follower_options *options, struct err *err);
+
+#endif

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* execute/shard/step.h - one step's batch as it travels from rank to rank.
+ *
+ *   header  32 bytes: magic, version, payload kind, step number,
+ *           rows, spans, page numbers, reserved 0
+ *   table   spans x (n_rows, start, n_pages), then the page numbers of all spans
+ *   payload rows x i32 tokens, or rows x n_hidden x f32
+ *
+ * All numbers are little-endian u32, the step number u64.  A receiver knows
+ * the instance's limits and refuses whatever is outside them before it is
+ * stored, so a damaged or hostile message cannot reach the engine.
+ *
+ * Threads  one owner thread
+ * Memory   nothing is allocated after step_wire_new()
+ */
+#ifndef POMONA_EXECUTE_SHARD_STEP_H
+#define POMONA_EXECUTE_SHARD_STEP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "engine/engine.h"
+#include "transport/transport.h"
+
+enum {
+    STEP_HEADER_BYTES = 32,
+    STEP_SPAN_BYTES = 12,
+};
+
+enum step_payload {
+    STEP_TOKENS = 1,
+    STEP_HIDDEN = 2,
+};
+
+/* The same on every rank of an instance. */
+struct step_limits {
+    uint32_t max_rows;
+    uint32_t max_spans;
+    uint32_t context_tokens;
+    uint32_t page_tokens, n_pages;
+    uint32_t n_vocab, n_hidden;
+};
+
+/* What a header says, checked. */
+struct step_head {
+    uint64_t number;
+    enum step_payload payload;
+    uint32_t n_rows, n_spans, n_page_ids;
+    size_t table_bytes, payload_bytes;
+};
+
+/* Buffers for one batch in each direction. */
+struct step_wire;
+
+enum status step_wire_new(const struct step_limits *limits, struct step_wire **ret_wire,
+                          struct err *err);
+void step_wire_free(struct step_wire *wire); /* NULL is allowed */
+
+/* Send `batch`, its payload tokens or hidden rows, whichever is set. */
+enum status step_send(struct step_wire *wire, struct transport *t, uint32_t to, uint64_t number,
+                      const struct engine_batch *batch, uint64_t deadline_ns, struct err *err);
+
+/* Wait for a step until `deadline_ns`; once it began to arrive, the rest of
+ * it must come within `rest_ms`.
+ * ret_batch  lent until the next step_recv(); without logit rows
+ * Errors     ST_FORMAT a limit is broken; as transport_recv() */
+enum status step_recv(struct step_wire *wire, struct transport *t, uint32_t from,
+                      uint64_t deadline_ns, uint64_t rest_ms, uint64_t *ret_number,
+                      struct engine_batch *ret_batch, struct err *err);
+
+/* The pure parts, for tests. */
+void step_write_header(uint64_t number, const struct engine_batch *batch, uint8_t *ret_bytes);
+void step_write_table(const struct engine_batch *batch, uint8_t *ret_bytes);
+enum status step_read_header(const struct step_limits *limits, const uint8_t *bytes,
+                             struct step_head *ret_head, struct err *err);
+
+/* ret_spans [n_spans] and ret_pages [n_page_ids], which the spans point into. */
+enum status step_read_table(const struct step_limits *limits, const struct step_head *head,
+                            const uint8_t *bytes, struct engine_span *ret_spans,
+                            uint32_t *ret_pages, struct err *err);
+
+#endif

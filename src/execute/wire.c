@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* execute/wire.c - generations as messages between a gateway and a driver. */
+#include "execute/wire.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* protobuf-c has no const: a message to be packed borrows what it does not change. */
+static int32_t *borrow(const int32_t *items)
+{
+    return (int32_t *)(uintptr_t)items;
+}
+
+static void fill_sampling(const struct sampling *from, Wire__Sampling *to)
+{
+    to->temperature = from->temperature;
+    to->top_p = from->top_p;
+    to->min_p = from->min_p;
+    to->top_k = from->top_k;
+    to->repetition_penalty = from->repetition_penalty;
+    to->presence_penalty = from->presence_penalty;
+    to->frequency_penalty = from->frequency_penalty;
+    to->seed = from->seed;
+    to->wants_logprobs = from->wants_logprobs;
+    to->n_top_logprobs = from->n_top_logprobs;
+}
+
+static void send_filled(const struct generation *g, uint64_t id, uint32_t sequence,
+                        Wire__LogitBias **bias, wire_send_fn *send, void *arg)
+{
+    Wire__RunnerMessage message = WIRE__RUNNER_MESSAGE__INIT;
+    Wire__Generate generate = WIRE__GENERATE__INIT;
+    Wire__Sampling sampling = WIRE__SAMPLING__INIT;
+
+    fill_sampling(&g->sampling, &sampling);
+    sampling.logit_bias = bias;
+    sampling.n_logit_bias = g->sampling.n_logit_bias;
+    generate.id = id;
+    generate.sequence = sequence;
+    generate.prompt = borrow(g->prompt);
+    generate.n_prompt = g->n_prompt;
+    generate.max_tokens = g->max_tokens;
+    generate.min_tokens = g->min_tokens;
+    generate.ignores_eos = g->ignores_eos;
+    generate.stop_tokens = borrow(g->stop_tokens);
+    generate.n_stop_tokens = g->n_stop_tokens;
+    generate.sampling = &sampling;
+    message.body_case = WIRE__RUNNER_MESSAGE__BODY_GENERATE;
+    message.generate = &generate;
+    send(arg, &message.base);
+}
+
+enum status wire_send_generation(const struct generation *g, uint64_t id, uint32_t sequence,
+                                 wire_send_fn *send, void *arg, struct err *err)
+{
+    const size_t n = g->sampling.n_logit_bias;
+    Wire__LogitBias *items = calloc(n + 1, sizeof(*items));
+    Wire__LogitBias **pointers = calloc(n + 1, sizeof(Wire__LogitBias *));
+    enum status s = ST_OK;
+
+    if (!items || !pointers) {
+        s = err_set(err, ST_NOMEM, "a request to the driver");
+        goto out;
+    }
+    for (size_t i = 0; i < n; i++) {
+        wire__logit_bias__init(&items[i]);
+        items[i].token = g->sampling.logit_bias[i].token;
+        items[i].bias = g->sampling.logit_bias[i].bias;
+        pointers[i] = &items[i];
+    }
+    send_filled(g, id, sequence, pointers, send, arg);
+
+out:
+    free(items);
+    free(pointers);
+    return s;
+}
+
+static int is_within(float value, float low, float high)
+{
+    return value >= low && value <= high; /* false for what is no number */
+}
+
+static enum status check_sampling(const Wire__Sampling *s, struct err *err)
+{
+    if (!is_within(s->temperature, 0, 100) || !is_within(s->top_p, 0, 1) ||
+        !is_within(s->min_p, 0, 1) || !is_within(s->repetition_penalty, 1e-3f, 1e3f) ||
+        !is_within(s->presence_penalty, -100, 100) || !is_within(s->frequency_penalty, -100, 100))
+        return err_set(err, ST_RANGE, "a sampling setting is out of range");
+    if (s->n_top_logprobs > REQUEST_TOP_LOGPROBS_MAX)
+        return err_set(err, ST_RANGE, "%u top logprobs, at most %d are given", s->n_top_logprobs,
+                       REQUEST_TOP_LOGPROBS_MAX);
+    if (s->n_logit_bias > REQUEST_LOGIT_BIAS_MAX)
+        return err_set(err, ST_RANGE, "a logit bias of %zu tokens", s->n_logit_bias);
+    for (size_t i = 0; i < s->n_logit_bias; i++)
+        if (!is_within(s->logit_bias[i]->bias, -1e6f, 1e6f))
+            return err_set(err, ST_RANGE, "a logit bias is out of range");
+    return ST_OK;
+}
+
+static enum status check_generate(const Wire__Generate *m, struct err *err)
+{
+    if (m->id == 0 || !m->sampling)
+        return err_set(err, ST_RANGE, "a generation without id or sampling");
+    if (m->n_prompt == 0 || m->max_tokens == 0)
+        return err_set(err, ST_RANGE, "a generation needs a prompt and at least one token to make");
+    if (m->n_stop_tokens > CLIENT_STOP_TOKENS_MAX)
+        return err_set(err, ST_RANGE, "a generation with %zu stop tokens", m->n_stop_tokens);
+    return check_sampling(m->sampling, err);
+}
+
+static void read_sampling(const Wire__Sampling *from, struct sampling *to)
+{
+    *to = (struct sampling){
+        .temperature = from->temperature,
+        .top_p = from->top_p,
+        .min_p = from->min_p,
+        .top_k = from->top_k,
+        .repetition_penalty = from->repetition_penalty,
+        .presence_penalty = from->presence_penalty,
+        .frequency_penalty = from->frequency_penalty,
+        .seed = from->seed,
+        .wants_logprobs = from->wants_logprobs != 0,
+        .n_top_logprobs = from->n_top_logprobs,
+    };
+}
+
+enum status generation_read(const Wire__Generate *m, struct generation **ret_generation,
+                            struct err *err)
+{
+    struct generation *g;
+    struct logit_bias *bias;
+    int32_t *prompt, *stops;
+    enum status s;
+
+    s = check_generate(m, err);
+    if (s != ST_OK)
+        return s;
+    g = calloc(1, sizeof(*g));
+    prompt = calloc(m->n_prompt, sizeof(*prompt));
+    stops = calloc(m->n_stop_tokens + 1, sizeof(*stops));
+    bias = calloc(m->sampling->n_logit_bias + 1, sizeof(*bias));
+    if (!g || !prompt || !stops || !bias) {
+        free(g);
+        free(prompt);
+        free(stops);
+        free(bias);
+        return err_set(err, ST_NOMEM, "a generation");
+    }
+    memcpy(prompt, m->prompt, m->n_prompt * sizeof(*prompt));
+    for (size_t i = 0; i < m->n_stop_tokens; i++)
+        stops[i] = m->stop_tokens[i];
+    for (size_t i = 0; i < m->sampling->n_logit_bias; i++)
+        bias[i] = (struct logit_bias){ m->sampling->logit_bias[i]->token,
+                                       m->sampling->logit_bias[i]->bias };
+    read_sampling(m->sampling, &g->sampling);
+    g->sampling.logit_bias = bias;
+    g->sampling.n_logit_bias = m->sampling->n_logit_bias;
+    g->prompt = prompt;
+    g->n_prompt = m->n_prompt;
+    g->max_tokens = m->max_tokens;
+    g->min_tokens = m->min_tokens;
+    g->ignores_eos = m->ignores_eos != 0;
+    g->stop_tokens = stops;
+    g->n_stop_tokens = m->n_stop_tokens;
+    *ret_generation = g;
+    return ST_OK;
+}
+
+void generation_free(struct generation *g)
+{
+    if (!g)
+        return;
+    free((void *)(uintptr_t)g->prompt); /* generation_read() allocated what it points to */
+    free((void *)(uintptr_t)g->stop_tokens);
+    free((void *)(uintptr_t)g->sampling.logit_bias);
+    free(g);
+}

@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* flow/admin.c - answers to everything but generation: models, health, the cluster. */
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "flow/placement.h"
+#include "flow/service_priv.h"
+#include "gateway/admin/state.h"
+#include "gateway/dialect/models.h"
+#include "gateway/http/json_out.h"
+
+static void no_memory(struct exchange *x)
+{
+    struct api_error e;
+
+    (void)api_error_set(&e, API_OVERLOADED, NULL, "There is no memory for this request.");
+    exchange_fail(x, &e);
+}
+
+static void unknown_model(struct exchange *x, const char *name)
+{
+    struct api_error e;
+
+    (void)api_error_set(&e, API_MODEL_NOT_FOUND, "model",
+                        "The model '%.128s' does not exist. GET /v1/models lists those that do.",
+                        name);
+    exchange_fail(x, &e);
+}
+
+void admin_models(void *arg, struct exchange *x)
+{
+    struct service *service = arg;
+    struct model_info *models = calloc(MODELS_MAX, sizeof(*models));
+    struct buf body = { 0 };
+    size_t n;
+
+    if (!models) {
+        no_memory(x);
+        return;
+    }
+    n = cluster_models(service->cluster, models, MODELS_MAX);
+    models_render(models, n < MODELS_MAX ? n : MODELS_MAX, &body);
+    free(models);
+    exchange_reply(x, 200, "application/json", &body);
+}
+
+void admin_model(void *arg, struct exchange *x, const char *name)
+{
+    struct model_info model;
+    struct buf body = { 0 };
+
+    if (!service_find_model(arg, name, &model)) {
+        unknown_model(x, name);
+        return;
+    }
+    model_render(&model, &body);
+    exchange_reply(x, 200, "application/json", &body);
+}
+
+/* Everything the cluster tells, copied: struct admin_state lends it to a renderer. */
+static bool take_state(struct service *service, struct admin_state *ret)
+{
+    struct cluster_member *members = calloc(NODES_MAX, sizeof(*members));
+    struct model_info *models = calloc(MODELS_MAX, sizeof(*models));
+    struct cluster_instance *instances;
+    size_t n;
+
+    if (!members || !models) {
+        free(members);
+        free(models);
+        return false;
+    }
+    *ret = (struct admin_state){
+        .cluster_name = service->cluster_name,
+        .node_name = service->node_name,
+        .version = service->version,
+        .uptime_s = (clock_ns() - service->begun_ns) / NS_PER_S,
+    };
+    n = cluster_members(service->cluster, members, NODES_MAX);
+    ret->n_members = n < NODES_MAX ? n : NODES_MAX;
+    ret->members = members;
+    n = cluster_models(service->cluster, models, MODELS_MAX);
+    ret->n_models = n < MODELS_MAX ? n : MODELS_MAX;
+    ret->models = models;
+    ret->n_instances = service_instances(service, &instances);
+    ret->instances = instances;
+    return true;
+}
+
+static void state_release(struct admin_state *state)
+{
+    free((void *)(uintptr_t)state->members);
+    free((void *)(uintptr_t)state->models);
+    free((void *)(uintptr_t)state->instances);
+}
+
+static void health(struct service *service, struct exchange *x, int http_status)
+{
+    struct admin_state state;
+    struct buf body = { 0 };
+
+    if (!take_state(service, &state)) {
+        no_memory(x);
+        return;
+    }
+    admin_render_health(&state, service->is_draining ? "draining" : "ok", &body);
+    state_release(&state);
+    exchange_reply(x, http_status, "application/json", &body);
+}
+
+void admin_live(void *arg, struct exchange *x)
+{
+    health(arg, x, 200);
+}
+
+/* A load balancer should send nothing new to a node that drains. */
+void admin_ready(void *arg, struct exchange *x)
+{
+    const struct service *service = arg;
+
+    health(arg, x, service->is_draining ? 503 : 200);
+}
+
+void admin_state_handler(void *arg, struct exchange *x)
+{
+    struct admin_state state;
+    struct buf body = { 0 };
+
+    if (!take_state(arg, &state)) {
+        no_memory(x);
+        return;
+    }
+    admin_render_state(&state, &body);
+    state_release(&state);
+    exchange_reply(x, 200, "application/json", &body);
+}
+
+static bool asks_for_nothing(const struct place_request *request)
+{
+    return request->n_nodes == 0 && request->n_split == 0 && request->context_tokens == 0;
+}
+
+enum plan_mode { PLAN_TO_SHOW, PLAN_TO_PLACE };
+
+/* The plan asked for, or the exchange is answered.  To place a model whatever
+ * the plan, an instance that there is already will do. */
+static struct plan *make_plan(struct service *service, struct exchange *x,
+                              const struct place_request *request, enum plan_mode mode)
+{
+    struct model_info model;
+    struct node_set *nodes = calloc(1, sizeof(*nodes));
+    struct plan *plan = calloc(1, sizeof(*plan));
+    struct api_error e;
+
+    if (!service_find_model(service, request->model, &model)) {
+        unknown_model(x, request->model);
+        goto fail;
+    }
+    if (!nodes || !plan) {
+        no_memory(x);
+        goto fail;
+    }
+    if (mode == PLAN_TO_PLACE && asks_for_nothing(request) &&
+        placement_join(service, &model, plan)) {
+        free(nodes);
+        return plan;
+    }
+    if (placement_nodes(service, &model, request, nodes, &e) != ST_OK ||
+        placement_plan(&model, nodes, request, plan, &e) != ST_OK) {
+        exchange_fail(x, &e);
+        goto fail;
+    }
+    free(nodes);
+    return plan;
+
+fail:
+    free(nodes);
+    free(plan);
+    return NULL;
+}
+
+void admin_plan(void *arg, struct exchange *x, const struct place_request *request)
+{
+    struct plan *plan = make_plan(arg, x, request, PLAN_TO_SHOW);
+    struct buf body = { 0 };
+
+    if (!plan)
+        return;
+    admin_render_plan(plan, &body);
+    free(plan);
+    exchange_reply(x, 200, "application/json", &body);
+}
+
+/* A client that watches a placing: lines of JSON until it is done. */
+struct placing {
+    struct service *service;
+    struct exchange *x;
+    uint64_t ticket;
+    double progress;  /* last told */
+    bool is_starting; /* inside cluster_place() */
+    bool has_begun;   /* headers are sent */
+    bool is_done;
+    struct placing **link, *next;
+};
+
+static void placing_free(struct placing *p)
+{
+    *p->link = p->next;
+    if (p->next)
+        p->next->link = p->link;
+    if (!p->is_done)
+        cluster_place_forget(p->service->cluster, p->ticket);
+    free(p);
+}
+
+static void watcher_left(void *arg)
+{
+    placing_free(arg);
+}
+
+/* Once there is a line the answer is 200, and what goes wrong later is a line, too. */
+static void begin(struct placing *p)
+{
+    if (!p->has_begun)
+        exchange_stream_start(p->x, "application/x-ndjson");
+    p->has_begun = true;
+}
+
+static void send_line(struct placing *p, struct buf *line)
+{
+    begin(p);
+    buf_putc(line, '\n');
+    exchange_stream_send(p->x, line->data, line->len);
+    buf_release(line);
+}
+
+static void finish(struct placing *p)
+{
+    exchange_on_close(p->x, NULL, NULL);
+    exchange_stream_end(p->x);
+    placing_free(p);
+}
+
+/* The loading of each megabyte is not worth a line. */
+static const double PROGRESS_STEP = 0.01;
+
+static void on_placed(void *arg, bool done, const struct cluster_instance *instance,
+                      const struct err *failure)
+{
+    struct placing *p = arg;
+    struct buf line = { 0 };
+    struct api_error e;
+
+    if (!done && instance->progress - p->progress < PROGRESS_STEP)
+        return;
+    if (!done) {
+        p->progress = instance->progress;
+        buf_printf(&line, "{\"progress\":%.3f}", instance->progress);
+    } else if (instance) {
+        buf_puts(&line, "{\"instance\":");
+        admin_render_instance(instance, &line);
+        buf_putc(&line, '}');
+    } else {
+        placement_error(failure, &e);
+        api_error_render(&e, &line);
+    }
+    send_line(p, &line);
+    p->is_done = done;
+    if (done && !p->is_starting)
+        finish(p);
+}
+
+static void watch_placing(struct service *service, struct placing *p)
+{
+    p->link = &service->placings;
+    p->next = service->placings;
+    if (p->next)
+        p->next->link = &p->next;
+    service->placings = p;
+    exchange_on_close(p->x, watcher_left, p);
+}
+
+static void start_placing(struct service *service, struct exchange *x, const struct plan *plan)
+{
+    struct placing *p = calloc(1, sizeof(*p));
+    struct err err = { 0 };
+    struct api_error e;
+
+    if (!p) {
+        no_memory(x);
+        return;
+    }
+    *p = (struct placing){ .service = service, .x = x, .progress = -1.0, .is_starting = true };
+    watch_placing(service, p);
+    if (cluster_place(service->cluster, plan, on_placed, p, &p->ticket, &err) != ST_OK) {
+        exchange_on_close(x, NULL, NULL);
+        p->is_done = true;
+        placing_free(p);
+        placement_error(&err, &e);
+        exchange_fail(x, &e);
+        return;
+    }
+    p->is_starting = false;
+    begin(p);
+    if (p->is_done)
+        finish(p);
+}
+
+void admin_place(void *arg, struct exchange *x, const struct place_request *request)
+{
+    struct service *service = arg;
+    struct plan *plan;
+    struct api_error e;
+
+    if (service->is_draining) {
+        (void)api_error_set(&e, API_SHUTTING_DOWN, NULL, "This node is shutting down.");
+        exchange_fail(x, &e);
+        return;
+    }
+    plan = make_plan(service, x, request, PLAN_TO_PLACE);
+    if (!plan)
+        return;
+    start_placing(service, x, plan);
+    free(plan);
+}
+
+void admin_unplace(void *arg, struct exchange *x, const char *name)
+{
+    struct service *service = arg;
+    struct model_info model;
+    struct buf body = { 0 };
+    struct err err = { 0 };
+    struct api_error e;
+
+    if (service_find_model(service, name, &model))
+        name = model.name;
+    if (cluster_unplace(service->cluster, name, &err) != ST_OK) {
+        (void)api_error_set(&e, err.status == ST_NOTFOUND ? API_NOT_PLACED : API_INTERNAL, "model",
+                            "%s", err.words);
+        exchange_fail(x, &e);
+        return;
+    }
+    buf_puts(&body, "{\"model\":");
+    json_out_text(&body, name);
+    buf_puts(&body, ",\"unplaced\":true}");
+    exchange_reply(x, 200, "application/json", &body);
+}
+
+void admin_release(struct service *service)
+{
+    while (service->placings) {
+        exchange_on_close(service->placings->x, NULL, NULL);
+        placing_free(service->placings);
+    }
+}

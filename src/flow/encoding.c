@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* flow/encoding.c - a request's prompts become tokens; long ones on a thread of their own.
+ *
+ * An encoding owns what its job reads: the request's prompts are moved here
+ * and back, and the text is held by the flow, or by the encoding once the
+ * flow is gone.  The loop touches it again only after the job.
+ */
+#include "flow/encoding.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "net/job.h"
+#include "text/prompt.h"
+
+struct encoding {
+    struct service *service;
+    struct flow *flow; /* NULL: its client left */
+    struct text *text;
+    char model[MODEL_NAME_MAX];
+    json_t *variables; /* as in struct api_request */
+    struct api_prompt *prompts;
+    size_t n_prompts;
+    struct tokens *tokens; /* [n_prompts] */
+    bool has_failed;
+    struct api_error failure;
+};
+
+static void fail(struct encoding *e, enum api_error_kind kind, const char *param, const char *words)
+{
+    (void)api_error_set(&e->failure, kind, param, "%s", words);
+    e->has_failed = true;
+}
+
+static void encode_chat(struct encoding *e)
+{
+    const struct text *text = e->text;
+    struct err err = { 0 };
+    enum status s;
+
+    if (!text->template) {
+        (void)api_error_set(&e->failure, API_UNSUPPORTED, "messages",
+                            "The model '%s' cannot chat: %s. Use /v1/completions.", e->model,
+                            text->template_err.words);
+        e->has_failed = true;
+        return;
+    }
+    s = prompt_chat(text->tokenizer, text->template, text->trusted, e->variables, &e->tokens[0],
+                    &err);
+    if (s == ST_OK)
+        return;
+    if (s == ST_NOMEM) {
+        fail(e, API_OVERLOADED, NULL, err.words);
+        return;
+    }
+    (void)api_error_set(&e->failure, API_INVALID_VALUE, "messages",
+                        "The model's chat template refuses these messages: %s.", err.words);
+    e->has_failed = true;
+}
+
+static void encode_prompt(struct encoding *e, struct api_prompt *prompt, struct tokens *tokens)
+{
+    const struct tokenizer *tokenizer = e->text->tokenizer;
+    const size_t n_vocab = tokenizer_n_tokens(tokenizer);
+    struct err err = { 0 };
+
+    if (prompt->tokens) {
+        for (size_t i = 0; i < prompt->n_tokens; i++) {
+            if ((size_t)prompt->tokens[i] < n_vocab)
+                continue;
+            fail(e, API_INVALID_VALUE, "prompt", "A token of the prompt is not in the vocabulary.");
+            return;
+        }
+        *tokens = (struct tokens){ prompt->tokens, prompt->n_tokens, prompt->n_tokens };
+        prompt->tokens = NULL;
+        return;
+    }
+    if (prompt_plain(tokenizer, prompt->text, prompt->n_text, tokens, &err) != ST_OK)
+        fail(e, API_OVERLOADED, NULL, err.words);
+}
+
+/* On the loop, or on a job's thread. */
+static void encode(void *arg)
+{
+    struct encoding *e = arg;
+
+    if (e->variables) {
+        encode_chat(e);
+        return;
+    }
+    for (size_t i = 0; i < e->n_prompts && !e->has_failed; i++)
+        encode_prompt(e, &e->prompts[i], &e->tokens[i]);
+}
+
+static struct encoding *encoding_new(struct flow *f)
+{
+    struct encoding *e = calloc(1, sizeof(*e));
+    struct tokens *tokens = calloc(f->request.n_prompts, sizeof(*tokens));
+
+    if (!e || !tokens) {
+        free(e);
+        free(tokens);
+        return NULL;
+    }
+    *e = (struct encoding){
+        .service = f->service,
+        .flow = f,
+        .text = f->text,
+        .variables = f->request.variables,
+        .prompts = f->request.prompts,
+        .n_prompts = f->request.n_prompts,
+        .tokens = tokens,
+    };
+    memcpy(e->model, f->model.name, sizeof(e->model));
+    f->request.variables = NULL;
+    f->request.prompts = NULL;
+    return e;
+}
+
+/* All goes back to the flow. */
+static void hand_over(struct encoding *e)
+{
+    struct flow *f = e->flow;
+
+    f->request.variables = e->variables;
+    f->request.prompts = e->prompts;
+    f->prompts = e->tokens;
+    if (e->has_failed && !f->has_failed) {
+        f->failure = e->failure;
+        f->has_failed = true;
+    }
+    free(e);
+}
+
+static void encoding_free(struct encoding *e)
+{
+    struct api_request rest = {
+        .variables = e->variables,
+        .prompts = e->prompts,
+        .n_prompts = e->n_prompts,
+    };
+
+    for (size_t i = 0; i < e->n_prompts; i++)
+        tokens_release(&e->tokens[i]);
+    free(e->tokens);
+    api_request_release(&rest);
+    text_cache_put(e->service->texts, e->text);
+    free(e);
+}
+
+static void done(void *arg)
+{
+    struct encoding *e = arg;
+    struct flow *f = e->flow;
+
+    e->service->n_encodings--;
+    if (!f) {
+        encoding_free(e);
+        return;
+    }
+    f->encoding = NULL;
+    hand_over(e);
+    flow_wake(f);
+}
+
+static enum step start_job(struct flow *f, struct encoding *e)
+{
+    struct err err = { .words = "This node reads as many long requests as it can already." };
+
+    if (f->service->n_encodings >= ENCODINGS_MAX ||
+        job_start(f->service->loop, encode, done, e, &err) != ST_OK) {
+        hand_over(e);
+        return flow_fail(f, API_OVERLOADED, &err);
+    }
+    f->service->n_encodings++;
+    f->encoding = e;
+    return STEP_WAIT;
+}
+
+enum step flow_encode(struct flow *f)
+{
+    struct encoding *e = encoding_new(f);
+    size_t n_body;
+
+    if (!e)
+        return flow_fail(f, API_OVERLOADED, &(struct err){ .words = "There is no memory." });
+    (void)exchange_body(f->x, &n_body);
+    if (n_body > ENCODE_INLINE_MAX)
+        return start_job(f, e);
+    encode(e);
+    hand_over(e);
+    return f->has_failed ? STEP_FAIL : STEP_NEXT;
+}
+
+void encoding_leave(struct flow *f)
+{
+    if (!f->encoding)
+        return;
+    f->encoding->flow = NULL;
+    f->encoding = NULL;
+    f->text = NULL;
+}

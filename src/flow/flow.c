@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* flow/flow.c - the life of one request, top to bottom.
+ *
+ * Read this file first.  Each stage is a folder under src/ with the same
+ * name; each hand-over is a header under src/contract/ with the same name.
+ * Stages never include one another: they meet only here.
+ *
+ *   HTTP --gateway--> request --balance--> route --select--> node_set
+ *        --partition--> plan --execute--> token_stream --aggregate--> reply
+ *
+ * A stage that has to wait (for a file, a placing, tokens) says so; whatever
+ * it waits for calls flow_wake(), and the stage is entered again from the
+ * loop.  So a flow ends in no other place than flow_run(), flow_tick() and
+ * the client's leaving, and never inside a callback of a connection.
+ *
+ * Where an instance fails before anything of the answer was sent, stages 2
+ * to 5 are done once more: another instance, or a new one, may answer.
+ */
+#include "flow/flow.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/size.h"
+#include "flow/encoding.h"
+#include "flow/flow_priv.h"
+#include "gateway/http/sse.h"
+
+static const struct stage {
+    const char *name;
+    enum step (*enter)(struct flow *f);
+} stages[] = {
+    { "gateway", flow_prompt },      /* 1  API gateway           f->prompts */
+    { "balance", flow_balance },     /* 2  load balancer         f->route   */
+    { "select", flow_select },       /* 3  node selection        f->nodes   */
+    { "partition", flow_partition }, /* 4  model partitioning    a plan, placed */
+    { "execute", flow_execute },     /* 5  inference execution   tokens     */
+    { "aggregate", flow_aggregate }, /* 6  response aggregation  the reply  */
+};
+
+enum { STAGE_BALANCE = 1, STAGE_EXECUTE = 4 };
+
+enum step flow_fail(struct flow *f, enum api_error_kind kind, const struct err *err)
+{
+    if (!f->has_failed)
+        (void)api_error_set(&f->failure, kind, NULL, "%s", err->words);
+    f->has_failed = true;
+    return STEP_FAIL;
+}
+
+void flow_free(struct flow *f)
+{
+    if (f->x)
+        exchange_on_close(f->x, NULL, NULL);
+    *f->link = f->next;
+    if (f->next)
+        f->next->link = f->link;
+    f->service->n_flows--;
+    flow_execute_release(f);
+    flow_place_release(f);
+    encoding_leave(f);
+    text_cache_forget(f->service->texts, &f->text_waiter);
+    text_cache_put(f->service->texts, f->text);
+    for (size_t i = 0; f->prompts && i < f->request.n_prompts; i++)
+        tokens_release(&f->prompts[i]);
+    free(f->prompts);
+    answer_free(f->answer);
+    buf_release(&f->events);
+    api_request_release(&f->request);
+    loop_timer_free(f->wake);
+    free(f);
+}
+
+struct flow *flow_next(const struct flow *f)
+{
+    return f->next;
+}
+
+static void client_left(void *arg)
+{
+    struct flow *f = arg;
+
+    log_debug("request %s: the client left in stage %s", f->answer ? f->answer->id : "?",
+              stages[f->stage].name);
+    f->x = NULL;
+    flow_free(f);
+}
+
+void flow_abort(struct flow *f, const struct api_error *e)
+{
+    struct exchange *x = f->x;
+
+    log_warn("request %s for %s failed in stage %s: %s", exchange_id(x), f->model.name,
+             stages[f->stage].name, api_error_code(e->kind) ? api_error_code(e->kind) : "invalid");
+    exchange_on_close(x, NULL, NULL);
+    if (f->is_streaming)
+        sse_fail(x, e);
+    else
+        exchange_fail(x, e);
+    f->x = NULL;
+    flow_free(f);
+}
+
+static bool retry(struct flow *f)
+{
+    if (!f->may_retry || f->has_sent || f->n_retries >= FLOW_RETRIES_MAX)
+        return false;
+    log_info("request %s: instance %.8s failed, trying again", exchange_id(f->x),
+             f->route.instance_id);
+    flow_execute_release(f);
+    flow_place_release(f);
+    answer_reset(f->answer);
+    f->n_retries++;
+    f->retry_until_ns = deadline_after_ms(FLOW_RETRY_MS);
+    memcpy(f->failed_instance, f->route.instance_id, sizeof(f->failed_instance));
+    f->route = (struct route){ 0 };
+    f->has_failed = f->may_retry = false;
+    f->stage = STAGE_BALANCE;
+    return true;
+}
+
+static void flow_run(void *arg)
+{
+    struct flow *f = arg;
+
+    if (f->has_failed && !retry(f)) {
+        flow_abort(f, &f->failure);
+        return;
+    }
+    for (; f->stage < ARRAY_LEN(stages); f->stage++) {
+        enum step step = stages[f->stage].enter(f);
+
+        if (step == STEP_WAIT)
+            return;
+        if (step == STEP_FAIL) {
+            flow_wake(f); /* from the loop: it may be tried again */
+            return;
+        }
+    }
+    f->x = NULL; /* the last stage answered */
+    flow_free(f);
+}
+
+void flow_wake(struct flow *f)
+{
+    loop_timer_once(f->wake, 0);
+}
+
+static bool is_over_deadline(const struct flow *f, uint64_t now_ns)
+{
+    const uint64_t allowed_ms = f->stage < STAGE_EXECUTE ? FLOW_PLACE_MS : FLOW_SILENCE_MS;
+    const uint64_t since_ns = f->stage < STAGE_EXECUTE ? f->begun_ns : f->last_token_ns;
+
+    return now_ns > since_ns && now_ns - since_ns > allowed_ms * NS_PER_MS;
+}
+
+void flow_tick(struct flow *f, uint64_t now_ns)
+{
+    if (is_over_deadline(f, now_ns)) {
+        struct api_error e;
+
+        (void)api_error_set(&e, API_TIMEOUT, NULL, "The model did not answer in time (stage %s).",
+                            stages[f->stage].name);
+        flow_abort(f, &e);
+        return;
+    }
+    /* Only once an instance has the request: before, an error may still be an HTTP status. */
+    if (!f->request.streams || f->stage != STAGE_EXECUTE ||
+        now_ns - f->last_sent_ns < KEEP_ALIVE_MS * NS_PER_MS)
+        return;
+    if (!f->is_streaming)
+        sse_start(f->x);
+    f->is_streaming = true;
+    f->last_sent_ns = now_ns;
+    sse_keep_alive(f->x);
+}
+
+static void link_flow(struct service *service, struct flow *f)
+{
+    f->link = &service->flows;
+    f->next = service->flows;
+    if (f->next)
+        f->next->link = &f->next;
+    service->flows = f;
+    service->n_flows++;
+}
+
+void flow_start(struct service *service, struct exchange *x, struct api_request *request)
+{
+    struct flow *f = calloc(1, sizeof(*f));
+    struct api_error e;
+
+    if (!f || loop_timer_new(service->loop, flow_run, f, &f->wake) != ST_OK) {
+        free(f);
+        (void)api_error_set(&e, API_OVERLOADED, NULL, "There is no memory for this request.");
+        exchange_fail(x, &e);
+        api_request_release(request);
+        return;
+    }
+    f->service = service;
+    f->x = x;
+    f->request = *request;
+    f->begun_ns = f->last_sent_ns = f->last_token_ns = clock_ns();
+    link_flow(service, f);
+    exchange_on_close(x, client_left, f);
+    flow_run(f);
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* flow/flow_priv.h - the inside of a flow, for the files that are its stages. */
+#ifndef POMONA_FLOW_FLOW_PRIV_H
+#define POMONA_FLOW_FLOW_PRIV_H
+
+#include "aggregate/aggregate.h"
+#include "contract/plan.h"
+#include "contract/route.h"
+#include "flow/clients.h"
+#include "flow/flow.h"
+#include "flow/service_priv.h"
+#include "flow/text_cache.h"
+#include "gateway/dialect/answer.h"
+#include "text/tokenizer/tokenizer.h"
+
+enum {
+    FLOW_PLACE_MS = 600000,   /* from the request to its instance being ready */
+    FLOW_SILENCE_MS = 300000, /* without a token, queueing and prompt included */
+    KEEP_ALIVE_MS = 10000,
+    FLOW_RETRIES_MAX = 1,
+    FLOW_RETRY_MS = 3000, /* for the cluster to see that an instance is lost */
+    FLOW_RETRY_POLL_MS = 50,
+};
+
+/* What a stage came to. */
+enum step {
+    STEP_NEXT,
+    STEP_WAIT, /* flow_wake() will come; the stage is entered again then */
+    STEP_FAIL, /* flow->failure is set */
+};
+
+struct choice {
+    struct flow *flow;
+    struct aggregate *aggregate;
+    uint64_t generation; /* at the client; 0: none is open */
+    uint32_t n_cached_tokens;
+    bool is_finished;
+};
+
+struct flow {
+    struct service *service;
+    struct exchange *x; /* NULL once over */
+    struct api_request request;
+    size_t stage;
+    struct loop_timer *wake;
+
+    struct model_info model;
+    char path[PATH_MAX_BYTES]; /* of the model's file */
+    struct text_waiter text_waiter;
+    struct text *text;
+    struct encoding *encoding; /* while a job makes the prompts; NULL otherwise */
+    struct tokens *prompts;    /* [request.n_prompts] */
+
+    struct node_set *nodes; /* stage 3 to 4; NULL otherwise */
+    bool is_placing;
+    uint64_t place_ticket;
+    struct route route;
+    uint32_t context_tokens; /* of the instance */
+
+    struct client_use *client;
+    struct choice *choices; /* [n_choices] */
+    size_t n_choices, n_running;
+
+    struct answer *answer;
+    bool is_streaming; /* headers are sent */
+    bool has_sent;     /* and something of the answer */
+    struct buf events;
+
+    bool has_failed;
+    bool may_retry; /* the instance failed, not the request */
+    struct api_error failure;
+    unsigned n_retries;
+    char failed_instance[INSTANCE_ID_MAX]; /* not to be asked again */
+    uint64_t retry_until_ns;
+
+    uint64_t begun_ns, last_token_ns, last_sent_ns;
+    struct flow **link, *next; /* the service's list */
+};
+
+/* Run on, from the loop. */
+void flow_wake(struct flow *f);
+
+/* Note why it failed; the first reason stays. */
+enum step flow_fail(struct flow *f, enum api_error_kind kind, const struct err *err);
+
+/* The stages. */
+enum step flow_prompt(struct flow *f);    /* 1 gateway */
+enum step flow_balance(struct flow *f);   /* 2 */
+enum step flow_select(struct flow *f);    /* 3 */
+enum step flow_partition(struct flow *f); /* 4 */
+enum step flow_execute(struct flow *f);   /* 5 */
+enum step flow_aggregate(struct flow *f); /* 6 */
+
+/* Make the prompts, the last part of stage 1 that may wait.  encoding.c */
+enum step flow_encode(struct flow *f);
+
+/* Undo what stages 2 to 5 did, so that they can be entered again. */
+void flow_place_release(struct flow *f);
+void flow_execute_release(struct flow *f);
+
+/* Is each prompt shorter than context_tokens, so that there is room for an answer? */
+enum step flow_check_context(struct flow *f);
+
+/* Stage 6 on the way: more text of a choice. */
+void flow_on_delta(void *arg, const struct reply_delta *delta);
+
+#endif

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* flow/placement.c - from a model to a plan: what requests and the admin API share. */
+#include "flow/placement.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "partition/partition.h"
+#include "select/select.h"
+
+enum status placement_nodes(struct service *service, const struct model_info *model,
+                            const struct place_request *request, struct node_set *ret_nodes,
+                            struct api_error *e)
+{
+    const char *names[NODES_MAX];
+    struct select_options options = { 0 };
+    struct node_set *all = calloc(1, sizeof(*all));
+    struct err err = { 0 };
+    enum status s;
+
+    if (!all)
+        return api_error_set(e, API_OVERLOADED, NULL, "There is no memory for this request.");
+    if (request && request->n_nodes > 0) {
+        for (size_t i = 0; i < request->n_nodes; i++)
+            names[i] = request->nodes[i];
+        options = (struct select_options){ names, request->n_nodes };
+    }
+    cluster_nodes(service->cluster, model->name, all);
+    s = select_nodes(model, all, &options, ret_nodes, &err);
+    free(all);
+    if (s == ST_OK)
+        return ST_OK;
+    if (options.n_nodes > 0)
+        (void)api_error_set(e, API_INVALID_VALUE, "nodes", "%s", err.words);
+    else
+        (void)api_error_set(e, API_NO_NODES, NULL, "%s", err.words);
+    return s;
+}
+
+enum status placement_plan(const struct model_info *model, const struct node_set *nodes,
+                           const struct place_request *request, struct plan *ret_plan,
+                           struct api_error *e)
+{
+    struct partition_options options = { 0 };
+    struct err err = { 0 };
+    enum status s;
+
+    if (request) {
+        options.split = request->n_split > 0 ? request->split : NULL;
+        options.n_split = request->n_split;
+        options.uses_all_nodes = request->n_nodes > 0;
+        options.context_tokens = request->context_tokens;
+    }
+    s = partition_plan(model, nodes, &options, ret_plan, &err);
+    if (s == ST_RANGE)
+        (void)api_error_set(e, API_INVALID_VALUE, options.n_split > 0 ? "split" : "context", "%s",
+                            err.words);
+    else if (s != ST_OK)
+        (void)api_error_set(e, API_OVERLOADED, NULL, "%s", err.words);
+    return s;
+}
+
+bool placement_join(struct service *service, const struct model_info *model, struct plan *ret_plan)
+{
+    struct cluster_instance *instances;
+    const size_t n = service_instances(service, &instances);
+    bool found = false;
+
+    for (size_t i = 0; i < n && !found; i++) {
+        found = strcmp(instances[i].view.model, model->name) == 0;
+        if (found)
+            *ret_plan = instances[i].plan;
+    }
+    free(instances);
+    return found;
+}
+
+void placement_error(const struct err *failure, struct api_error *ret)
+{
+    enum api_error_kind kind = API_INTERNAL;
+
+    if (failure->status == ST_PEER || failure->status == ST_DEADLINE)
+        kind = API_UPSTREAM;
+    if (failure->status == ST_NOTFOUND)
+        kind = API_NO_NODES;
+    if (failure->status == ST_FULL || failure->status == ST_NOMEM)
+        kind = API_OVERLOADED;
+    (void)api_error_set(ret, kind, NULL, "The model could not be placed: %s", failure->words);
+}
+
+static void on_placed_early(void *arg, bool done, const struct cluster_instance *instance,
+                            const struct err *failure)
+{
+    (void)arg;
+    if (done && !instance)
+        log_error("the model could not be placed: %s", failure->words);
+}
+
+enum status service_place(struct service *service, const char *name, struct err *err)
+{
+    struct plan *plan = calloc(1, sizeof(*plan));
+    struct node_set *nodes = calloc(1, sizeof(*nodes));
+    struct model_info model;
+    struct api_error e;
+    uint64_t ticket;
+    enum status s = ST_OK;
+
+    if (!plan || !nodes)
+        s = err_set(err, ST_NOMEM, "a plan for '%s'", name);
+    else if (!service_find_model(service, name, &model))
+        s = err_set(err, ST_NOTFOUND, "no node of the cluster holds '%s'", name);
+    if (s == ST_OK) {
+        s = placement_nodes(service, &model, NULL, nodes, &e);
+        if (s == ST_OK)
+            s = placement_plan(&model, nodes, NULL, plan, &e);
+        if (s != ST_OK)
+            (void)err_set(err, s, "%s", e.message);
+    }
+    if (s == ST_OK)
+        s = cluster_place(service->cluster, plan, on_placed_early, NULL, &ticket, err);
+    free(nodes);
+    free(plan);
+    return s;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* flow/placement.h - from a model to a plan: what requests and the admin API share. */
+#ifndef POMONA_FLOW_PLACEMENT_H
+#define POMONA_FLOW_PLACEMENT_H
+
+#include "contract/node_set.h"
+#include "contract/plan.h"
+#include "flow/service_priv.h"
+#include "gateway/admin/place_request.h"
+
+/* Stage 3: the nodes that may hold `model`, those asked for where `request` is not NULL. */
+enum status placement_nodes(struct service *service, const struct model_info *model,
+                            const struct place_request *request, struct node_set *ret_nodes,
+                            struct api_error *e);
+
+/* Stage 4: the layers of each. */
+enum status placement_plan(const struct model_info *model, const struct node_set *nodes,
+                           const struct place_request *request, struct plan *ret_plan,
+                           struct api_error *e);
+
+/* The plan of an instance of `model` that is placing or ready: joining it
+ * asks for nothing new.  False: there is none. */
+bool placement_join(struct service *service, const struct model_info *model, struct plan *ret_plan);
+
+/* What a failed placing means to who asked for it. */
+void placement_error(const struct err *failure, struct api_error *ret);
+
+#endif

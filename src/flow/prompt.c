@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* flow/prompt.c - stage 1: the request's model, its prompts as tokens, the answer begun.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "flow/flow_priv.h"
+
+static enum step invalid(struct flow *f, const char *param, const char *words)
+{
+    (void)api_error_set(&f->failure, API_INVALID_VALUE, param, "%s", words);
+    f->has_failed = true;
+    return STEP_FAIL;
+}
+
+/* Which model, and where its file is. */
+static enum step find_model(struct flow *f)
+{
+    const struct local_model *local;
+
+    if (!service_find_model(f->service, f->request.model, &f->model)) {
+        (void)api_error_set(&f->failure, API_MODEL_NOT_FOUND, "model",
+                            "The model '%s' does not exist. GET /v1/models lists those that do.",
+                            f->request.model);
+        f->has_failed = true;
+        return STEP_FAIL;
+    }
+    local = service_local_model(f->service, &f->model);
+    if (!local) {
+        (void)api_error_set(&f->failure, API_MODEL_NOT_FOUND, "model",
+                            "The model '%s' is on other nodes only: import it on node %s, which "
+                            "got this request, or ask one of the others.",
+                            f->model.name, f->service->node_name);
+        f->has_failed = true;
+        return STEP_FAIL;
+    }
+    (void)snprintf(f->path, sizeof(f->path), "%s", local->path);
+    return STEP_NEXT;
+}
+
+static void on_text(void *arg)
+{
+    struct flow *f = arg;
+
+    f->text = f->text_waiter.text;
+    if (!f->text)
+        (void)flow_fail(f, API_INTERNAL, &f->text_waiter.err);
+    flow_wake(f);
+}
+
+static enum step get_text(struct flow *f)
+{
+    struct err err;
+
+    f->text_waiter.fn = on_text;
+    f->text_waiter.arg = f;
+    if (text_cache_get(f->service->texts, &f->model, f->path, &f->text_waiter, &err) != ST_OK)
+        return flow_fail(f, API_OVERLOADED, &err);
+    f->text = f->text_waiter.text;
+    return f->text ? STEP_NEXT : STEP_WAIT;
+}
+
+static enum step check_tokens(struct flow *f)
+{
+    const size_t n_vocab = tokenizer_n_tokens(f->text->tokenizer);
+
+    for (size_t i = 0; i < f->request.n_prompts; i++) {
+        if (f->prompts[i].n == 0)
+            return invalid(f, f->request.variables ? "messages" : "prompt",
+                           "A prompt must not be empty.");
+    }
+    for (size_t i = 0; i < f->request.sampling.n_logit_bias; i++) {
+        if ((size_t)f->request.logit_bias[i].token >= n_vocab)
+            return invalid(f, "logit_bias", "A token of 'logit_bias' is not in the vocabulary.");
+    }
+    return STEP_NEXT;
+}
+
+enum step flow_prompt(struct flow *f)
+{
+    struct err err = { 0 };
+    enum step step = STEP_NEXT;
+
+    if (!f->model.name[0])
+        step = find_model(f);
+    if (step == STEP_NEXT && !f->text)
+        step = get_text(f);
+    if (step == STEP_NEXT)
+        step = f->prompts ? STEP_NEXT : flow_encode(f);
+    if (step == STEP_NEXT)
+        step = check_tokens(f);
+    f->context_tokens = f->model.context_tokens; /* an instance may have less */
+    if (step == STEP_NEXT)
+        step = flow_check_context(f);
+    if (step != STEP_NEXT)
+        return step;
+    if (!f->request.has_seed)
+        f->request.sampling.seed = random_u64();
+    if (answer_new(&f->request, f->request.model[0] ? f->request.model : f->model.name,
+                   clock_unix_s(), &f->answer, &err) != ST_OK)
+        return flow_fail(f, API_OVERLOADED, &err);
+    return STEP_NEXT;
+}

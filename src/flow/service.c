@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* flow/service.c - a node's HTTP service: its life, its models, its requests. */
+#include "flow/service.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "flow/clients.h"
+#include "flow/flow.h"
+#include "flow/service_priv.h"
+#include "flow/text_cache.h"
+#include "gateway/dialect/models.h"
+
+enum { TICK_MS = 500, DRAIN_TICK_MS = 50 };
+
+static void generate(void *arg, struct exchange *x, struct api_request *request)
+{
+    struct service *service = arg;
+    struct api_error e;
+
+    if (!service->is_draining && service->n_flows < FLOWS_MAX) {
+        flow_start(service, x, request);
+        return;
+    }
+    if (service->is_draining)
+        (void)api_error_set(&e, API_SHUTTING_DOWN, NULL, "This node is shutting down.");
+    else
+        (void)api_error_set(&e, API_OVERLOADED, NULL, "This node answers %d requests already.",
+                            FLOWS_MAX);
+    api_request_release(request);
+    exchange_fail(x, &e);
+}
+
+static const struct gateway_handlers handlers = {
+    .generate = generate,
+    .models = admin_models,
+    .model = admin_model,
+    .live = admin_live,
+    .ready = admin_ready,
+    .state = admin_state_handler,
+    .plan = admin_plan,
+    .place = admin_place,
+    .unplace = admin_unplace,
+};
+
+static void end_flows(struct service *service)
+{
+    struct api_error e;
+
+    (void)api_error_set(&e, API_SHUTTING_DOWN, NULL, "This node is shutting down.");
+    while (service->flows)
+        flow_abort(service->flows, &e);
+}
+
+static void check_drain(struct service *service)
+{
+    loop_fn *fn = service->on_drained;
+
+    if (!service->is_draining || !fn)
+        return;
+    if (service->n_flows > 0) {
+        if (clock_ns() > service->drain_until_ns)
+            end_flows(service); /* their errors still have to be written */
+        return;
+    }
+    if (!text_cache_is_idle(service->texts) || service->n_encodings > 0)
+        return; /* a job ends on the loop, so the loop goes on */
+    service->on_drained = NULL;
+    fn(service->on_drained_arg);
+}
+
+static void tick(void *arg)
+{
+    struct service *service = arg;
+    const uint64_t now_ns = clock_ns();
+
+    for (struct flow *f = service->flows, *next; f; f = next) {
+        next = flow_next(f);
+        flow_tick(f, now_ns);
+    }
+    check_drain(service);
+}
+
+static void on_instance_gone(void *arg, const char *instance_id, const struct err *why)
+{
+    struct service *service = arg;
+
+    clients_fail(service->clients, instance_id, why);
+}
+
+const struct cluster_events service_cluster_events = {
+    .on_change = NULL,
+    .on_instance_gone = on_instance_gone,
+};
+
+enum status service_new(struct loop *loop, const struct service_options *options,
+                        struct service **ret_service, struct err *err)
+{
+    struct service *service = calloc(1, sizeof(*service));
+    enum status s;
+
+    if (!service)
+        return err_set(err, ST_NOMEM, "the API could not be made");
+    service->loop = loop;
+    service->begun_ns = clock_ns();
+    service->listen_port = options->listen_port;
+    (void)snprintf(service->listen_host, sizeof(service->listen_host), "%s", options->listen_host);
+    (void)snprintf(service->cluster_name, sizeof(service->cluster_name), "%s",
+                   options->cluster_name);
+    (void)snprintf(service->node_name, sizeof(service->node_name), "%s", options->node_name);
+    (void)snprintf(service->version, sizeof(service->version), "%s", options->version);
+    s = text_cache_new(loop, &service->texts, err);
+    if (s == ST_OK)
+        s = clients_new(loop, &service->clients, err);
+    if (s == ST_OK && loop_timer_new(loop, tick, service, &service->tick) != ST_OK)
+        s = err_set(err, ST_NOMEM, "the API could not be made");
+    if (s != ST_OK) {
+        service_free(service);
+        return s;
+    }
+    *ret_service = service;
+    return ST_OK;
+}
+
+/* Flows first: they hold exchanges, texts and connections. */
+void service_free(struct service *service)
+{
+    if (!service)
+        return;
+    while (service->flows)
+        flow_free(service->flows);
+    admin_release(service);
+    gateway_free(service->gateway);
+    clients_free(service->clients);
+    text_cache_free(service->texts);
+    loop_timer_free(service->tick);
+    free(service->models);
+    free(service);
+}
+
+enum status service_set_models(struct service *service, const struct cluster_model *models,
+                               size_t n_models, struct err *err)
+{
+    struct local_model *copy = calloc(n_models ? n_models : 1, sizeof(*copy));
+
+    if (!copy)
+        return err_set(err, ST_NOMEM, "keep a list of %zu models", n_models);
+    for (size_t i = 0; i < n_models; i++) {
+        copy[i].info = models[i].info;
+        (void)snprintf(copy[i].path, sizeof(copy[i].path), "%s", models[i].path);
+    }
+    free(service->models);
+    service->models = copy;
+    service->n_models = n_models;
+    return ST_OK;
+}
+
+enum status service_start(struct service *service, struct cluster *cluster, struct err *err)
+{
+    service->cluster = cluster;
+    loop_timer_every(service->tick, TICK_MS);
+    return gateway_new(service->loop, service->listen_host, service->listen_port, &handlers,
+                       service, &service->gateway, err);
+}
+
+uint16_t service_port(const struct service *service)
+{
+    return gateway_port(service->gateway);
+}
+
+void service_drain(struct service *service, uint64_t ms, loop_fn *done, void *arg)
+{
+    log_info("shutting down: %zu requests are running", service->n_flows);
+    service->is_draining = true;
+    service->drain_until_ns = deadline_after_ms(ms);
+    service->on_drained = done;
+    service->on_drained_arg = arg;
+    loop_timer_every(service->tick, DRAIN_TICK_MS);
+}
+
+bool service_find_model(struct service *service, const char *name, struct model_info *ret)
+{
+    struct model_info *all = calloc(MODELS_MAX, sizeof(*all));
+    const struct model_info *found;
+    size_t n;
+
+    if (!all)
+        return false;
+    n = cluster_models(service->cluster, all, MODELS_MAX);
+    found = models_find(all, n < MODELS_MAX ? n : MODELS_MAX, name);
+    if (found)
+        *ret = *found;
+    free(all);
+    return found != NULL;
+}
+
+const struct local_model *service_local_model(const struct service *service,
+                                              const struct model_info *model)
+{
+    for (size_t i = 0; i < service->n_models; i++) {
+        if (memcmp(service->models[i].info.digest, model->digest, sizeof(model->digest)) == 0)
+            return &service->models[i];
+    }
+    return NULL;
+}
+
+size_t service_instances(struct service *service, struct cluster_instance **ret_instances)
+{
+    size_t n = cluster_instances(service->cluster, NULL, 0);
+    struct cluster_instance *all;
+
+    *ret_instances = NULL;
+    if (n > INSTANCES_MAX)
+        n = INSTANCES_MAX;
+    all = n > 0 ? calloc(n, sizeof(*all)) : NULL;
+    if (!all)
+        return 0;
+    (void)cluster_instances(service->cluster, all, n); /* the loop did not run in between */
+    *ret_instances = all;
+    return n;
+}

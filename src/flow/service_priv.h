@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* flow/service_priv.h - what the files of a service share. */
+#ifndef POMONA_FLOW_SERVICE_PRIV_H
+#define POMONA_FLOW_SERVICE_PRIV_H
+
+#include <stdbool.h>
+
+#include "base/paths.h"
+#include "cluster/cluster.h"
+#include "flow/service.h"
+#include "gateway/gateway.h"
+
+enum {
+    FLOWS_MAX = 1024,
+    INSTANCES_MAX = 256,
+    MODELS_MAX = 1024,
+};
+
+struct local_model {
+    struct model_info info;
+    char path[PATH_MAX_BYTES];
+};
+
+struct placing; /* admin.c */
+
+struct service {
+    struct loop *loop;
+    char listen_host[HOST_MAX];
+    uint16_t listen_port;
+    char cluster_name[NODE_NAME_MAX], node_name[NODE_NAME_MAX], version[32];
+    uint64_t begun_ns;
+
+    struct cluster *cluster; /* borrowed; NULL until service_start() */
+    struct gateway *gateway;
+    struct text_cache *texts;
+    struct clients *clients;
+    struct local_model *models;
+    size_t n_models;
+
+    struct flow *flows;
+    size_t n_flows;
+    size_t n_encodings; /* jobs; they may outlive their flows */
+    struct placing *placings;
+    struct loop_timer *tick;
+
+    bool is_draining;
+    uint64_t drain_until_ns;
+    loop_fn *on_drained;
+    void *on_drained_arg;
+};
+
+/* The model a client means by `name`, of all the cluster holds. */
+bool service_find_model(struct service *service, const char *name, struct model_info *ret);
+
+/* This node's file of it; NULL where it has none.  Lent until the next service_set_models(). */
+const struct local_model *service_local_model(const struct service *service,
+                                              const struct model_info *model);
+
+/* *ret_instances given: free(); NULL where there are none. */
+size_t service_instances(struct service *service, struct cluster_instance **ret_instances);
+
+/* The handlers of the admin API, admin.c. */
+void admin_models(void *arg, struct exchange *x);
+void admin_model(void *arg, struct exchange *x, const char *name);
+void admin_live(void *arg, struct exchange *x);
+void admin_ready(void *arg, struct exchange *x);
+void admin_state_handler(void *arg, struct exchange *x);
+void admin_plan(void *arg, struct exchange *x, const struct place_request *request);
+void admin_place(void *arg, struct exchange *x, const struct place_request *request);
+void admin_unplace(void *arg, struct exchange *x, const char *model);
+void admin_release(struct service *service); /* forget every placing watched */
+
+#endif

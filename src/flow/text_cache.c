@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* flow/text_cache.c - the tokenizers and templates of models in use.
+ *
+ *   opening --job ends--> ready --idle too long--> dropped
+ *      \--------fails----> dropped, each waiter told why
+ *
+ * The job's thread touches only the entry's `path`, `text` and `err`; the
+ * loop touches them again after the job.
+ */
+#include "flow/text_cache.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/paths.h"
+#include "model/model.h"
+#include "net/job.h"
+#include "text/prompt.h"
+
+struct text_entry {
+    struct text text; /* first: a text is its entry */
+    struct text_cache *cache;
+    char path[PATH_MAX_BYTES];
+    uint8_t digest[MODEL_DIGEST_BYTES];
+    bool is_ready;
+    enum status status; /* of the job */
+    struct err err;
+    unsigned n_users;
+    uint64_t last_used; /* the cache's counter */
+    struct text_waiter *waiters;
+    struct text_entry *next;
+};
+
+struct text_cache {
+    struct loop *loop;
+    struct text_entry *entries;
+    uint64_t clock;
+    size_t n_jobs;
+    bool is_abandoned; /* freed while a job runs: the job frees it */
+};
+
+enum status text_cache_new(struct loop *loop, struct text_cache **ret_cache, struct err *err)
+{
+    struct text_cache *cache = calloc(1, sizeof(*cache));
+
+    if (!cache)
+        return err_set(err, ST_NOMEM, "a cache of tokenizers");
+    cache->loop = loop;
+    *ret_cache = cache;
+    return ST_OK;
+}
+
+static void entry_free(struct text_entry *entry)
+{
+    tokenizer_free(entry->text.tokenizer);
+    template_free(entry->text.template);
+    json_decref(entry->text.trusted);
+    free(entry);
+}
+
+static void unlink_entry(struct text_cache *cache, const struct text_entry *entry)
+{
+    struct text_entry **at = &cache->entries;
+
+    while (*at && *at != entry)
+        at = &(*at)->next;
+    if (*at)
+        *at = entry->next;
+}
+
+void text_cache_free(struct text_cache *cache)
+{
+    if (!cache)
+        return;
+    if (cache->n_jobs > 0) {
+        cache->is_abandoned = true;
+        return;
+    }
+    while (cache->entries) {
+        struct text_entry *entry = cache->entries;
+
+        cache->entries = entry->next;
+        entry_free(entry);
+    }
+    free(cache);
+}
+
+bool text_cache_is_idle(const struct text_cache *cache)
+{
+    return cache->n_jobs == 0;
+}
+
+static enum status open_text(const char *path, struct text *text, struct err *err)
+{
+    struct model *model = NULL;
+    enum status s = model_open(path, &model, err);
+
+    if (s == ST_OK)
+        s = model_tokenizer(model, &text->tokenizer, err);
+    if (s != ST_OK)
+        goto out;
+    if (model_template(model, &text->template, &text->template_err) != ST_OK)
+        text->template = NULL; /* plain completions do without */
+    text->trusted = prompt_trusted(text->tokenizer);
+    if (!text->trusted)
+        s = err_set(err, ST_NOMEM, "read the tokenizer of %s", path);
+
+out:
+    model_free(model);
+    return s;
+}
+
+static void run(void *arg)
+{
+    struct text_entry *entry = arg;
+
+    entry->status = open_text(entry->path, &entry->text, &entry->err);
+}
+
+static void tell(struct text_entry *entry)
+{
+    while (entry->waiters) {
+        struct text_waiter *w = entry->waiters;
+
+        entry->waiters = w->next;
+        w->entry = NULL;
+        if (entry->status == ST_OK) {
+            w->text = &entry->text;
+            entry->n_users++;
+        } else {
+            w->err = entry->err;
+        }
+        w->fn(w->arg);
+    }
+}
+
+static void done(void *arg)
+{
+    struct text_entry *entry = arg;
+    struct text_cache *cache = entry->cache;
+
+    cache->n_jobs--;
+    if (cache->is_abandoned) {
+        text_cache_free(cache);
+        return;
+    }
+    entry->is_ready = entry->status == ST_OK;
+    entry->last_used = ++cache->clock;
+    if (!entry->is_ready)
+        unlink_entry(cache, entry);
+    entry->n_users++; /* ours, while waiters are told */
+    tell(entry);
+    entry->n_users--;
+    if (!entry->is_ready)
+        entry_free(entry);
+}
+
+static struct text_entry *find(struct text_cache *cache, const struct model_info *model)
+{
+    struct text_entry *entry = cache->entries;
+
+    while (entry && memcmp(entry->digest, model->digest, sizeof(entry->digest)) != 0)
+        entry = entry->next;
+    return entry;
+}
+
+static enum status start(struct text_cache *cache, const struct model_info *model, const char *path,
+                         struct text_entry **ret_entry, struct err *err)
+{
+    struct text_entry *entry = calloc(1, sizeof(*entry));
+    enum status s;
+
+    if (!entry)
+        return err_set(err, ST_NOMEM, "read the tokenizer of %s", model->name);
+    entry->cache = cache;
+    memcpy(entry->digest, model->digest, sizeof(entry->digest));
+    (void)snprintf(entry->path, sizeof(entry->path), "%s", path);
+    s = job_start(cache->loop, run, done, entry, err);
+    if (s != ST_OK) {
+        free(entry);
+        return s;
+    }
+    cache->n_jobs++;
+    entry->next = cache->entries;
+    cache->entries = entry;
+    *ret_entry = entry;
+    return ST_OK;
+}
+
+enum status text_cache_get(struct text_cache *cache, const struct model_info *model,
+                           const char *path, struct text_waiter *waiter, struct err *err)
+{
+    struct text_entry *entry = find(cache, model);
+
+    waiter->text = NULL;
+    waiter->err = (struct err){ 0 };
+    if (!entry) {
+        const enum status s = start(cache, model, path, &entry, err);
+
+        if (s != ST_OK)
+            return s;
+    }
+    if (entry->is_ready) {
+        entry->n_users++;
+        waiter->text = &entry->text;
+        return ST_OK;
+    }
+    waiter->entry = entry;
+    waiter->next = entry->waiters;
+    entry->waiters = waiter;
+    return ST_OK;
+}
+
+void text_cache_forget(struct text_cache *cache, struct text_waiter *waiter)
+{
+    struct text_waiter **at = waiter->entry ? &waiter->entry->waiters : NULL;
+
+    (void)cache;
+    while (at && *at && *at != waiter)
+        at = &(*at)->next;
+    if (at && *at)
+        *at = waiter->next;
+    waiter->entry = NULL;
+}
+
+static void drop_oldest_idle(struct text_cache *cache)
+{
+    struct text_entry *oldest = NULL;
+    size_t n_idle = 0;
+
+    for (struct text_entry *e = cache->entries; e; e = e->next) {
+        if (!e->is_ready || e->n_users > 0)
+            continue;
+        n_idle++;
+        if (!oldest || e->last_used < oldest->last_used)
+            oldest = e;
+    }
+    if (n_idle <= TEXTS_IDLE_MAX)
+        return;
+    unlink_entry(cache, oldest);
+    entry_free(oldest);
+}
+
+void text_cache_put(struct text_cache *cache, struct text *text)
+{
+    struct text_entry *entry = (struct text_entry *)text;
+
+    if (!text)
+        return;
+    entry->n_users--;
+    entry->last_used = ++cache->clock;
+    drop_oldest_idle(cache);
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gateway/admin/place_request.c - what POST /cluster/place and GET /cluster/plan ask for. */
+#include "gateway/admin/place_request.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/dialect/param.h"
+#include "gateway/http/route.h"
+
+enum { CONTEXT_MAX = 1 << 24, LAYERS_MAX = 1 << 16, LIST_BYTES_MAX = NODES_MAX * NODE_NAME_MAX };
+
+static enum status add_node(const char *name, size_t n, struct place_request *r,
+                            struct api_error *e)
+{
+    if (n == 0 || n >= NODE_NAME_MAX || r->n_nodes == NODES_MAX)
+        return api_error_set(e, API_INVALID_VALUE, "nodes",
+                             "'nodes' must hold at most %d names of nodes.", NODES_MAX);
+    memcpy(r->nodes[r->n_nodes], name, n);
+    r->nodes[r->n_nodes++][n] = '\0';
+    return ST_OK;
+}
+
+static enum status add_layers(int64_t n_layers, struct place_request *r, struct api_error *e)
+{
+    if (n_layers < 1 || n_layers > LAYERS_MAX || r->n_split == NODES_MAX)
+        return api_error_set(e, API_INVALID_VALUE, "split",
+                             "'split' must hold at most %d numbers of layers, each at least 1.",
+                             NODES_MAX);
+    r->split[r->n_split++] = (uint32_t)n_layers;
+    return ST_OK;
+}
+
+static enum status check(const struct place_request *r, struct api_error *e)
+{
+    if (!r->model[0])
+        return api_error_set(e, API_MISSING, "model", "Name the model.");
+    if (r->n_split > 0 && r->n_nodes > 0 && r->n_split != r->n_nodes)
+        return api_error_set(e, API_INVALID_VALUE, "split",
+                             "'split' has %zu numbers for %zu nodes.", r->n_split, r->n_nodes);
+    return ST_OK;
+}
+
+static enum status list(const json_t *body, const char *name, const json_t **ret,
+                        struct api_error *e)
+{
+    *ret = param_get(body, name);
+    if (*ret && !json_is_array(*ret))
+        return param_wrong_type(name, "an array", *ret, e);
+    return ST_OK;
+}
+
+enum status place_request_from_json(const json_t *body, struct place_request *ret,
+                                    struct api_error *e)
+{
+    struct place_request r = { 0 };
+    const json_t *nodes = NULL, *split = NULL;
+    enum status s = param_text(body, "model", r.model, sizeof(r.model), e);
+
+    if (s == ST_OK)
+        s = list(body, "nodes", &nodes, e);
+    if (s == ST_OK)
+        s = list(body, "split", &split, e);
+    for (size_t i = 0; i < json_array_size(nodes) && s == ST_OK; i++) {
+        const json_t *name = json_array_get(nodes, i);
+
+        s = json_is_string(name)
+                ? add_node(json_string_value(name), json_string_length(name), &r, e)
+                : param_wrong_type("nodes", "an array of strings", name, e);
+    }
+    for (size_t i = 0; i < json_array_size(split) && s == ST_OK; i++) {
+        const json_t *n = json_array_get(split, i);
+
+        s = json_is_integer(n) ? add_layers(json_integer_value(n), &r, e)
+                               : param_wrong_type("split", "an array of integers", n, e);
+    }
+    if (s == ST_OK)
+        s = param_u32(body, "context", 1, CONTEXT_MAX, &r.context_tokens, e);
+    if (s == ST_OK)
+        s = check(&r, e);
+    if (s == ST_OK)
+        *ret = r;
+    return s;
+}
+
+/* A decimal number that fills [n] bytes; -1 where it does not. */
+static int64_t number(const char *text, size_t n)
+{
+    char *end;
+    long long value;
+
+    errno = 0;
+    value = strtoll(text, &end, 10);
+    return errno || n == 0 || end != text + n ? -1 : value;
+}
+
+enum status place_request_from_query(const char *query, struct place_request *ret,
+                                     struct api_error *e)
+{
+    struct place_request r = { 0 };
+    char text[LIST_BYTES_MAX];
+    enum status s = ST_OK;
+
+    (void)query_value(query, "model", r.model, sizeof(r.model));
+    (void)query_value(query, "nodes", text, sizeof(text));
+    for (const char *at = text; *at && s == ST_OK; at += *at == ',') {
+        const size_t n = strcspn(at, ",");
+
+        s = add_node(at, n, &r, e);
+        at += n;
+    }
+    (void)query_value(query, "split", text, sizeof(text));
+    for (const char *at = text; *at && s == ST_OK; at += *at == ',') {
+        const size_t n = strcspn(at, ",");
+
+        s = add_layers(number(at, n), &r, e);
+        at += n;
+    }
+    if (s == ST_OK && query_value(query, "context", text, sizeof(text))) {
+        const int64_t n = number(text, strlen(text));
+
+        if (n < 1 || n > CONTEXT_MAX)
+            return api_error_set(e, API_INVALID_VALUE, "context",
+                                 "'context' must be a number of tokens.");
+        r.context_tokens = (uint32_t)n;
+    }
+    if (s == ST_OK)
+        s = check(&r, e);
+    if (s == ST_OK)
+        *ret = r;
+    return s;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gateway/admin/place_request.h - what POST /cluster/place and GET /cluster/plan ask for. */
+#ifndef POMONA_GATEWAY_ADMIN_PLACE_REQUEST_H
+#define POMONA_GATEWAY_ADMIN_PLACE_REQUEST_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+#include "contract/node_set.h"
+#include "contract/plan.h"
+#include "gateway/http/api_error.h"
+
+struct place_request {
+    char model[MODEL_NAME_MAX];
+    char nodes[NODES_MAX][NODE_NAME_MAX]; /* [n_nodes]; none: any */
+    size_t n_nodes;
+    uint32_t split[NODES_MAX]; /* [n_split]; none: by memory */
+    size_t n_split;
+    uint32_t context_tokens; /* 0: the default */
+};
+
+/* {"model","nodes":[...],"split":[...],"context":N} */
+enum status place_request_from_json(const json_t *body, struct place_request *ret,
+                                    struct api_error *e);
+
+/* "model=M&nodes=a,b&split=18,12&context=N"; `query` may be NULL */
+enum status place_request_from_query(const char *query, struct place_request *ret,
+                                     struct api_error *e);
+
+#endif

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gateway/admin/state.c - the cluster as JSON. */
+#include "gateway/admin/state.h"
+
+#include <inttypes.h>
+#include <stdbool.h>
+
+#include "gateway/http/json_out.h"
+
+static void key_text(struct buf *out, const char *key, const char *value)
+{
+    buf_printf(out, "\"%s\":", key);
+    json_out_text(out, value);
+}
+
+static const char *bool_word(bool value)
+{
+    return value ? "true" : "false";
+}
+
+void admin_render_health(const struct admin_state *state, const char *status, struct buf *out)
+{
+    size_t n_alive = 0, n_ready = 0;
+
+    for (size_t i = 0; i < state->n_members; i++)
+        n_alive += state->members[i].is_alive;
+    for (size_t i = 0; i < state->n_instances; i++)
+        n_ready += state->instances[i].state == INSTANCE_READY;
+    buf_putc(out, '{');
+    key_text(out, "status", status);
+    buf_putc(out, ',');
+    key_text(out, "node", state->node_name);
+    buf_putc(out, ',');
+    key_text(out, "version", state->version);
+    buf_printf(out,
+               ",\"uptime_s\":%" PRIu64
+               ",\"nodes_alive\":%zu,\"nodes_total\":%zu,\"instances_ready\":%zu}",
+               state->uptime_s, n_alive, state->n_members, n_ready);
+}
+
+static void write_member(const struct cluster_member *m, struct buf *out)
+{
+    buf_putc(out, '{');
+    key_text(out, "name", m->name);
+    buf_putc(out, ',');
+    key_text(out, "id", m->id);
+    buf_putc(out, ',');
+    key_text(out, "version", m->version);
+    buf_putc(out, ',');
+    key_text(out, "host", m->host);
+    buf_printf(out,
+               ",\"port\":%u,\"api_port\":%u,\"alive\":%s,\"local\":%s,\"memory_bytes\":%" PRIu64
+               ",\"memory_used_bytes\":%" PRIu64 ",\"rtt_ms\":%.3f}",
+               m->port, m->api_port, bool_word(m->is_alive), bool_word(m->is_local),
+               m->memory_bytes, m->memory_used_bytes, m->rtt_ms);
+}
+
+/* "shards":[...], of the plan */
+static void write_shards(const struct plan *plan, struct buf *out)
+{
+    uint32_t rank = 0;
+
+    buf_puts(out, "\"shards\":[");
+    for (size_t i = 0; i < plan->n_shards; i++, rank++) {
+        const struct plan_shard *s = &plan->shards[i];
+
+        buf_puts(out, i ? ",{" : "{");
+        key_text(out, "node", s->node);
+        buf_printf(out,
+                   ",\"rank\":%u,\"first_layer\":%u,\"n_layers\":%u,\"weight_bytes\":%" PRIu64
+                   ",\"kv_bytes\":%" PRIu64 "}",
+                   rank, s->first_layer, s->n_layers, s->weight_bytes, s->kv_bytes);
+    }
+    buf_putc(out, ']');
+}
+
+void admin_render_instance(const struct cluster_instance *i, struct buf *out)
+{
+    buf_putc(out, '{');
+    key_text(out, "id", i->view.id);
+    buf_putc(out, ',');
+    key_text(out, "model", i->view.model);
+    buf_printf(out,
+               ",\"state\":\"%s\",\"progress\":%.3f,\"load_seconds\":%.3f,\"context_tokens\":%u"
+               ",\"active\":%u,\"waiting\":%u,\"kv_tokens\":%" PRIu64 ",\"kv_tokens_used\":%" PRIu64
+               ",\"generated_tokens\":%" PRIu64 ",",
+               i->state == INSTANCE_READY ? "ready" : "placing", i->progress, i->load_seconds,
+               i->plan.context_tokens, i->view.n_active, i->view.n_waiting, i->plan.kv_tokens,
+               i->kv_tokens_used, i->n_generated_tokens);
+    write_shards(&i->plan, out);
+    buf_putc(out, '}');
+}
+
+static void write_model(const struct model_info *m, struct buf *out)
+{
+    buf_putc(out, '{');
+    key_text(out, "name", m->name);
+    buf_putc(out, ',');
+    key_text(out, "architecture", m->architecture);
+    buf_printf(out,
+               ",\"n_layer\":%u,\"parameters\":%" PRIu64 ",\"file_bytes\":%" PRIu64
+               ",\"context_tokens\":%u}",
+               m->n_layer, m->n_parameters, m->file_bytes, m->context_tokens);
+}
+
+void admin_render_state(const struct admin_state *state, struct buf *out)
+{
+    buf_putc(out, '{');
+    key_text(out, "cluster", state->cluster_name);
+    buf_putc(out, ',');
+    key_text(out, "node", state->node_name);
+    buf_putc(out, ',');
+    key_text(out, "version", state->version);
+    buf_puts(out, ",\"nodes\":[");
+    for (size_t i = 0; i < state->n_members; i++) {
+        buf_puts(out, i ? "," : "");
+        write_member(&state->members[i], out);
+    }
+    buf_puts(out, "],\"instances\":[");
+    for (size_t i = 0; i < state->n_instances; i++) {
+        buf_puts(out, i ? "," : "");
+        admin_render_instance(&state->instances[i], out);
+    }
+    buf_puts(out, "],\"models\":[");
+    for (size_t i = 0; i < state->n_models; i++) {
+        buf_puts(out, i ? "," : "");
+        write_model(&state->models[i], out);
+    }
+    buf_puts(out, "]}");
+}
+
+void admin_render_plan(const struct plan *plan, struct buf *out)
+{
+    buf_putc(out, '{');
+    key_text(out, "model", plan->model);
+    buf_printf(out, ",\"context_tokens\":%u,\"kv_tokens\":%" PRIu64 ",", plan->context_tokens,
+               plan->kv_tokens);
+    write_shards(plan, out);
+    buf_putc(out, '}');
+}

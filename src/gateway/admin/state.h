@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gateway/admin/state.h - the cluster as JSON. */
+#ifndef POMONA_GATEWAY_ADMIN_STATE_H
+#define POMONA_GATEWAY_ADMIN_STATE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "cluster/cluster.h"
+
+struct admin_state {
+    const char *cluster_name, *node_name, *version;
+    uint64_t uptime_s;
+    const struct cluster_member *members; /* [n_members] */
+    size_t n_members;
+    const struct cluster_instance *instances; /* [n_instances] */
+    size_t n_instances;
+    const struct model_info *models; /* [n_models] */
+    size_t n_models;
+};
+
+void admin_render_health(const struct admin_state *state, const char *status, struct buf *out);
+void admin_render_state(const struct admin_state *state, struct buf *out);
+void admin_render_plan(const struct plan *plan, struct buf *out);
+void admin_render_instance(const struct cluster_instance *instance, struct buf *out);
+
+#endif

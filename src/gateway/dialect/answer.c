@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gateway/dialect/answer.c - an answer being written, whole or as events. */
+#include "gateway/dialect/answer.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/random.h"
+#include "gateway/http/json_out.h"
+#include "gateway/http/sse.h"
+
+static void write_head(const struct answer *a, const char *object, const char *model,
+                       int64_t created, struct buf *out)
+{
+    buf_printf(out, "{\"id\":\"%s\",\"object\":\"%s\",\"created\":%" PRId64 ",\"model\":", a->id,
+               object, created);
+    json_out_text(out, model);
+    buf_puts(out, ",\"system_fingerprint\":\"pomona-" POMONA_VERSION "\",\"choices\":[");
+}
+
+enum status answer_new(const struct api_request *request, const char *model, int64_t created_unix_s,
+                       struct answer **ret_answer, struct err *err)
+{
+    struct answer *a = calloc(1, sizeof(*a));
+    char digits[25];
+
+    if (!a)
+        goto no_memory;
+    a->dialect = request->dialect;
+    a->includes_usage = request->includes_usage;
+    a->n_choices = request->n_prompts * request->n;
+    a->choices = calloc(a->n_choices, sizeof(*a->choices));
+    if (!a->choices)
+        goto no_memory;
+    for (size_t i = 0; i < a->n_choices; i++)
+        a->choices[i].wants_logprobs = request->sampling.wants_logprobs;
+    random_hex(digits, 12);
+    (void)snprintf(a->id, sizeof(a->id), "%s%s", a->dialect->id_prefix, digits);
+    write_head(a, a->dialect->object, model, created_unix_s, &a->head);
+    write_head(a, a->dialect->chunk, model, created_unix_s, &a->event_head);
+    if (buf_status(&a->head) != ST_OK || buf_status(&a->event_head) != ST_OK)
+        goto no_memory;
+    *ret_answer = a;
+    return ST_OK;
+
+no_memory:
+    answer_free(a);
+    return err_set(err, ST_NOMEM, "write an answer");
+}
+
+static void choice_release(struct answer_choice *c)
+{
+    buf_release(&c->text);
+    for (size_t i = 0; i < LOGPROB_LISTS; i++)
+        buf_release(&c->logprobs[i]);
+}
+
+void answer_free(struct answer *a)
+{
+    if (!a)
+        return;
+    for (size_t i = 0; a->choices && i < a->n_choices; i++)
+        choice_release(&a->choices[i]);
+    free(a->choices);
+    buf_release(&a->head);
+    buf_release(&a->event_head);
+    free(a);
+}
+
+void answer_reset(struct answer *a)
+{
+    for (size_t i = 0; i < a->n_choices; i++) {
+        const bool wants_logprobs = a->choices[i].wants_logprobs;
+
+        choice_release(&a->choices[i]);
+        a->choices[i] = (struct answer_choice){ .wants_logprobs = wants_logprobs };
+    }
+}
+
+void answer_collect(struct answer *a, const struct reply_delta *delta)
+{
+    struct answer_choice *c = &a->choices[delta->choice];
+
+    buf_append(&c->text, delta->text, delta->n_text);
+    a->dialect->collect(c, delta->logprobs, delta->n_logprobs);
+    c->finish = delta->finish;
+}
+
+static void write_usage(const struct reply_usage *usage, struct buf *out)
+{
+    buf_printf(out,
+               "{\"prompt_tokens\":%" PRIu64 ",\"completion_tokens\":%" PRIu64
+               ",\"total_tokens\":%" PRIu64 ",\"prompt_tokens_details\":{\"cached_tokens\":%" PRIu64
+               "},\"completion_tokens_details\":{\"reasoning_tokens\":0}}",
+               usage->prompt_tokens, usage->completion_tokens,
+               usage->prompt_tokens + usage->completion_tokens, usage->cached_tokens);
+}
+
+void answer_whole(const struct answer *a, const struct reply_usage *usage, struct buf *out)
+{
+    buf_append(out, a->head.data, a->head.len);
+    for (size_t i = 0; i < a->n_choices; i++) {
+        if (i > 0)
+            buf_putc(out, ',');
+        a->dialect->choice(&a->choices[i], (uint32_t)i, out);
+        if (buf_status(&a->choices[i].text) != ST_OK)
+            out->failed = true; /* an answer with a hole is none */
+    }
+    buf_puts(out, "],\"usage\":");
+    write_usage(usage, out);
+    buf_putc(out, '}');
+}
+
+void answer_events(struct answer *a, const struct reply_delta *delta, struct buf *out)
+{
+    struct answer_choice *c = &a->choices[delta->choice];
+
+    a->dialect->collect(c, delta->logprobs, delta->n_logprobs);
+    a->dialect->events(a, delta, out);
+    for (size_t i = 0; i < LOGPROB_LISTS; i++)
+        buf_clear(&c->logprobs[i]);
+}
+
+void answer_usage_event(const struct answer *a, const struct reply_usage *usage, struct buf *out)
+{
+    sse_event_begin(out);
+    buf_append(out, a->event_head.data, a->event_head.len);
+    buf_puts(out, "],\"usage\":");
+    write_usage(usage, out);
+    buf_putc(out, '}');
+    sse_event_end(out);
+}
+
+void answer_event_begin(const struct answer *a, struct buf *out)
+{
+    sse_event_begin(out);
+    buf_append(out, a->event_head.data, a->event_head.len);
+}
+
+void answer_event_end(const struct answer *a, struct buf *out)
+{
+    buf_puts(out, a->includes_usage ? "],\"usage\":null}" : "]}");
+    sse_event_end(out);
+}
+
+void answer_finish_word(enum finish_reason finish, struct buf *out)
+{
+    const char *word = finish_reason_word(finish);
+
+    if (word)
+        json_out_text(out, word);
+    else
+        buf_puts(out, "null");
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gateway/dialect/api_request.c - a request as a client wrote it: its life. */
+#include "gateway/dialect/api_request.h"
+
+#include <stdlib.h>
+
+void api_request_init(struct api_request *r)
+{
+    *r = (struct api_request){ .n = 1, .n_prompts = 1 };
+    sampling_init(&r->sampling);
+}
+
+void api_request_release(struct api_request *r)
+{
+    json_decref(r->variables);
+    for (size_t i = 0; r->prompts && i < r->n_prompts; i++) {
+        free(r->prompts[i].text);
+        free(r->prompts[i].tokens);
+    }
+    free(r->prompts);
+    free(r->logit_bias);
+    for (size_t i = 0; i < r->n_stops; i++)
+        free(r->stops[i]);
+    *r = (struct api_request){ 0 };
+}

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gateway/dialect/common.c - the parameters that chat and plain completions share.
+ *
+ * Unknown keys are ignored, as clients send hints of their own; a known key
+ * that changes what the answer is must be obeyed or refused.
+ */
+#include "gateway/dialect/common.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/size.h"
+
+enum { TOKENS_MAX = 1 << 30, TOKEN_ID_MAX = 1 << 30 };
+
+bool is_false_value(const json_t *value, const json_t *body)
+{
+    (void)body;
+    return json_is_false(value);
+}
+
+bool is_empty_value(const json_t *value, const json_t *body)
+{
+    (void)body;
+    if (json_is_string(value))
+        return json_string_length(value) == 0;
+    return (json_is_array(value) && json_array_size(value) == 0) ||
+           (json_is_object(value) && json_object_size(value) == 0);
+}
+
+bool is_never_value(const json_t *value, const json_t *body)
+{
+    (void)value;
+    (void)body;
+    return false;
+}
+
+enum status refuse_params(const json_t *body, const struct refused_param *params, size_t n_params,
+                          struct api_error *e)
+{
+    for (size_t i = 0; i < n_params; i++) {
+        const json_t *value = param_get(body, params[i].name);
+
+        if (value && !params[i].is_harmless(value, body))
+            return api_error_set(e, API_UNSUPPORTED, params[i].name,
+                                 "'%s' is not supported with this value. %s", params[i].name,
+                                 params[i].instead);
+    }
+    return ST_OK;
+}
+
+/* Not done by any dialect here. */
+static const struct refused_param refused[] = {
+    { "grammar", is_empty_value, "Leave it out: answers are not constrained." },
+    { "json_schema", is_never_value, "Leave it out: answers are not constrained." },
+    { "guided_json", is_never_value, "Leave it out: answers are not constrained." },
+    { "guided_regex", is_never_value, "Leave it out: answers are not constrained." },
+    { "guided_choice", is_never_value, "Leave it out: answers are not constrained." },
+    { "guided_grammar", is_never_value, "Leave it out: answers are not constrained." },
+    { "structured_outputs", is_never_value, "Leave it out: answers are not constrained." },
+    { "prompt_logprobs", is_never_value, "Leave it out." },
+    { "chat_template", is_never_value, "The model's own template is used." },
+};
+
+static enum status parse_floats(const json_t *body, struct api_request *r, struct api_error *e)
+{
+    static const struct row {
+        const char *name;
+        double min, max;
+        size_t offset; /* of a float in struct sampling */
+    } rows[] = {
+        { "temperature", 0, 2, offsetof(struct sampling, temperature) },
+        { "top_p", 0, 1, offsetof(struct sampling, top_p) },
+        { "min_p", 0, 1, offsetof(struct sampling, min_p) },
+        { "frequency_penalty", -2, 2, offsetof(struct sampling, frequency_penalty) },
+        { "presence_penalty", -2, 2, offsetof(struct sampling, presence_penalty) },
+        { "repeat_penalty", 0.01, 100, offsetof(struct sampling, repetition_penalty) },
+        { "repetition_penalty", 0.01, 100, offsetof(struct sampling, repetition_penalty) },
+    };
+    enum status s = ST_OK;
+
+    for (size_t i = 0; i < ARRAY_LEN(rows) && s == ST_OK; i++)
+        s = param_float(body, rows[i].name, rows[i].min, rows[i].max,
+                        (float *)(void *)((char *)&r->sampling + rows[i].offset), e);
+    return s;
+}
+
+/* top_k: -1 is how vLLM's clients, 0 how llama.cpp's write "off". */
+static enum status parse_top_k(const json_t *body, struct api_request *r, struct api_error *e)
+{
+    int64_t top_k = 0;
+    const enum status s = param_int(body, "top_k", -1, INT32_MAX, &top_k, e);
+
+    if (s == ST_OK)
+        r->sampling.top_k = top_k < 0 ? 0 : (uint32_t)top_k;
+    return s;
+}
+
+static enum status parse_seed(const json_t *body, struct api_request *r, struct api_error *e)
+{
+    int64_t seed = 0;
+    const enum status s = param_int(body, "seed", INT64_MIN, INT64_MAX, &seed, e);
+
+    if (s != ST_OK)
+        return s;
+    r->has_seed = param_get(body, "seed") != NULL;
+    r->sampling.seed = (uint64_t)seed;
+    return ST_OK;
+}
+
+static enum status add_stop(const json_t *value, struct api_request *r, struct api_error *e)
+{
+    if (!json_is_string(value))
+        return param_wrong_type("stop", "a string or an array of strings", value, e);
+    if (json_string_length(value) == 0)
+        return api_error_set(e, API_INVALID_VALUE, "stop", "A stop string must not be empty.");
+    if (json_string_length(value) > REQUEST_STOP_BYTES_MAX)
+        return api_error_set(e, API_INVALID_VALUE, "stop",
+                             "A stop string must not be longer than %d bytes.",
+                             REQUEST_STOP_BYTES_MAX);
+    if (r->n_stops == REQUEST_STOPS_MAX)
+        return api_error_set(e, API_INVALID_VALUE, "stop", "At most %d stop strings are allowed.",
+                             REQUEST_STOPS_MAX);
+    r->stops[r->n_stops] = strdup(json_string_value(value));
+    if (!r->stops[r->n_stops])
+        return param_no_memory(e);
+    r->n_stops++;
+    return ST_OK;
+}
+
+static enum status parse_stop(const json_t *body, struct api_request *r, struct api_error *e)
+{
+    const json_t *stop = param_get(body, "stop");
+    enum status s = ST_OK;
+
+    if (!stop)
+        return ST_OK;
+    if (!json_is_array(stop))
+        return add_stop(stop, r, e);
+    for (size_t i = 0; i < json_array_size(stop) && s == ST_OK; i++)
+        s = add_stop(json_array_get(stop, i), r, e);
+    return s;
+}
+
+static enum status parse_stop_tokens(const json_t *body, struct api_request *r, struct api_error *e)
+{
+    static const char name[] = "stop_token_ids";
+    const json_t *ids = param_get(body, name);
+
+    if (!ids)
+        return ST_OK;
+    if (!json_is_array(ids))
+        return param_wrong_type(name, "an array of integers", ids, e);
+    if (json_array_size(ids) > STOP_TOKENS_MAX)
+        return api_error_set(e, API_INVALID_VALUE, name, "At most %d stop tokens are allowed.",
+                             STOP_TOKENS_MAX);
+    for (size_t i = 0; i < json_array_size(ids); i++) {
+        const json_t *id = json_array_get(ids, i);
+
+        if (!json_is_integer(id))
+            return param_wrong_type(name, "an array of integers", id, e);
+        if (json_integer_value(id) < 0 || json_integer_value(id) > TOKEN_ID_MAX)
+            return api_error_set(e, API_INVALID_VALUE, name, "A stop token is out of range.");
+        r->stop_tokens[r->n_stop_tokens++] = (int32_t)json_integer_value(id);
+    }
+    return ST_OK;
+}
+
+static enum status parse_bias(const char *key, const json_t *value, struct logit_bias *ret,
+                              struct api_error *e)
+{
+    char *end;
+    long id;
+
+    errno = 0;
+    id = strtol(key, &end, 10);
+    if (errno || end == key || *end || id < 0 || id > TOKEN_ID_MAX)
+        return api_error_set(e, API_INVALID_VALUE, "logit_bias",
+                             "The keys of 'logit_bias' must be token ids.");
+    if (!json_is_number(value))
+        return param_wrong_type("logit_bias", "numbers as its values", value, e);
+    if (!(json_number_value(value) >= -100 && json_number_value(value) <= 100))
+        return api_error_set(e, API_INVALID_VALUE, "logit_bias",
+                             "The values of 'logit_bias' must be between -100 and 100.");
+    *ret = (struct logit_bias){ (int32_t)id, (float)json_number_value(value) };
+    return ST_OK;
+}
+
+static enum status parse_logit_bias(const json_t *body, struct api_request *r, struct api_error *e)
+{
+    json_t *bias = param_get(body, "logit_bias"), *value;
+    const char *key;
+    size_t n = 0;
+
+    if (!bias || (json_is_array(bias) && json_array_size(bias) == 0))
+        return ST_OK;
+    if (!json_is_object(bias))
+        return param_wrong_type("logit_bias", "an object of token ids and numbers", bias, e);
+    if (json_object_size(bias) > REQUEST_LOGIT_BIAS_MAX)
+        return api_error_set(e, API_INVALID_VALUE, "logit_bias",
+                             "'logit_bias' has more than %d entries.", REQUEST_LOGIT_BIAS_MAX);
+    if (json_object_size(bias) == 0)
+        return ST_OK;
+    r->logit_bias = calloc(json_object_size(bias), sizeof(*r->logit_bias));
+    if (!r->logit_bias)
+        return param_no_memory(e);
+    json_object_foreach(bias, key, value)
+    {
+        const enum status s = parse_bias(key, value, &r->logit_bias[n], e);
+
+        if (s != ST_OK)
+            return s;
+        n++;
+    }
+    r->sampling.logit_bias = r->logit_bias;
+    r->sampling.n_logit_bias = n;
+    return ST_OK;
+}
+
+/* Newer names win: max_completion_tokens over max_tokens over llama.cpp's n_predict. */
+static enum status parse_lengths(const json_t *body, struct api_request *r, struct api_error *e)
+{
+    int64_t n_predict = -1;
+    enum status s = param_int(body, "n_predict", -2, TOKENS_MAX, &n_predict, e);
+
+    if (s == ST_OK && n_predict > 0)
+        r->max_tokens = (uint32_t)n_predict;
+    if (s == ST_OK)
+        s = param_u32(body, "max_tokens", 1, TOKENS_MAX, &r->max_tokens, e);
+    if (s == ST_OK)
+        s = param_u32(body, "max_completion_tokens", 1, TOKENS_MAX, &r->max_tokens, e);
+    if (s == ST_OK)
+        s = param_u32(body, "min_tokens", 0, TOKENS_MAX, &r->min_tokens, e);
+    if (s == ST_OK && r->max_tokens && r->min_tokens > r->max_tokens)
+        return api_error_set(e, API_INVALID_VALUE, "min_tokens",
+                             "'min_tokens' must not be more than the most tokens allowed.");
+    return s;
+}
+
+static enum status parse_stream(const json_t *body, struct api_request *r, struct api_error *e)
+{
+    const json_t *options = param_get(body, "stream_options");
+    const enum status s = param_bool(body, "stream", &r->streams, e);
+
+    if (s != ST_OK || !options)
+        return s;
+    if (!json_is_object(options))
+        return param_wrong_type("stream_options", "an object", options, e);
+    return param_bool(options, "include_usage", &r->includes_usage, e);
+}
+
+enum status common_parse(const json_t *body, struct api_request *r, struct api_error *e)
+{
+    static enum status (*const parts[])(const json_t *, struct api_request *,
+                                        struct api_error *) = {
+        parse_floats,      parse_top_k,      parse_seed,    parse_stop,
+        parse_stop_tokens, parse_logit_bias, parse_lengths, parse_stream,
+    };
+    enum status s = param_text(body, "model", r->model, sizeof(r->model), e);
+
+    if (s == ST_OK && !param_get(body, "model"))
+        return api_error_set(e, API_MISSING, "model", "You must provide a model parameter.");
+    if (s == ST_OK)
+        s = refuse_params(body, refused, ARRAY_LEN(refused), e);
+    for (size_t i = 0; i < ARRAY_LEN(parts) && s == ST_OK; i++)
+        s = parts[i](body, r, e);
+    if (s == ST_OK)
+        s = param_u32(body, "n", 1, REQUEST_CHOICES_MAX, &r->n, e);
+    if (s == ST_OK)
+        s = param_bool(body, "ignore_eos", &r->ignores_eos, e);
+    if (s == ST_OK)
+        s = param_bool(body, "include_stop_str_in_output", &r->includes_stop, e);
+    return s;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gateway/dialect/dialect.h - one API's JSON: how a request is read and an answer written.
+ *
+ * To add one: a file beside openai_chat.c with a const struct dialect, named
+ * below, and a row in routes[] (gateway.c).
+ */
+#ifndef POMONA_GATEWAY_DIALECT_DIALECT_H
+#define POMONA_GATEWAY_DIALECT_DIALECT_H
+
+#include "contract/reply.h"
+#include "gateway/dialect/api_request.h"
+#include "gateway/http/api_error.h"
+
+struct answer;
+struct answer_choice;
+
+struct dialect {
+    const char *name;
+    const char *id_prefix; /* "chatcmpl-" */
+    const char *object;    /* of a whole answer */
+    const char *chunk;     /* of an event */
+
+    /* Fill `r`, which api_request_init() prepared; on error what was filled
+     * stays for api_request_release(), and `e` says what is wrong. */
+    enum status (*parse)(const json_t *body, struct api_request *r, struct api_error *e);
+
+    /* One choice of a whole answer, from what was collected. */
+    void (*choice)(const struct answer_choice *c, uint32_t index, struct buf *out);
+
+    /* The events a delta makes; its logprobs were collected before. */
+    void (*events)(struct answer *a, const struct reply_delta *delta, struct buf *out);
+
+    /* Append logprobs to those collected. */
+    void (*collect)(struct answer_choice *c, const struct reply_logprob *logprobs, size_t n);
+};
+
+extern const struct dialect openai_chat;
+extern const struct dialect openai_completions;
+
+#endif

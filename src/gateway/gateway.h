@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gateway/gateway.h - stage 1's door: the addresses a node answers, and what each means.
+ *
+ * Reads and checks a request as far as that needs nothing but the request;
+ * what is wrong is answered here.  The rest is given to the handlers that
+ * flow/ installs.
+ *
+ * Threads  the loop's
+ */
+#ifndef POMONA_GATEWAY_GATEWAY_H
+#define POMONA_GATEWAY_GATEWAY_H
+
+#include "gateway/admin/place_request.h"
+#include "gateway/dialect/api_request.h"
+#include "gateway/http/exchange.h"
+#include "net/loop.h"
+
+struct gateway;
+
+/* Each handler must end the exchange, now or later. */
+struct gateway_handlers {
+    void (*generate)(void *arg, struct exchange *x, struct api_request *request); /* taken:
+                      * api_request_release(); the struct itself is copied */
+    void (*models)(void *arg, struct exchange *x);
+    void (*model)(void *arg, struct exchange *x, const char *name);
+    void (*live)(void *arg, struct exchange *x);  /* /health and /livez */
+    void (*ready)(void *arg, struct exchange *x); /* /readyz */
+    void (*state)(void *arg, struct exchange *x);
+    void (*plan)(void *arg, struct exchange *x, const struct place_request *request);
+    void (*place)(void *arg, struct exchange *x, const struct place_request *request);
+    void (*unplace)(void *arg, struct exchange *x, const char *model);
+};
+
+/* handlers  lent until gateway_free()
+ * Errors    ST_IO  the address cannot be bound; ST_NOMEM */
+enum status gateway_new(struct loop *loop, const char *host, uint16_t port,
+                        const struct gateway_handlers *handlers, void *arg,
+                        struct gateway **ret_gateway, struct err *err);
+uint16_t gateway_port(const struct gateway *gateway);
+
+/* Open exchanges end by their on_close.  NULL is allowed. */
+void gateway_free(struct gateway *gateway);
+
+#endif

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gateway/http/exchange.c - one HTTP request and its answer, on libevent's evhttp.
+ *
+ * evhttp stops reading while a request is answered, so it would not notice
+ * that the client went away.  Here reading goes on: with no read callback,
+ * because evhttp ends the process when data of a pipelined request arrives
+ * while it is not expecting any, and with a high watermark, so that such data
+ * is bounded.  evhttp sets its callbacks anew before it reads the next request;
+ * the watermark is taken off when the answer is sent, as evhttp waits until
+ * the whole of a body is in the buffer.
+ *
+ * Who frees the evhttp_request: evhttp, once the answer is sent, or when the
+ * connection ends while it still owns it.  Where the connection fails first,
+ * evhttp disowns an unanswered request before it calls closecb: then the
+ * request has no connection and is freed here.
+ */
+#include "gateway/http/exchange_priv.h"
+
+#include <ctype.h>
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <event2/http_struct.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/random.h"
+
+enum { PIPELINED_MAX = 64 << 10 };
+
+static struct bufferevent *connection_of(const struct exchange *x)
+{
+    struct evhttp_connection *c = evhttp_request_get_connection(x->req);
+
+    return c ? evhttp_connection_get_bufferevent(c) : NULL;
+}
+
+static void on_connection_closed(struct evhttp_connection *connection, void *arg)
+{
+    struct exchange *x = arg;
+
+    (void)connection;
+    if (!evhttp_request_get_connection(x->req))
+        evhttp_request_free(x->req);
+    if (x->on_close)
+        x->on_close(x->on_close_arg);
+    buf_release(&x->body);
+    free(x);
+}
+
+static void on_sent(struct evhttp_request *req, void *arg)
+{
+    struct evhttp_connection *c = evhttp_request_get_connection(req);
+
+    (void)arg;
+    if (c)
+        bufferevent_setwatermark(evhttp_connection_get_bufferevent(c), EV_READ, 0, 0);
+}
+
+static void watch(struct exchange *x)
+{
+    const struct timeval stall = { .tv_sec = WRITE_STALL_S };
+    struct evhttp_connection *c = evhttp_request_get_connection(x->req);
+    struct bufferevent *b = evhttp_connection_get_bufferevent(c);
+    bufferevent_data_cb on_write;
+    bufferevent_event_cb on_event;
+    void *arg;
+
+    bufferevent_getcb(b, NULL, &on_write, &on_event, &arg);
+    bufferevent_setcb(b, NULL, on_write, on_event, arg);
+    bufferevent_setwatermark(b, EV_READ, 0, PIPELINED_MAX);
+    (void)bufferevent_set_timeouts(b, NULL, &stall);
+    (void)bufferevent_enable(b, EV_READ);
+    evhttp_connection_set_closecb(c, on_connection_closed, x);
+    evhttp_request_set_on_complete_cb(x->req, on_sent, NULL);
+}
+
+/* The exchange is over; the connection may carry another. */
+static void let_go(struct exchange *x)
+{
+    const struct timeval idle = { .tv_sec = IDLE_S }, stall = { .tv_sec = WRITE_STALL_S };
+    struct evhttp_connection *c = evhttp_request_get_connection(x->req);
+
+    (void)bufferevent_set_timeouts(evhttp_connection_get_bufferevent(c), &idle, &stall);
+    evhttp_connection_set_closecb(c, NULL, NULL);
+    buf_release(&x->body);
+    free(x);
+}
+
+/* A client's own id is shown again only in characters that cannot break a
+ * header or a log line. */
+static void choose_id(struct exchange *x)
+{
+    const char *given = exchange_header(x, "x-request-id");
+    size_t n = given ? strlen(given) : 0;
+
+    for (size_t i = 0; i < n && given; i++) {
+        if (!isalnum((unsigned char)given[i]) && !strchr("._-", given[i]))
+            n = 0;
+    }
+    if (n > 0 && n < sizeof(x->id)) {
+        memcpy(x->id, given, n + 1);
+        return;
+    }
+    memcpy(x->id, "req_", 4);
+    random_hex(x->id + 4, 12);
+}
+
+struct exchange *exchange_new(struct evhttp_request *req)
+{
+    struct exchange *x = calloc(1, sizeof(*x));
+    struct evbuffer *input = evhttp_request_get_input_buffer(req);
+    const size_t n = evbuffer_get_length(input);
+
+    if (!x)
+        return NULL;
+    x->req = req;
+    if (buf_reserve(&x->body, n) != ST_OK) {
+        free(x);
+        return NULL;
+    }
+    if (n > 0) {
+        x->body.len = (size_t)evbuffer_remove(input, x->body.data, n);
+        x->body.data[x->body.len] = '\0';
+    }
+    choose_id(x);
+    watch(x);
+    return x;
+}
+
+const char *exchange_rest(const struct exchange *x)
+{
+    return x->rest;
+}
+
+const char *exchange_query(const struct exchange *x)
+{
+    return evhttp_uri_get_query(evhttp_request_get_evhttp_uri(x->req));
+}
+
+const char *exchange_id(const struct exchange *x)
+{
+    return x->id;
+}
+
+const char *exchange_body(const struct exchange *x, size_t *ret_n)
+{
+    *ret_n = x->body.len;
+    return buf_text(&x->body);
+}
+
+const char *exchange_header(const struct exchange *x, const char *name)
+{
+    return evhttp_find_header(evhttp_request_get_input_headers(x->req), name);
+}
+
+void exchange_add_header(struct exchange *x, const char *name, const char *value)
+{
+    (void)evhttp_add_header(evhttp_request_get_output_headers(x->req), name, value);
+}
+
+enum evhttp_cmd_type exchange_method(const struct exchange *x)
+{
+    return evhttp_request_get_command(x->req);
+}
+
+void exchange_on_close(struct exchange *x, void (*fn)(void *arg), void *arg)
+{
+    x->on_close = fn;
+    x->on_close_arg = arg;
+}
+
+static const char *reason(int http_status)
+{
+    switch (http_status) {
+    case 200: return "OK";
+    case 400: return "Bad Request";
+    case 404: return "Not Found";
+    case 405: return "Method Not Allowed";
+    case 413: return "Content Too Large";
+    case 415: return "Unsupported Media Type";
+    case 503: return "Service Unavailable";
+    case 504: return "Gateway Timeout";
+    default: return "Internal Server Error";
+    }
+}
+
+static void free_body(const void *data, size_t n, void *arg)
+{
+    (void)data;
+    (void)n;
+    free(arg);
+}
+
+void exchange_reply(struct exchange *x, int http_status, const char *content_type, struct buf *body)
+{
+    struct evhttp_request *req = x->req;
+    struct evbuffer *out = NULL;
+    const size_t n = body->len;
+    char *bytes = buf_take(body);
+    char length[24];
+
+    if (!bytes)
+        http_status = 500; /* the answer did not fit in memory: its status alone is sent */
+    if (bytes && exchange_method(x) != EVHTTP_REQ_HEAD)
+        out = evbuffer_new();
+    if (out && evbuffer_add_reference(out, bytes, n, free_body, bytes) == 0)
+        bytes = NULL; /* the buffer frees it */
+
+    (void)snprintf(length, sizeof(length), "%zu", n);
+    exchange_add_header(x, "Content-Type", content_type);
+    if (exchange_method(x) == EVHTTP_REQ_HEAD)
+        exchange_add_header(x, "Content-Length", length);
+    exchange_add_header(x, "x-request-id", x->id);
+    let_go(x);
+    evhttp_send_reply(req, http_status, reason(http_status), out);
+    if (out)
+        evbuffer_free(out);
+    free(bytes);
+}
+
+void exchange_fail(struct exchange *x, const struct api_error *e)
+{
+    const int http_status = api_error_http(e->kind);
+    struct buf body = { 0 };
+
+    if (http_status == 503)
+        exchange_add_header(x, "retry-after", "1");
+    api_error_render(e, &body);
+    exchange_reply(x, http_status, "application/json", &body);
+}
+
+void exchange_stream_start(struct exchange *x, const char *content_type)
+{
+    exchange_add_header(x, "Content-Type", content_type);
+    exchange_add_header(x, "Cache-Control", "no-cache, no-transform");
+    exchange_add_header(x, "X-Accel-Buffering", "no");
+    exchange_add_header(x, "x-request-id", x->id);
+    if (x->req->major == 1 && x->req->minor == 0) /* no chunks there: the end is the connection's */
+        exchange_add_header(x, "Connection", "close");
+    evhttp_send_reply_start(x->req, 200, "OK");
+}
+
+void exchange_stream_send(struct exchange *x, const char *bytes, size_t n)
+{
+    struct bufferevent *b = connection_of(x);
+    struct evbuffer *piece;
+
+    if (x->is_cut || n == 0)
+        return;
+    piece = evbuffer_new();
+    if (!piece || evbuffer_add(piece, bytes, n) != 0 ||
+        evbuffer_get_length(bufferevent_get_output(b)) > STREAM_QUEUE_MAX) {
+        x->is_cut = true;
+        (void)shutdown(bufferevent_getfd(b), SHUT_RDWR);
+    } else {
+        evhttp_send_reply_chunk(x->req, piece);
+    }
+    if (piece)
+        evbuffer_free(piece);
+}
+
+void exchange_stream_end(struct exchange *x)
+{
+    struct evhttp_request *req = x->req;
+
+    let_go(x);
+    evhttp_send_reply_end(req);
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gateway/http/exchange.h - one HTTP request and its answer.
+ *
+ *   arrived --exchange_reply(), _fail()-----------------> over
+ *      \----exchange_stream_start() --> streaming --_stream_end()--> over
+ *   client gone, at any time: on_close is called, then over
+ *
+ * An exchange that is over must not be touched: whoever ends it, or is told
+ * by on_close, forgets the pointer.  Nothing here calls on_close from inside
+ * a call of the owner.
+ *
+ * A reader that is slower than the model is bounded: at STREAM_QUEUE_MAX
+ * unsent bytes the connection is cut, and on_close follows.
+ *
+ * Threads  the loop's
+ */
+#ifndef POMONA_GATEWAY_HTTP_EXCHANGE_H
+#define POMONA_GATEWAY_HTTP_EXCHANGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/buf.h"
+#include "gateway/http/api_error.h"
+
+enum {
+    STREAM_QUEUE_MAX = 1 << 20,
+    X_REQUEST_ID_MAX = 129, /* NUL included */
+};
+
+struct exchange;
+
+/* What was asked.  All lent until the exchange is over. */
+const char *exchange_rest(const struct exchange *x);  /* of the path, see route.h */
+const char *exchange_query(const struct exchange *x); /* NULL where there is none */
+const char *exchange_id(const struct exchange *x);    /* the x-request-id */
+const char *exchange_body(const struct exchange *x, size_t *ret_n);
+
+/* Called when the client is gone before the answer was complete. */
+void exchange_on_close(struct exchange *x, void (*fn)(void *arg), void *arg);
+
+/* Answer in one piece; the exchange is over.
+ * body  taken: released, empty afterwards */
+void exchange_reply(struct exchange *x, int http_status, const char *content_type,
+                    struct buf *body);
+void exchange_fail(struct exchange *x, const struct api_error *e);
+
+/* Answer in pieces, with status 200.  Each piece is sent at once. */
+void exchange_stream_start(struct exchange *x, const char *content_type);
+void exchange_stream_send(struct exchange *x, const char *bytes, size_t n);
+void exchange_stream_end(struct exchange *x);
+
+#endif

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* main.c - the table of contents of the program.
+ *
+ * To add a subcommand: write src/cmd/<name>.c, declare cmd_<name>() in
+ * cmd/cmd.h, add one row here.  `pomona help` is made from this table and
+ * `pomona <name> --help` from the command's own option table, so neither can
+ * disagree with what the program does.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/size.h"
+#include "cmd/cmd.h"
+
+struct command {
+    const char *name;
+    int (*run)(struct app *app, int argc, char **argv); /* exit status */
+    const char *summary; /* NULL: not for people, left out of the help */
+};
+
+static const struct command commands[] = {
+    { "serve", cmd_serve, "run a node: answer the API, hold shards of models" },
+    { "run", cmd_run, "answer one prompt on this machine" },
+    { "chat", cmd_chat, "talk to a model on this machine" },
+    { "bench", cmd_bench, "measure tokens per second on this machine" },
+    { "models", cmd_models, "list the models that this machine holds" },
+    { "import", cmd_import, "add a model file to this machine's models" },
+    { "status", cmd_status, "show the cluster: nodes, models, instances" },
+    { "place", cmd_place, "load a model over the nodes of a cluster" },
+    { "unplace", cmd_unplace, "end a model's instances and free their memory" },
+    { "plan", cmd_plan, "show which layers of a model would run where" },
+    { "doctor", cmd_doctor, "check this machine: is anything missing?" },
+    { "version", cmd_version, "show which Pomona this is" },
+    { "runner", cmd_runner, NULL },
+};
+
+static int help(FILE *to, const char *program, int exit_status)
+{
+    fprintf(to, "usage: %s <command> [options]\n\n", program);
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+        if (commands[i].summary)
+            fprintf(to, "  %-9s %s\n", commands[i].name, commands[i].summary);
+    fprintf(to, "  %-9s %s\n\n", "help", "show this, or the help of a command");
+    fprintf(to, "'%s <command> --help' lists a command's options.\n", program);
+    return exit_status;
+}
+
+static const struct command *command_find(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+        if (strcmp(commands[i].name, name) == 0)
+            return &commands[i];
+    return NULL;
+}
+
+static int no_command(const struct app *app, const char *name)
+{
+    fprintf(stderr, "%s: there is no command '%s'; try '%s help'\n", app->program, name,
+            app->program);
+    return EXIT_WRONG_USE;
+}
+
+static int run(struct app *app, const struct command *command, int argc, char **argv)
+{
+    int exit_status;
+
+    app->command = command->name;
+    exit_status = command->run(app, argc, argv);
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return exit_status;
+    fprintf(stderr, "%s %s: standard output could not be written\n", app->program, command->name);
+    return EXIT_FAILED;
+}
+
+/* `pomona help run` is `pomona run --help`. */
+static int help_of(struct app *app, char *name)
+{
+    const struct command *command = command_find(name);
+    char option[] = "--help";
+    char *argv[] = { name, option, NULL };
+
+    return command ? run(app, command, 2, argv) : no_command(app, name);
+}
+
+static bool is_help(const char *word)
+{
+    return strcmp(word, "help") == 0 || strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
+int main(int argc, char **argv)
+{
+    const struct command *command;
+    struct app app;
+
+    app_init(&app, argc > 0 ? argv[0] : NULL);
+    if (argc < 2)
+        return help(stderr, app.program, EXIT_WRONG_USE);
+    if (is_help(argv[1]))
+        return argc > 2 ? help_of(&app, argv[2]) : help(stdout, app.program, EXIT_FINE);
+    if (strcmp(argv[1], "--version") == 0)
+        argv[1] += 2;
+    command = command_find(argv[1]);
+    return command ? run(&app, command, argc - 1, argv + 1) : no_command(&app, argv[1]);
+}

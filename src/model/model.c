@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* model/model.c - open a model file, describe it, cut shards from it. */
+#include "model/model.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <xxhash.h>
+
+#include "base/size.h"
+#include "engine/engine.h"
+#include "model/arch/arch.h"
+#include "model/model_priv.h"
+
+enum { PAGE_TOKENS = 16 }; /* any page size gives the same bytes a token */
+
+static uint64_t matrix_bytes(const struct matrix *m)
+{
+    return m->data ? (uint64_t)m->n_rows * dtype_row_bytes(m->dtype, m->n_cols) : 0;
+}
+
+static uint64_t norm_bytes(const struct model_shape *shape)
+{
+    return (uint64_t)shape->n_hidden * sizeof(float);
+}
+
+static uint64_t layer_bytes(const struct model_shape *shape, const struct layer_weights *w)
+{
+    const struct matrix *const matrices[] = {
+        &w->q, &w->k, &w->v, &w->o, &w->gate, &w->up, &w->down
+    };
+    uint64_t n = 2 * norm_bytes(shape);
+
+    for (size_t i = 0; i < ARRAY_LEN(matrices); i++)
+        n += matrix_bytes(matrices[i]);
+    return n;
+}
+
+/* The file's own name as a model's name: without ".gguf", and with '-' for
+ * what contract/model_info.h does not allow. */
+static void name_of_file(const char *path, char *ret_name)
+{
+    static const char allowed[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:-";
+    static const char suffix[] = ".gguf";
+    const char *slash = strrchr(path, '/');
+    const char *base = slash ? slash + 1 : path;
+    size_t n = strlen(base);
+
+    if (n > strlen(suffix) && strcmp(base + n - strlen(suffix), suffix) == 0)
+        n -= strlen(suffix);
+    n = size_min(n, MODEL_NAME_MAX - 1);
+    for (size_t i = 0; i < n; i++)
+        ret_name[i] = strchr(allowed, base[i]) ? base[i] : '-';
+    ret_name[n] = '\0';
+}
+
+static void digest_of(const struct gguf *gguf, uint8_t *ret_digest)
+{
+    XXH128_canonical_t canonical;
+    size_t n;
+    const void *head = gguf_head(gguf, &n);
+
+    XXH128_canonicalFromHash(&canonical, XXH3_128bits_withSeed(head, n, gguf_file_bytes(gguf)));
+    _Static_assert(sizeof(canonical.digest) == MODEL_DIGEST_BYTES, "XXH128 fills a digest");
+    memcpy(ret_digest, canonical.digest, MODEL_DIGEST_BYTES);
+}
+
+static void describe(struct model *m, const struct arch *arch, const char *path)
+{
+    const struct model_shape *sh = &m->all.shape;
+    const struct shard_weights one_layer = { .shape = *sh, .n_layers = 1 };
+    struct model_info *info = &m->info;
+
+    name_of_file(path, info->name);
+    memcpy(info->architecture, arch->name, size_min(strlen(arch->name), MODEL_ARCH_MAX - 1));
+    digest_of(m->gguf, info->digest);
+    info->n_layer = sh->n_layer;
+    info->n_vocab = sh->n_vocab;
+    info->n_hidden = sh->n_hidden;
+    info->context_tokens = sh->context_tokens;
+    info->file_bytes = gguf_file_bytes(m->gguf);
+    for (uint32_t i = 0; i < sh->n_layer; i++)
+        if (layer_bytes(sh, &m->all.layers[i]) > info->layer_bytes)
+            info->layer_bytes = layer_bytes(sh, &m->all.layers[i]);
+    info->embedding_bytes = matrix_bytes(&m->all.embedding);
+    info->output_bytes = matrix_bytes(&m->all.output) + norm_bytes(sh);
+    info->kv_bytes_per_token = engine_page_bytes(&one_layer, PAGE_TOKENS) / PAGE_TOKENS;
+    for (size_t i = 0; i < gguf_n_tensors(m->gguf); i++)
+        info->n_parameters += gguf_tensor(m->gguf, i)->n_elems;
+    info->created_unix_s = gguf_modified_unix_s(m->gguf);
+}
+
+enum status model_open(const char *path, struct model **ret_model, struct err *err)
+{
+    const struct arch *arch;
+    struct model *m = calloc(1, sizeof(*m));
+    enum status s;
+
+    if (!m)
+        return err_set(err, ST_NOMEM, "no memory to open '%s'", path);
+    s = gguf_open(path, &m->gguf, err);
+    if (s != ST_OK)
+        goto out;
+    s = arch_of(m->gguf, &arch, err);
+    if (s == ST_OK)
+        s = arch_weights(arch, m->gguf, &m->all, err);
+    if (s == ST_NOTFOUND) { /* of a key; to our caller that word means the file */
+        s = ST_FORMAT;
+        if (err)
+            err->status = s;
+    }
+    if (s != ST_OK) {
+        err_wrap(err, "open '%s'", path);
+        goto out;
+    }
+    describe(m, arch, path);
+    *ret_model = m;
+    m = NULL;
+
+out:
+    model_free(m);
+    return s;
+}
+
+void model_free(struct model *model)
+{
+    if (!model)
+        return;
+    shard_weights_release(&model->all);
+    gguf_free(model->gguf);
+    free(model);
+}
+
+const struct model_info *model_info(const struct model *model)
+{
+    return &model->info;
+}
+
+const struct model_shape *model_shape(const struct model *model)
+{
+    return &model->all.shape;
+}
+
+enum status model_shard(const struct model *model, uint32_t first_layer, uint32_t n_layers,
+                        struct shard_weights *ret_weights, struct err *err)
+{
+    const struct shard_weights *all = &model->all;
+    struct shard_weights w = { .shape = all->shape,
+                               .first_layer = first_layer,
+                               .n_layers = n_layers };
+
+    if (n_layers == 0 || first_layer >= all->n_layers || n_layers > all->n_layers - first_layer)
+        return err_set(err, ST_RANGE, "layers %u to %llu of '%s': it has %u", (unsigned)first_layer,
+                       (unsigned long long)first_layer + n_layers, model->info.name,
+                       (unsigned)all->n_layers);
+    w.layers = calloc(n_layers, sizeof(*w.layers));
+    if (!w.layers)
+        return err_set(err, ST_NOMEM, "no memory for the weights of %u layers", (unsigned)n_layers);
+    memcpy(w.layers, all->layers + first_layer, n_layers * sizeof(*w.layers));
+    for (uint32_t i = 0; i < n_layers; i++)
+        w.total_bytes += layer_bytes(&w.shape, &w.layers[i]);
+    if (first_layer == 0) {
+        w.embedding = all->embedding;
+        w.total_bytes += matrix_bytes(&w.embedding);
+    }
+    if (first_layer + n_layers == all->n_layers) {
+        w.output = all->output;
+        w.output_norm = all->output_norm;
+        w.total_bytes += norm_bytes(&w.shape);
+        if (w.output.data != w.embedding.data) /* a tied matrix is there once */
+            w.total_bytes += matrix_bytes(&w.output);
+    }
+    *ret_weights = w;
+    return ST_OK;
+}
+
+void shard_weights_release(struct shard_weights *weights)
+{
+    free(weights->layers);
+    *weights = (struct shard_weights){ 0 };
+}

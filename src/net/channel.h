@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* net/channel.h - protobuf messages over a stream socket, on an event loop.
+ *
+ * Frame: length of the message (u32, little endian), then the message.  A
+ * frame longer than `max_bytes` closes the channel: a length from outside
+ * never sizes an allocation unchecked.  Messages queued for a peer that does
+ * not read are bounded too.
+ *
+ *   connecting --connected--> open --EOF, error, overlong frame--> closed
+ *
+ * Threads  the loop's
+ */
+#ifndef POMONA_NET_CHANNEL_H
+#define POMONA_NET_CHANNEL_H
+
+#include <protobuf-c/protobuf-c.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "net/loop.h"
+
+struct channel;
+
+struct channel_events {
+    const ProtobufCMessageDescriptor *type; /* of every message on this channel */
+    size_t max_bytes;                       /* longest frame accepted */
+    size_t max_queued_bytes; /* unsent bytes at which the channel closes; 0: no bound */
+
+    /* `message` is lent during the call; cast it to the type's struct. */
+    void (*on_message)(void *arg, struct channel *channel, ProtobufCMessage *message);
+
+    /* Once, when the channel ended for any reason but channel_free().  The
+     * owner calls channel_free(), now or later. */
+    void (*on_close)(void *arg, struct channel *channel, const struct err *reason);
+
+    void (*on_open)(void *arg, struct channel *channel); /* may be NULL; outgoing channels only */
+};
+
+/* Take over a connected stream socket; `fd` is taken, also on error.
+ * events  borrowed, must outlive the channel */
+enum status channel_new(struct loop *loop, int fd, const struct channel_events *events, void *arg,
+                        struct channel **ret_channel, struct err *err);
+
+/* Connect to a numeric address or host name; on_open or on_close follows,
+ * at the latest after `timeout_ms`. */
+enum status channel_connect(struct loop *loop, const char *host, uint16_t port, uint64_t timeout_ms,
+                            const struct channel_events *events, void *arg,
+                            struct channel **ret_channel, struct err *err);
+
+/* Closes at once, without on_close; unsent messages are dropped.  NULL is
+ * allowed.  Allowed inside a callback of the same channel. */
+void channel_free(struct channel *channel);
+
+/* Queue one message.  A failure shows as on_close, so senders need no check. */
+void channel_send(struct channel *channel, const ProtobufCMessage *message);
+
+/* Close with on_close (NULL reason words: "closed here") after what is queued was sent. */
+void channel_finish(struct channel *channel);
+
+/* Listen on a numeric address; `port` 0 picks one.  on_accept gets a
+ * connected, non-blocking socket that it owns. */
+struct listener;
+typedef void listener_fn(void *arg, int fd, const char *peer_host);
+enum status listener_new(struct loop *loop, const char *host, uint16_t port, listener_fn *on_accept,
+                         void *arg, struct listener **ret_listener, struct err *err);
+uint16_t listener_port(const struct listener *listener);
+void listener_free(struct listener *listener); /* NULL is allowed */
+
+#endif

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* transport/transport.h - bytes between the ranks of one instance.
+ *
+ * Every rank can send to and receive from every other; order is kept for a
+ * pair of ranks.  A wait ends at its deadline; a peer that is gone is
+ * ST_PEER at once.  After any error the transport is broken for good: the
+ * instance is thrown away.
+ *
+ * Threads  one owner thread
+ */
+#ifndef POMONA_TRANSPORT_TRANSPORT_H
+#define POMONA_TRANSPORT_TRANSPORT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+
+struct transport;
+
+/* To add one: a folder under transport/ with a const struct transport_type
+ * and a function that makes it. */
+struct transport_type {
+    const char *name; /* "tcp", "inproc" */
+
+    /* Send all [n] bytes.  Returns once they are on their way; blocks only
+     * while the peer's buffers are full. */
+    enum status (*send)(struct transport *t, uint32_t to, const void *bytes, size_t n,
+                        uint64_t deadline_ns, struct err *err);
+
+    /* Receive exactly [n] bytes. */
+    enum status (*recv)(struct transport *t, uint32_t from, void *ret_bytes, size_t n,
+                        uint64_t deadline_ns, struct err *err);
+
+    /* ST_PEER where a peer is gone.  Never waits: for a rank that has nothing to do. */
+    enum status (*check)(struct transport *t, struct err *err);
+
+    void (*close)(struct transport *t); /* peers see ST_PEER */
+};
+
+/* Every transport object starts with this. */
+struct transport {
+    const struct transport_type *type;
+    uint32_t rank, n_ranks;
+};
+
+static inline enum status transport_send(struct transport *t, uint32_t to, const void *bytes,
+                                         size_t n, uint64_t deadline_ns, struct err *err)
+{
+    return t->type->send(t, to, bytes, n, deadline_ns, err);
+}
+
+static inline enum status transport_recv(struct transport *t, uint32_t from, void *ret_bytes,
+                                         size_t n, uint64_t deadline_ns, struct err *err)
+{
+    return t->type->recv(t, from, ret_bytes, n, deadline_ns, err);
+}
+
+static inline enum status transport_check(struct transport *t, struct err *err)
+{
+    return t->type->check(t, err);
+}
+
+static inline void transport_close(struct transport *t) /* NULL is allowed */
+{
+    if (t)
+        t->type->close(t);
+}
+
+#endif

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""tests/integration/test_traffic.py - many clients of every kind at once, some of whom leave.
+
+OpenAI's client talks to both nodes of a cluster whose model is split over
+them.  Afterwards nothing is held for anybody: no place, no page, no memory.
+"""
+import random
+import signal
+import threading
+import time
+
+import openai
+import pytest
+
+from support.cluster import MODEL, Cluster, resident_bytes, wait_until
+
+SECONDS = 6
+N_CLIENTS = 8
+CONTEXT = 1024
+GROWTH_MAX = 24 << 20    # of a process while the second half of the traffic runs
+
+WORDS = "the sea was calm and the old ship went slowly home with salt and wind".split()
+
+
+class Visitor(threading.Thread):
+    """Asks one thing after the other until the time is over; what went wrong is in `errors`."""
+
+    def __init__(self, node, seed, until):
+        super().__init__(daemon=True)
+        self.random = random.Random(seed)
+        self.client = openai.OpenAI(base_url=f"http://127.0.0.1:{node.api_port}/v1",
+                                    api_key="none", max_retries=0, timeout=60)
+        self.until = until
+        self.n_done = {}
+        self.errors = []
+        self.start()
+
+    def run(self):
+        kinds = [self.chat, self.stream, self.leave_stream, self.leave_whole, self.completions,
+                 self.be_wrong]
+        while time.monotonic() < self.until:
+            kind = self.random.choice(kinds)
+            try:
+                kind()
+                self.n_done[kind.__name__] = self.n_done.get(kind.__name__, 0) + 1
+            except Exception as e:    # pylint: disable=broad-except
+                self.errors.append((kind.__name__, repr(e)))
+        self.client.close()
+
+    def ask(self, **more):
+        text = " ".join(self.random.choices(WORDS, k=self.random.randint(1, 60)))
+        return self.client.chat.completions.create(
+            **{"model": MODEL, "messages": [{"role": "user", "content": text}],
+               "max_tokens": self.random.randint(1, 12), "temperature": 1,
+               "seed": self.random.randint(0, 99), **more})
+
+    def chat(self):
+        n = self.random.randint(1, 3)
+        answer = self.ask(n=n, logprobs=self.random.random() < 0.5)
+        assert len(answer.choices) == n
+        assert all(c.finish_reason in ("stop", "length") for c in answer.choices)
+
+    def stream(self):
+        chunks = list(self.ask(stream=True, stream_options={"include_usage": True},
+                               stop=[" a", "ship"]))
+        assert chunks[-1].usage.completion_tokens > 0
+        assert chunks[-2].choices[0].finish_reason in ("stop", "length")
+
+    def leave_stream(self):
+        stream = self.ask(stream=True, n=self.random.randint(1, 2), max_tokens=500,
+                          extra_body={"ignore_eos": True})
+        for _ in range(self.random.randint(0, 4)):
+            next(iter(stream))
+        stream.close()
+
+    def leave_whole(self):
+        with pytest.raises(openai.APITimeoutError):
+            self.client.with_options(timeout=self.random.uniform(0.005, 0.4)).completions.create(
+                model=MODEL, prompt="Once", max_tokens=900, extra_body={"ignore_eos": True})
+
+    def completions(self):
+        prompts = [" ".join(self.random.choices(WORDS, k=5)) for _ in range(3)]
+        answer = self.client.completions.create(model=MODEL, prompt=prompts, max_tokens=4)
+        assert [c.index for c in answer.choices] == [0, 1, 2]
+
+    def be_wrong(self):
+        with pytest.raises(openai.BadRequestError):
+            self.ask(temperature=9)
+        with pytest.raises(openai.BadRequestError) as e:
+            self.ask(messages=[{"role": "user", "content": "word " * (CONTEXT + 1)}])
+        assert e.value.code == "context_length_exceeded"
+
+
+def traffic(cluster, seconds, seed):
+    """(kinds of requests done, errors) of all visitors."""
+    until = time.monotonic() + seconds
+    visitors = [Visitor(cluster["ab"[i % 2]], seed + i, until) for i in range(N_CLIENTS)]
+    for v in visitors:
+        v.join(timeout=seconds + 60)
+        assert not v.is_alive(), "a request never ended"
+    done = {}
+    for v in visitors:
+        for kind, n in v.n_done.items():
+            done[kind] = done.get(kind, 0) + n
+    return done, [e for v in visitors for e in v.errors]
+
+
+def is_idle(node):
+    instance, = node.get("/cluster/state")["instances"]
+    return instance["active"] == instance["waiting"] == instance["kv_tokens_used"] == 0
+
+
+def memory(cluster):
+    """{process: bytes it holds} of every node and runner."""
+    return {pid: resident_bytes(pid)
+            for node in cluster.up() for pid in [node.process.pid, *node.runners()]}
+
+
+def test_nothing_is_held_after_mixed_traffic(tmp_path):
+    with Cluster(tmp_path, names="ab") as cluster:
+        cluster.start()
+        cluster.place("a", nodes=["a", "b"], split=[15, 15], context=CONTEXT)
+        for half in range(2):
+            before = memory(cluster)
+            done, errors = traffic(cluster, SECONDS, seed=100 * half)
+            assert not errors, errors[:5]
+            assert len(done) == 6, done
+            for node in cluster.up():
+                wait_until(lambda: is_idle(node), 10, f"node {node.name} shows that nothing runs")
+        grown = {pid: n - before[pid] for pid, n in memory(cluster).items()}
+        assert len(grown) == 4 and max(grown.values()) < GROWTH_MAX, grown
+        for node in cluster.up():
+            node.kill(signal.SIGTERM)

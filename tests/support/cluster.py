@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: Apache-2.0
+"""tests/support/cluster.py - nodes of one cluster as processes, for tests in Python.
+
+    with Cluster(tmp_path, names="abc") as cluster:
+        cluster.start()
+        cluster.place("SmolLM2...", nodes=["a", "b"])
+        cluster["a"].get("/health")
+
+Every node listens on free loopback ports and shares one data folder, whose
+store links $POMONA_TEST_MODEL.  Leaving the block ends every node and fails
+if a process of theirs is left over.
+"""
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+POMONA = os.environ["POMONA"]
+MODEL_FILE = Path(os.environ["POMONA_TEST_MODEL"])
+MODEL = MODEL_FILE.name.removesuffix(".gguf")
+
+
+def free_ports(n):
+    """`n` ports that nothing listens on; held open together so that all differ."""
+    sockets = [socket.socket() for _ in range(n)]
+    for s in sockets:
+        s.bind(("127.0.0.1", 0))
+    ports = [s.getsockname()[1] for s in sockets]
+    for s in sockets:
+        s.close()
+    return ports
+
+
+def wait_until(is_true, seconds, what):
+    """Ask again until it is true; the last answer is returned."""
+    until = time.monotonic() + seconds
+    while True:
+        answer = is_true()
+        if answer:
+            return answer
+        assert time.monotonic() < until, f"after {seconds} s still not: {what}"
+        time.sleep(0.02)
+
+
+def processes():
+    """{pid: (parent, state, command)} of this machine."""
+    lines = subprocess.run(["ps", "-axo", "pid=,ppid=,stat=,command="], capture_output=True,
+                           text=True, check=True).stdout.splitlines()
+    found = {}
+    for line in lines:
+        pid, parent, state, *command = line.split(None, 3)
+        found[int(pid)] = (int(parent), state, command[0] if command else "")
+    return found
+
+
+def is_running(pid):
+    """A zombie has ended: whoever inherited it may not have looked yet."""
+    entry = processes().get(pid)
+    return entry is not None and not entry[1].startswith("Z")
+
+
+def resident_bytes(pid):
+    """Memory that process `pid` holds now."""
+    return 1024 * int(subprocess.run(["ps", "-o", "rss=", "-p", str(pid)], capture_output=True,
+                                     text=True, check=True).stdout)
+
+
+class Node:
+    def __init__(self, name, port, api_port, command, log):
+        self.name, self.port, self.api_port = name, port, api_port
+        self.command, self.log = command, log
+        self.process = None
+        self.known_runners = set()
+
+    def start(self):
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=log,
+                                            stderr=log, start_new_session=True)
+
+    def request(self, method, path, body=None, timeout=60):
+        """(status, JSON or text)."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.api_port, timeout=timeout)
+        try:
+            connection.request(method, path, body and json.dumps(body),
+                               {"Content-Type": "application/json"} if body else {})
+            response = connection.getresponse()
+            text = response.read().decode()
+            is_json = response.headers.get_content_type() == "application/json"
+            return response.status, json.loads(text) if is_json else text
+        finally:
+            connection.close()
+
+    def get(self, path, timeout=60):
+        status, answer = self.request("GET", path, timeout=timeout)
+        assert status == 200, (path, status, answer)
+        return answer
+
+    def health(self):
+        """None while it does not answer."""
+        try:
+            return self.get("/health", timeout=2)
+        except (OSError, http.client.HTTPException):
+            assert self.process.poll() is None, f"node {self.name} ended; see {self.log}"
+            return None
+
+    def runners(self):
+        """Processes of the runners of this node that are running now."""
+        pids = [pid for pid, (parent, state, _) in processes().items()
+                if parent == self.process.pid and not state.startswith("Z")]
+        self.known_runners.update(pids)
+        return pids
+
+    def kill(self, number=signal.SIGKILL):
+        self.runners()
+        self.process.send_signal(number)
+        self.process.wait(timeout=15)
+        if number != signal.SIGKILL:
+            self.assert_ended_well()
+
+    def assert_ended_well(self):
+        """It was asked to end: status 0, and no sanitizer found fault with it or its runners."""
+        said = self.log.read_text(errors="replace")
+        assert self.process.returncode == 0, (self.name, self.process.returncode, said[-6000:])
+        assert "Sanitizer" not in said and "runtime error:" not in said, said[-6000:]
+
+    def is_up(self):
+        return self.process is not None and self.process.poll() is None
+
+
+class Cluster:
+    def __init__(self, folder, names="abc", memory_gb=4.0, threads=1):
+        self.folder = Path(folder)
+        self.data = self.folder / "data"
+        (self.data / "models").mkdir(parents=True)
+        (self.data / "models" / MODEL_FILE.name).symlink_to(MODEL_FILE.resolve(strict=True))
+        ports = free_ports(2 * len(names))
+        config = self.folder / "cluster_nodes.json"
+        config.write_text(json.dumps({
+            "cluster": {"name": "test"},
+            "nodes": [{"name": name, "host": "127.0.0.1", "port": ports[2 * i],
+                       "api_port": ports[2 * i + 1], "memory_gb": memory_gb, "threads": threads}
+                      for i, name in enumerate(names)]}))
+        self.nodes = {
+            name: Node(name, ports[2 * i], ports[2 * i + 1],
+                       [POMONA, "serve", "--config", str(config), "--node", name,
+                        "--data", str(self.data)], self.folder / f"{name}.log")
+            for i, name in enumerate(names)}
+
+    def __getitem__(self, name):
+        return self.nodes[name]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        for node in self.nodes.values():
+            if node.is_up():
+                node.kill(signal.SIGTERM)
+        if kind is not None:
+            for node in self.nodes.values():
+                if node.log.exists():
+                    print(f"--- log of node {node.name}\n{node.log.read_text()[-6000:]}")
+        self.assert_no_process_left()
+
+    def up(self):
+        return [node for node in self.nodes.values() if node.is_up()]
+
+    def start(self, *names):
+        """Start the nodes named, or all, and wait until all that are up know one another."""
+        for name in names or self.nodes:
+            self.nodes[name].start()
+        self.wait_alive()
+
+    def wait_alive(self, seconds=30):
+        up = self.up()
+        for node in up:
+            wait_until(lambda: (node.health() or {}).get("nodes_alive") == len(up), seconds,
+                       f"node {node.name} knows {len(up)} nodes")
+
+    def place(self, by, **plan):
+        """Place MODEL by way of node `by`; the instance, once every node knows it."""
+        status, answer = self.nodes[by].request("POST", "/cluster/place", {"model": MODEL, **plan},
+                                                timeout=150)
+        assert status == 200, answer
+        last = json.loads(answer.splitlines()[-1])
+        assert "instance" in last, last
+        for node in self.up():
+            wait_until(lambda: node.health()["instances_ready"] == 1, 5,
+                       f"node {node.name} knows the instance")
+            node.runners()
+        return last["instance"]
+
+    def known_runners(self):
+        return set().union(*(node.known_runners for node in self.nodes.values()))
+
+    def assert_no_process_left(self, seconds=5):
+        """No runner that was ever seen, and no node that was ended, is running."""
+        gone = {n.process.pid for n in self.nodes.values() if n.process and not n.is_up()}
+        here = {pid for node in self.up() for pid in node.runners()}
+        for pid in (gone | self.known_runners()) - here:
+            wait_until(lambda: not is_running(pid), seconds, f"process {pid} ended")
+
+
+class Stream(threading.Thread):
+    """One streamed completion; how it went is in the fields once join() returns."""
+
+    def __init__(self, node, max_tokens=1500):
+        super().__init__(daemon=True)
+        self.node = node
+        self.body = {"model": MODEL, "prompt": "Once upon a time", "stream": True,
+                     "max_tokens": max_tokens, "min_tokens": max_tokens}
+        self.n_chunks = 0
+        self.status = None        # of the HTTP answer
+        self.error = None         # the error event or body
+        self.is_done = False      # [DONE] came
+        self.broken = None        # the exception that ended the connection
+        self.ended_at = None
+        self.start()
+
+    def run(self):
+        connection = http.client.HTTPConnection("127.0.0.1", self.node.api_port, timeout=120)
+        try:
+            connection.request("POST", "/v1/completions", json.dumps(self.body),
+                               {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            self.status = response.status
+            if response.status != 200:
+                self.error = json.loads(response.read())["error"]
+                return
+            for line in response:
+                self.take(line.decode().strip())
+        except (OSError, http.client.HTTPException, ValueError) as e:
+            self.broken = e
+        finally:
+            self.ended_at = time.monotonic()
+            connection.close()
+
+    def take(self, line):
+        if line == "data: [DONE]":
+            self.is_done = True
+        elif line.startswith("data: "):
+            event = json.loads(line.removeprefix("data: "))
+            if "error" in event:
+                self.error = event["error"]
+            else:
+                self.n_chunks += 1

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tests/unit/cluster/test_failures.c - runners and nodes die; everybody knows, nothing is left. */
+#include "support/check.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "nodes.h"
+
+static int set_up(void **state)
+{
+    static struct nodes nodes;
+
+    nodes_init(&nodes);
+    *state = &nodes;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    nodes_release(*state);
+    return 0;
+}
+
+static void kill_runner_and_place_again(struct nodes *nodes, size_t index)
+{
+    const uint64_t start = clock_ns();
+
+    assert_int_equal(kill(runner_pid(nodes, index, (unsigned)index), SIGKILL), 0);
+    for (size_t i = 0; i < N_NODES; i++) {
+        nodes_until_instances(nodes, i, INSTANCE_READY, 0);
+        assert_int_equal(nodes->node[i].n_gone, 1);
+        assert_non_null(strstr(nodes->node[i].gone_words, "ended unexpectedly"));
+        nodes->node[i].n_gone = 0;
+    }
+    assert_true(clock_ns() - start < 1 * NS_PER_S);
+    assert_no_child(nodes);
+    (void)place_ready(nodes, 1, "abc");
+}
+
+static void a_killed_runner_of_any_rank_ends_the_instance_everywhere(void **state)
+{
+    struct nodes *nodes = *state;
+
+    nodes_start(nodes);
+    (void)place_ready(nodes, 0, "abc");
+    kill_runner_and_place_again(nodes, 2);
+    kill_runner_and_place_again(nodes, 1);
+    kill_runner_and_place_again(nodes, 0);
+}
+
+static void a_lost_node_takes_its_instances_with_it(void **state)
+{
+    struct nodes *nodes = *state;
+
+    nodes_start(nodes);
+    (void)place_ready(nodes, 0, "abc");
+    node_stop(nodes, 1);
+    for (size_t i = 0; i < N_NODES; i += 2) {
+        nodes_until_instances(nodes, i, INSTANCE_READY, 0);
+        assert_int_equal(n_alive(nodes, i), 2);
+        assert_non_null(strstr(nodes->node[i].gone_words, "'b' was lost"));
+    }
+    assert_no_child(nodes);
+    (void)place_ready(nodes, 2, "ac");
+
+    node_start(nodes, 1, "good");
+    nodes_until_instances(nodes, 1, INSTANCE_READY, 1);
+}
+
+static void a_lost_coordinator_fails_what_was_asked_of_it_at_once(void **state)
+{
+    struct nodes *nodes = *state;
+    const struct plan plan = plan_over("bc");
+    struct placement p;
+    struct err err;
+
+    node_start(nodes, 0, "good");
+    node_start(nodes, 1, "mute");
+    node_start(nodes, 2, "good");
+    for (size_t i = 0; i < N_NODES; i++)
+        nodes_until_alive(nodes, i, N_NODES);
+
+    assert_ok(node_place(nodes, 2, &plan, &p, &err), err);
+    node_stop(nodes, 0); /* before it answered */
+    nodes_until_placed(nodes, &p);
+    assert_int_equal(p.failure.status, ST_PEER);
+
+    node_start(nodes, 0, "good");
+    nodes_until_alive(nodes, 2, N_NODES);
+    assert_ok(node_place(nodes, 2, &plan, &p, &err), err);
+    nodes_until_instances(nodes, 2, INSTANCE_PLACING, 1);
+    node_stop(nodes, 0); /* while it was placing */
+    nodes_until_placed(nodes, &p);
+    assert_int_equal(p.failure.status, ST_PEER);
+    assert_non_null(strstr(p.failure.words, "'a' was lost"));
+    assert_no_child(nodes);
+}
+
+static void fails_with(struct nodes *nodes, const char *how, enum status status, const char *says)
+{
+    const struct plan plan = plan_over("abc");
+    struct placement p;
+    struct err err;
+
+    node_start(nodes, 0, "good");
+    node_start(nodes, 1, how);
+    node_start(nodes, 2, "good");
+    for (size_t i = 0; i < N_NODES; i++)
+        nodes_until_alive(nodes, i, N_NODES);
+    assert_ok(node_place(nodes, 2, &plan, &p, &err), err);
+    nodes_until_placed(nodes, &p);
+    assert_false(p.is_ready);
+    assert_int_equal(p.failure.status, status);
+    if (!strstr(p.failure.words, says))
+        fail_msg("'%s' does not say '%s'", p.failure.words, says);
+    for (size_t i = 0; i < N_NODES; i++)
+        nodes_until_instances(nodes, i, INSTANCE_PLACING, 0);
+    assert_no_child(nodes);
+}
+
+static void a_shard_that_fails_says_why(void **state)
+{
+    fails_with(*state, "refuses", ST_FORMAT,
+               "the runner of layers 2 to 3 on node 'b' failed: it does not want to");
+}
+
+static void a_runner_that_crashes_while_loading_is_named(void **state)
+{
+    fails_with(*state, "crashes", ST_PEER, "on node 'b' ended unexpectedly");
+}
+
+static void a_silent_runner_meets_its_deadline(void **state)
+{
+    fails_with(*state, "mute", ST_DEADLINE, "node 'b' did not start its runner in time");
+}
+
+static void a_runner_that_stops_answering_is_replaced(void **state)
+{
+    struct nodes *nodes = *state;
+
+    node_start(nodes, 0, "good");
+    node_start(nodes, 1, "silent");
+    node_start(nodes, 2, "good");
+    for (size_t i = 0; i < N_NODES; i++)
+        nodes_until_alive(nodes, i, N_NODES);
+    (void)place_ready(nodes, 0, "abc");
+    for (size_t i = 0; i < N_NODES; i++) {
+        nodes_until_instances(nodes, i, INSTANCE_READY, 0);
+        assert_non_null(strstr(nodes->node[i].gone_words, "on node 'b' stopped answering"));
+    }
+    assert_no_child(nodes);
+    (void)place_ready(nodes, 0, "ac");
+}
+
+/* Its process is reaped long before the socket shows that it is gone. */
+static void a_runner_whose_socket_outlives_it_is_replaced(void **state)
+{
+    struct nodes *nodes = *state;
+
+    node_start(nodes, 0, "leaves");
+    (void)place_ready(nodes, 0, "a");
+    nodes_until_instances(nodes, 0, INSTANCE_READY, 0);
+    assert_non_null(strstr(nodes->node[0].gone_words, "stopped answering"));
+    assert_no_child(nodes);
+    (void)place_ready(nodes, 0, "a");
+}
+
+static void another_file_under_the_same_name_is_refused(void **state)
+{
+    struct nodes *nodes = *state;
+    struct cluster_model other = {
+        { .name = "m", .architecture = "llama", .digest = { 9 }, .n_layer = N_LAYERS }, "/x/good"
+    };
+    const struct plan plan = plan_over("ab");
+    struct node_set set;
+    struct placement p;
+    struct err err;
+
+    nodes_start(nodes);
+    assert_ok(cluster_set_models(nodes->node[1].cluster, &other, 1, &err), err);
+    assert_ok(node_place(nodes, 0, &plan, &p, &err), err);
+    nodes_until_placed(nodes, &p);
+    assert_non_null(strstr(p.failure.words, "node 'b' holds another file under the name 'm'"));
+    cluster_nodes(nodes->node[0].cluster, "m", &set);
+    assert_true(set.nodes[0].holds_model && !set.nodes[1].holds_model);
+}
+
+static void a_runner_that_does_not_end_is_killed(void **state)
+{
+    struct nodes *nodes = *state;
+    struct err err;
+
+    node_start(nodes, 0, "stuck");
+    (void)place_ready(nodes, 0, "a");
+    assert_ok(cluster_unplace(nodes->node[0].cluster, "m", &err), err);
+    assert_no_child(nodes);
+}
+
+static void freeing_a_node_waits_for_no_runner_longer_than_two_seconds(void **state)
+{
+    struct nodes *nodes = *state;
+    uint64_t start;
+
+    node_start(nodes, 0, "stuck");
+    (void)place_ready(nodes, 0, "a");
+    start = clock_ns();
+    node_stop(nodes, 0);
+    assert_true(clock_ns() - start < 2 * NS_PER_S);
+    assert_no_child(nodes);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(a_killed_runner_of_any_rank_ends_the_instance_everywhere),
+        TEST(a_lost_node_takes_its_instances_with_it),
+        TEST(a_lost_coordinator_fails_what_was_asked_of_it_at_once),
+        TEST(a_shard_that_fails_says_why),
+        TEST(a_runner_that_crashes_while_loading_is_named),
+        TEST(a_silent_runner_meets_its_deadline),
+        TEST(a_runner_that_stops_answering_is_replaced),
+        TEST(a_runner_whose_socket_outlives_it_is_replaced),
+        TEST(another_file_under_the_same_name_is_refused),
+        TEST(a_runner_that_does_not_end_is_killed),
+        TEST(freeing_a_node_waits_for_no_runner_longer_than_two_seconds),
+    };
+#undef TEST
+    return cmocka_run_group_tests_name("cluster/failures", tests, NULL, NULL);
+}

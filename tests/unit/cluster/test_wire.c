@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tests/unit/cluster/test_wire.c - plans and models survive the wire; what cannot be is refused. */
+#include "support/check.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "cluster/cluster_priv.h"
+
+static const struct plan two_shards = {
+    .model = "m:8b",
+    .context_tokens = 4096,
+    .kv_tokens = 1ull << 40,
+    .n_shards = 2,
+    .shards = { { "a", 0, 3, 10, 20 }, { "b", 3, 5, UINT64_MAX, 40 } },
+};
+
+static void a_plan_comes_back_as_it_was_sent(void **state)
+{
+    Wire__PlanShard shards[PLAN_SHARDS_MAX], *list[PLAN_SHARDS_MAX];
+    struct plan back = { 0 };
+    Wire__Plan wire, *unpacked;
+    uint8_t bytes[512];
+    struct err err;
+    size_t n;
+
+    (void)state;
+    wire_of_plan(&two_shards, &wire, shards, list);
+    n = wire__plan__pack(&wire, bytes);
+    unpacked = wire__plan__unpack(NULL, n, bytes);
+    assert_non_null(unpacked);
+    assert_ok(wire_to_plan(unpacked, &back, &err), err);
+    wire__plan__free_unpacked(unpacked, NULL);
+    assert_memory_equal(&back, &two_shards, sizeof(back));
+}
+
+static void a_plan_with_a_gap_or_without_shards_is_refused(void **state)
+{
+    Wire__PlanShard shards[PLAN_SHARDS_MAX], *list[PLAN_SHARDS_MAX];
+    struct plan back = { .n_shards = 7 };
+    char slashes[] = "../b", empty[] = "";
+    Wire__Plan wire;
+    struct err err;
+
+    (void)state;
+    assert_int_equal(wire_to_plan(NULL, &back, &err), ST_FORMAT);
+    wire_of_plan(&two_shards, &wire, shards, list);
+    shards[1].first_layer = 4;
+    assert_int_equal(wire_to_plan(&wire, &back, &err), ST_FORMAT);
+    wire_of_plan(&two_shards, &wire, shards, list);
+    shards[1].n_layers = 0;
+    assert_int_equal(wire_to_plan(&wire, &back, &err), ST_FORMAT);
+    wire_of_plan(&two_shards, &wire, shards, list);
+    wire.n_shards = 0;
+    assert_int_equal(wire_to_plan(&wire, &back, &err), ST_FORMAT);
+    wire.n_shards = PLAN_SHARDS_MAX + 1;
+    assert_int_equal(wire_to_plan(&wire, &back, &err), ST_FORMAT);
+    wire_of_plan(&two_shards, &wire, shards, list);
+    shards[0].node = empty;
+    assert_int_equal(wire_to_plan(&wire, &back, &err), ST_FORMAT);
+    assert_false(text_is_name(slashes, NODE_NAME_MAX));
+    assert_int_equal(back.n_shards, 7);
+}
+
+static void a_model_comes_back_and_its_digest_has_one_length(void **state)
+{
+    const struct model_info info = { .name = "m",
+                                     .architecture = "llama",
+                                     .digest = { 1, 2, 3 },
+                                     .n_layer = 30,
+                                     .file_bytes = 1ull << 42,
+                                     .created_unix_s = -1 };
+    struct model_info back = { 0 };
+    Wire__Model wire;
+    struct err err;
+
+    (void)state;
+    wire_of_model(&info, &wire);
+    assert_ok(wire_to_model(&wire, &back, &err), err);
+    assert_memory_equal(&back, &info, sizeof(back));
+    wire.digest.len--;
+    assert_int_equal(wire_to_model(&wire, &back, &err), ST_FORMAT);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_plan_comes_back_as_it_was_sent),
+        cmocka_unit_test(a_plan_with_a_gap_or_without_shards_is_refused),
+        cmocka_unit_test(a_model_comes_back_and_its_digest_has_one_length),
+    };
+    return cmocka_run_group_tests_name("cluster/wire", tests, NULL, NULL);
+}

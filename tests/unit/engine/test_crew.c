@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tests/unit/engine/test_crew.c - tasks are given once, phases follow each other, idle workers sleep. */
+#include "support/check.h"
+
+#include <stdatomic.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "engine/cpu/crew.h"
+
+enum { N_TASKS = 100, N_PHASES = 50 };
+
+struct work {
+    struct crew *crew;
+    unsigned taken[N_PHASES][N_TASKS];
+    atomic_uint n_early; /* tasks of a phase begun before the phase before it was over */
+    atomic_uint n_done;
+};
+
+static void work_through_phases(void *arg, unsigned worker)
+{
+    struct work *work = arg;
+
+    (void)worker;
+    for (unsigned phase = 0; phase < N_PHASES; phase++) {
+        for (uint32_t task; crew_take(work->crew, N_TASKS, &task);) {
+            if (atomic_load(&work->n_done) < phase * N_TASKS)
+                atomic_fetch_add(&work->n_early, 1);
+            work->taken[phase][task]++;
+            atomic_fetch_add(&work->n_done, 1);
+        }
+        crew_barrier(work->crew);
+    }
+}
+
+static void check_size(unsigned n_workers)
+{
+    static struct work work;
+    struct err err = { 0 };
+
+    memset(&work, 0, sizeof(work));
+    assert_ok(crew_new(n_workers, &work.crew, &err), err);
+    assert_int_equal(crew_size(work.crew), n_workers);
+    for (unsigned run = 1; run <= 3; run++) {
+        atomic_store(&work.n_done, 0);
+        crew_run(work.crew, work_through_phases, &work);
+        for (unsigned phase = 0; phase < N_PHASES; phase++)
+            for (unsigned task = 0; task < N_TASKS; task++)
+                assert_int_equal(work.taken[phase][task], run);
+        assert_int_equal(atomic_load(&work.n_early), 0);
+    }
+    crew_free(work.crew);
+}
+
+static void every_task_is_taken_once_and_phases_do_not_overlap(void **state)
+{
+    (void)state;
+    check_size(1);
+    check_size(2);
+    check_size(5);
+}
+
+static uint64_t cpu_ns(void)
+{
+    struct timespec t;
+
+    assert_int_equal(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t), 0);
+    return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+static void idle_workers_use_no_processor(void **state)
+{
+    const struct timespec rest = { .tv_nsec = 100 * (long)NS_PER_MS };
+    static struct work work;
+    struct err err = { 0 };
+    uint64_t start_ns;
+
+    (void)state;
+    memset(&work, 0, sizeof(work));
+    assert_ok(crew_new(4, &work.crew, &err), err);
+    crew_run(work.crew, work_through_phases, &work);
+    start_ns = cpu_ns();
+    assert_int_equal(nanosleep(&rest, NULL), 0); /* what is measured is what they do meanwhile */
+    assert_true(cpu_ns() - start_ns < 50 * NS_PER_MS);
+    atomic_store(&work.n_done, 0);
+    crew_run(work.crew, work_through_phases, &work); /* and they wake again */
+    assert_int_equal(atomic_load(&work.n_done), N_PHASES * N_TASKS);
+    crew_free(work.crew);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_task_is_taken_once_and_phases_do_not_overlap),
+        cmocka_unit_test(idle_workers_use_no_processor),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tests/unit/execute/test_allocations.c - no thread allocates while tokens are computed.
+ *
+ * After warm-up the next allocation of any thread is made to fail and be
+ * remembered; the steps must neither notice nor make one.
+ */
+#include "support/check.h"
+
+#include "execute/local.h"
+#include "model/model.h"
+#include "support/allocations.h"
+#include "support/company.h"
+#include "support/folder.h"
+#include "support/pipeline.h"
+#include "support/tiny_llama.h"
+
+enum { WARM_UP = 4, STEPS = 40, N_STREAMS = 5, CONTEXT = 96 };
+
+static const int32_t prompt[12] = { 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51 };
+
+static void on_token(void *arg, const struct token_event *event, const struct err *failure)
+{
+    size_t *n = arg;
+
+    assert_null(failure);
+    assert_int_equal(event->finish, FINISH_NONE);
+    (*n)++;
+}
+
+/* Every sampling setting that changes what the sampler does is among them. */
+static void submit_all(struct driver *driver, size_t *ret_n)
+{
+    static const struct logit_bias bias = { 60, 2 };
+    static const int32_t stop = 300;
+
+    for (uint32_t i = 0; i < N_STREAMS; i++) {
+        struct generation g = { .prompt = prompt, .n_prompt = 12 - i, .max_tokens = CONTEXT };
+        struct err err = { 0 };
+        uint64_t id;
+
+        g.sampling = company_sampling(i);
+        g.sampling.wants_logprobs = true;
+        g.sampling.n_top_logprobs = 5;
+        g.sampling.frequency_penalty = i == 1 ? 0.5f : 0;
+        g.sampling.logit_bias = &bias;
+        g.sampling.n_logit_bias = i == 2 ? 1 : 0;
+        g.stop_tokens = &stop;
+        g.n_stop_tokens = 1;
+        g.min_tokens = CONTEXT;
+        ret_n[i] = 0;
+        assert_ok(driver_submit(driver, &g, i, on_token, &ret_n[i], &id, &err), err);
+    }
+}
+
+static void assert_decodes_without_allocating(struct driver *driver)
+{
+    size_t n[N_STREAMS];
+    struct err err = { 0 };
+    enum status s = ST_OK;
+
+    submit_all(driver, n);
+    for (int i = 0; i < WARM_UP; i++)
+        assert_ok(driver_step(driver, &err), err);
+    allocations_fail_at(1);
+    for (int i = 0; s == ST_OK && i < STEPS; i++)
+        s = driver_step(driver, &err);
+    assert_false(allocations_failed());
+    allocations_fail_at(0);
+    assert_ok(s, err);
+    for (int i = 0; i < N_STREAMS; i++)
+        assert_int_equal(n[i], WARM_UP + STEPS);
+}
+
+static struct folder folder;
+
+static int set_up(void **state)
+{
+    struct model *model = NULL;
+    char path[PATH_MAX_BYTES];
+    struct err err = { 0 };
+
+    folder_make(&folder);
+    tiny_llama_write(&tiny_llama_default, folder_path(&folder, "tiny.gguf", path));
+    assert_ok(model_open(path, &model, &err), err);
+    *state = model;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    model_free(*state);
+    folder_remove(&folder);
+    return 0;
+}
+
+static void a_model_in_one_process_decodes_without_allocating(void **state)
+{
+    const struct local_options options = { .context_tokens = CONTEXT,
+                                           .n_threads = 2,
+                                           .max_sequences = N_STREAMS };
+    struct local *local = NULL;
+    struct err err = { 0 };
+
+    assert_ok(local_open(*state, &options, &local, &err), err);
+    assert_decodes_without_allocating(local_driver(local));
+    local_close(local);
+}
+
+struct cut {
+    struct model *model;
+    struct shard_weights weights[RING_RANKS_MAX];
+    size_t n;
+};
+
+static struct engine_shard *open_cut(void *arg, uint32_t first_layer, uint32_t n_layers,
+                                     const struct pipeline_options *o)
+{
+    const struct engine_options options = { .page_tokens = o->page_tokens,
+                                            .n_pages = o->n_pages,
+                                            .max_rows = o->max_rows,
+                                            .max_logit_rows = o->max_sequences,
+                                            .n_threads = 2 };
+    struct cut *cut = arg;
+    struct shard_weights *weights = &cut->weights[cut->n++];
+    struct engine_shard *shard = NULL;
+    struct err err = { 0 };
+
+    assert_ok(model_shard(cut->model, first_layer, n_layers, weights, &err), err);
+    assert_ok(engine_find(NULL)->open(weights, &options, &shard, &err), err);
+    return shard;
+}
+
+/* Followers are threads here, so theirs count too. */
+static void ranks_over_tcp_decode_without_allocating(void **state)
+{
+    static const uint32_t layers[] = { 2, 2 };
+    struct cut cut = { .model = *state };
+    const struct model_info *info = model_info(*state);
+    const struct pipeline_options options = { .n_ranks = 2,
+                                              .n_layers = layers,
+                                              .transport = "tcp",
+                                              .context_tokens = CONTEXT,
+                                              .page_tokens = 16,
+                                              .n_pages = 64,
+                                              .max_rows = 64,
+                                              .max_sequences = N_STREAMS,
+                                              .n_vocab = info->n_vocab,
+                                              .n_hidden = info->n_hidden,
+                                              .open = open_cut,
+                                              .open_arg = &cut };
+    struct pipeline p;
+
+    pipeline_open(&p, &options);
+    assert_decodes_without_allocating(p.driver);
+    pipeline_close(&p);
+    for (size_t i = 0; i < cut.n; i++) {
+        p.shards[i]->type->close(p.shards[i]);
+        shard_weights_release(&cut.weights[i]);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_model_in_one_process_decodes_without_allocating),
+        cmocka_unit_test(ranks_over_tcp_decode_without_allocating),
+    };
+
+    return cmocka_run_group_tests_name("execute/allocations", tests, set_up, tear_down);
+}

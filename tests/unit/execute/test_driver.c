@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tests/unit/execute/test_driver.c - sequences live and end as driver.h says. */
+#include "support/check.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "execute/driver.h"
+#include "support/fake_engine.h"
+
+enum { N_VOCAB = 50, PAGE_TOKENS = 16, N_PAGES = 32, MAX_EVENTS = 600, N_LAYERS = 3 };
+
+struct stream {
+    int32_t tokens[MAX_EVENTS];
+    size_t n;
+    enum finish_reason finish;
+    uint32_t tag;
+    int n_failures;
+    enum status failure;
+    struct driver *cancels_in; /* cancel `cancel_id` on the second token */
+    uint64_t cancel_id;
+};
+
+static void on_token(void *arg, const struct token_event *event, const struct err *failure)
+{
+    struct stream *s = arg;
+
+    if (failure) {
+        s->n_failures++;
+        s->failure = failure->status;
+        return;
+    }
+    assert_int_equal(s->finish, FINISH_NONE); /* nothing follows a finish */
+    assert_true(s->n < MAX_EVENTS);
+    s->tokens[s->n++] = event->token;
+    s->finish = event->finish;
+    s->tag = event->sequence;
+    if (s->cancels_in && s->n == 2)
+        driver_cancel(s->cancels_in, s->cancel_id);
+}
+
+struct fixture {
+    struct engine_shard *shard;
+    struct driver *driver;
+    struct fake_options fake;
+    struct driver_options options;
+};
+
+static void open_all(struct fixture *f)
+{
+    struct err err = { 0 };
+
+    f->shard = fake_engine_new(&f->fake);
+    assert_non_null(f->shard);
+    f->options.shard = f->shard;
+    assert_ok(driver_new(&f->options, &f->driver, &err), err);
+}
+
+static int set_up(void **state)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+
+    if (!f)
+        return -1;
+    f->fake = (struct fake_options){ .n_layers = N_LAYERS,
+                                     .is_first = true,
+                                     .is_last = true,
+                                     .n_vocab = N_VOCAB,
+                                     .page_tokens = PAGE_TOKENS,
+                                     .n_pages = N_PAGES,
+                                     .max_rows = 64,
+                                     .max_logit_rows = 4 };
+    f->options = (struct driver_options){ .n_ranks = 1,
+                                          .n_vocab = N_VOCAB,
+                                          .n_hidden = FAKE_HIDDEN,
+                                          .context_tokens = 128,
+                                          .page_tokens = PAGE_TOKENS,
+                                          .n_pages = N_PAGES,
+                                          .max_rows = 64,
+                                          .max_sequences = 4,
+                                          .max_waiting = 4 };
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+
+    driver_free(f->driver);
+    if (f->shard)
+        f->shard->type->close(f->shard);
+    free(f);
+    return 0;
+}
+
+static const int32_t numbers[200] = { 3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8, 9, 7, 9, 3, 2, 3, 8, 4 };
+
+static struct generation generation_of(size_t n_prompt, uint32_t max_tokens)
+{
+    struct generation g = { .prompt = numbers, .n_prompt = n_prompt, .max_tokens = max_tokens };
+
+    sampling_init(&g.sampling);
+    g.sampling.seed = 7;
+    return g;
+}
+
+static uint64_t submit(struct fixture *f, const struct generation *g, struct stream *s)
+{
+    struct err err = { 0 };
+    uint64_t id = 0;
+
+    assert_ok(driver_submit(f->driver, g, 5, on_token, s, &id, &err), err);
+    return id;
+}
+
+static void run_to_end(struct fixture *f)
+{
+    struct err err = { 0 };
+
+    for (int i = 0; driver_has_work(f->driver); i++) {
+        assert_ok(driver_step(f->driver, &err), err);
+        assert_true(i < 5000);
+    }
+}
+
+static void a_sequence_ends_at_max_tokens(void **state)
+{
+    struct fixture *f = *state;
+    const struct generation g = generation_of(20, 30);
+    struct stream s = { 0 };
+
+    open_all(f);
+    submit(f, &g, &s);
+    run_to_end(f);
+    assert_int_equal(s.n, 30);
+    assert_int_equal(s.finish, FINISH_LENGTH);
+    assert_int_equal(s.tag, 5);
+    assert_int_equal(driver_load(f->driver).kv_tokens_used, 0);
+    assert_int_equal(driver_load(f->driver).n_generated_tokens, 30);
+}
+
+static void the_context_bounds_a_sequence(void **state)
+{
+    struct fixture *f = *state;
+    const struct generation g = generation_of(100, 1000), too_long = generation_of(128, 1);
+    struct stream s = { 0 };
+    uint64_t id;
+
+    open_all(f);
+    submit(f, &g, &s);
+    run_to_end(f);
+    assert_int_equal(s.n, 28);
+    assert_int_equal(s.finish, FINISH_LENGTH);
+    assert_int_equal(driver_submit(f->driver, &too_long, 0, on_token, &s, &id, NULL), ST_RANGE);
+}
+
+static void a_token_outside_the_vocabulary_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    const int32_t bad[] = { 1, N_VOCAB }, negative[] = { -1 };
+    struct generation g = generation_of(2, 5);
+    uint64_t id;
+
+    open_all(f);
+    g.prompt = bad;
+    assert_int_equal(driver_submit(f->driver, &g, 0, on_token, NULL, &id, NULL), ST_RANGE);
+    g.prompt = negative;
+    g.n_prompt = 1;
+    assert_int_equal(driver_submit(f->driver, &g, 0, on_token, NULL, &id, NULL), ST_RANGE);
+}
+
+static void a_stop_token_ends_unless_it_is_too_early_or_ignored(void **state)
+{
+    struct fixture *f = *state;
+    struct generation g = generation_of(10, 40);
+    struct stream whole = { 0 }, stopped = { 0 }, late = { 0 }, ignoring = { 0 };
+    size_t first = 0;
+
+    open_all(f);
+    submit(f, &g, &whole);
+    run_to_end(f);
+
+    g.stop_tokens = &whole.tokens[5];
+    g.n_stop_tokens = 1;
+    while (whole.tokens[first] != whole.tokens[5])
+        first++;
+    submit(f, &g, &stopped);
+    run_to_end(f);
+    assert_int_equal(stopped.n, first + 1);
+    assert_int_equal(stopped.finish, FINISH_STOP);
+    assert_int_equal(stopped.tokens[first], whole.tokens[5]);
+
+    g.min_tokens = 20;
+    submit(f, &g, &late);
+    run_to_end(f);
+    assert_true(late.n > 20);
+    for (size_t i = 0; i < 20; i++)
+        assert_int_not_equal(late.tokens[i], whole.tokens[5]);
+
+    g.min_tokens = 0;
+    g.ignores_eos = true;
+    submit(f, &g, &ignoring);
+    run_to_end(f);
+    assert_int_equal(ignoring.n, 40);
+    assert_memory_equal(ignoring.tokens, whole.tokens, 40 * sizeof(int32_t));
+}
+
+static void neither_company_nor_chunks_change_tokens(void **state)
+{
+    struct fixture *f = *state;
+    const struct generation g = generation_of(60, 50);
+    struct stream alone = { 0 }, other[3] = { { .n = 0 } }, late = { 0 };
+    struct err err = { 0 };
+
+    open_all(f);
+    submit(f, &g, &alone);
+    run_to_end(f);
+    driver_free(f->driver);
+
+    f->options.max_rows = 7; /* chunks of a prompt cross pages and other rows */
+    f->options.max_sequences = 4;
+    assert_ok(driver_new(&f->options, &f->driver, &err), err);
+    for (int i = 0; i < 3; i++) {
+        struct generation o = generation_of(11 + 20 * (size_t)i, 40);
+
+        o.sampling.seed = (uint64_t)i;
+        submit(f, &o, &other[i]);
+    }
+    for (int i = 0; i < 5; i++)
+        assert_ok(driver_step(f->driver, &err), err);
+    submit(f, &g, &late);
+    run_to_end(f);
+    assert_int_equal(late.n, alone.n);
+    assert_memory_equal(late.tokens, alone.tokens, alone.n * sizeof(int32_t));
+}
+
+static void cancel_frees_pages_at_once(void **state)
+{
+    struct fixture *f = *state;
+    const struct generation g = generation_of(20, 50);
+    struct stream s = { 0 };
+    uint64_t id;
+
+    open_all(f);
+    id = submit(f, &g, &s);
+    assert_int_equal(driver_step(f->driver, NULL), ST_OK);
+    assert_int_equal(driver_load(f->driver).kv_tokens_used, 80); /* 70 in whole pages */
+    driver_cancel(f->driver, id);
+    assert_int_equal(driver_load(f->driver).kv_tokens_used, 0);
+    assert_false(driver_has_work(f->driver));
+    driver_cancel(f->driver, id);
+    assert_int_equal(driver_step(f->driver, NULL), ST_OK);
+    assert_int_equal(s.n, 1);
+}
+
+static void a_callback_may_cancel_itself_and_others(void **state)
+{
+    struct fixture *f = *state;
+    const struct generation g = generation_of(20, 50);
+    struct stream itself = { 0 }, first = { 0 }, second = { 0 };
+
+    open_all(f);
+    itself.cancels_in = first.cancels_in = f->driver;
+    itself.cancel_id = submit(f, &g, &itself);
+    submit(f, &g, &first);
+    first.cancel_id = submit(f, &g, &second);
+    run_to_end(f);
+    assert_int_equal(itself.n, 2);
+    assert_int_equal(first.n, 50);
+    assert_int_equal(second.n, 1); /* canceled by a callback that came before its own */
+}
+
+static void more_than_max_waiting_are_refused(void **state)
+{
+    struct fixture *f = *state;
+    const struct generation g = generation_of(5, 5);
+    struct stream s[8] = { { .n = 0 } };
+    uint64_t id = 77;
+
+    open_all(f);
+    for (int i = 0; i < 8; i++)
+        submit(f, &g, &s[i]);
+    assert_int_equal(driver_submit(f->driver, &g, 0, on_token, NULL, &id, NULL), ST_FULL);
+    assert_int_equal(id, 77);
+    run_to_end(f);
+    for (int i = 0; i < 8; i++)
+        assert_int_equal(s[i].finish, FINISH_LENGTH);
+}
+
+static void a_small_pool_serves_one_after_another(void **state)
+{
+    struct fixture *f = *state;
+    const struct generation g = generation_of(20, 40);
+    struct stream s[3] = { { .n = 0 } };
+
+    f->options.n_pages = 4;
+    f->fake.n_pages = 4;
+    open_all(f);
+    for (int i = 0; i < 3; i++)
+        submit(f, &g, &s[i]);
+    assert_int_equal(driver_step(f->driver, NULL), ST_OK);
+    assert_int_equal(driver_load(f->driver).n_running, 1);
+    assert_int_equal(driver_load(f->driver).n_waiting, 2);
+    run_to_end(f);
+    for (int i = 0; i < 3; i++)
+        assert_memory_equal(s[i].tokens, s[0].tokens, 40 * sizeof(int32_t));
+}
+
+static void a_broken_step_tells_every_sequence_once(void **state)
+{
+    struct fixture *f = *state;
+    const struct generation g = generation_of(5, 20);
+    struct stream s[6] = { { .n = 0 } };
+    struct err err = { 0 };
+    uint64_t id;
+
+    f->fake.fail_at_step = 4;
+    open_all(f);
+    for (int i = 0; i < 6; i++)
+        submit(f, &g, &s[i]);
+    while (driver_step(f->driver, &err) == ST_OK)
+        ;
+    assert_int_equal(err.status, ST_IO);
+    for (int i = 0; i < 6; i++) {
+        assert_int_equal(s[i].n_failures, 1);
+        assert_int_equal(s[i].failure, ST_IO);
+    }
+    assert_int_equal(driver_step(f->driver, &err), ST_IO);
+    assert_int_equal(driver_submit(f->driver, &g, 0, on_token, NULL, &id, NULL), ST_PEER);
+}
+
+static void no_numbers_at_position_12(void *arg, uint32_t position, int32_t token, float *logits)
+{
+    (void)arg;
+    (void)token;
+    for (uint32_t v = 0; position == 12 && v < N_VOCAB; v++)
+        logits[v] = NAN;
+}
+
+static void a_sequence_without_numbers_fails_alone(void **state)
+{
+    struct fixture *f = *state;
+    const struct generation g = generation_of(10, 20), other = generation_of(15, 20);
+    struct stream broken = { 0 }, whole = { 0 };
+
+    f->fake.script = no_numbers_at_position_12;
+    open_all(f);
+    submit(f, &g, &broken);
+    submit(f, &other, &whole);
+    run_to_end(f);
+    assert_int_equal(broken.n, 3); /* positions 9, 10, 11 */
+    assert_int_equal(broken.n_failures, 1);
+    assert_int_equal(broken.failure, ST_RANGE);
+    assert_int_equal(whole.n, 20);
+    assert_int_equal(whole.n_failures, 0);
+    assert_false(driver_is_broken(f->driver));
+    assert_int_equal(driver_load(f->driver).kv_tokens_used, 0);
+}
+
+static void slow_steps_get_fewer_rows(void **state)
+{
+    struct fixture *f = *state;
+    const struct generation g = generation_of(120, 5);
+    struct stream s[4] = { { .n = 0 } };
+
+    f->options.max_rows = f->fake.max_rows = 100;
+    f->options.step_target_ms = 1;
+    f->fake.step_ns = 4000000; /* far more than 1 ms / 16 rows */
+    open_all(f);
+    for (int i = 0; i < 4; i++)
+        submit(f, &g, &s[i]);
+    run_to_end(f);
+    assert_int_equal(fake_engine_most_rows(f->shard), 64); /* the first step, speed unknown */
+    assert_true(fake_engine_n_steps(f->shard) > 15);       /* 480 rows in steps of 16 */
+    for (int i = 0; i < 4; i++)
+        assert_memory_equal(s[i].tokens, s[0].tokens, 5 * sizeof(int32_t));
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(a_sequence_ends_at_max_tokens),
+        CASE(the_context_bounds_a_sequence),
+        CASE(a_token_outside_the_vocabulary_is_refused),
+        CASE(a_stop_token_ends_unless_it_is_too_early_or_ignored),
+        CASE(neither_company_nor_chunks_change_tokens),
+        CASE(cancel_frees_pages_at_once),
+        CASE(a_callback_may_cancel_itself_and_others),
+        CASE(more_than_max_waiting_are_refused),
+        CASE(a_small_pool_serves_one_after_another),
+        CASE(a_broken_step_tells_every_sequence_once),
+        CASE(a_sequence_without_numbers_fails_alone),
+        CASE(slow_steps_get_fewer_rows),
+    };
+
+    return cmocka_run_group_tests_name("execute/driver", tests, NULL, NULL);
+}

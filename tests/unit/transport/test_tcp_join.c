@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tests/unit/transport/test_tcp_join.c - ranks find each other; strangers do not disturb them. */
+#include "support/check.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "support/ring.h"
+
+struct pair {
+    struct ring_joiner joiners[2];
+    struct tcp_endpoint ranks[2];
+};
+
+static void listen_both(struct pair *p)
+{
+    struct err err = { 0 };
+
+    for (uint32_t i = 0; i < 2; i++) {
+        assert_ok(tcp_listen("127.0.0.1", &p->joiners[i].listener, &err), err);
+        p->ranks[i] =
+            (struct tcp_endpoint){ "127.0.0.1", tcp_listener_port(p->joiners[i].listener) };
+        p->joiners[i].join = (struct tcp_join){ .rank = i, .n_ranks = 2, .ranks = p->ranks };
+        memset(p->joiners[i].join.key, 7, TCP_KEY_BYTES);
+    }
+}
+
+static void release(struct pair *p)
+{
+    for (uint32_t i = 0; i < 2; i++) {
+        transport_close(p->joiners[i].transport);
+        tcp_listener_close(p->joiners[i].listener);
+    }
+}
+
+static int call(uint16_t port)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(port) };
+    const int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    return fd;
+}
+
+static void strangers_do_not_disturb_the_joining(void **state)
+{
+    struct pair p = { .ranks = { { .port = 0 } } };
+    static const char babble[] = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    int silent, babbling;
+    pthread_t threads[2];
+    char byte;
+
+    (void)state;
+    listen_both(&p);
+    silent = call(p.ranks[0].port);
+    babbling = call(p.ranks[0].port);
+    assert_int_equal(send(babbling, babble, sizeof(babble), 0), sizeof(babble));
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, ring_join_thread, &p.joiners[i]), 0);
+    for (int i = 0; i < 2; i++) {
+        pthread_join(threads[i], NULL);
+        assert_ok(p.joiners[i].status, p.joiners[i].err);
+    }
+    assert_true(recv(babbling, &byte, 1, 0) <= 0); /* closed, not answered */
+    close(silent);
+    close(babbling);
+    release(&p);
+}
+
+static void a_rank_with_another_key_is_refused(void **state)
+{
+    struct pair p = { .ranks = { { .port = 0 } } };
+    pthread_t impostor;
+    struct err err;
+
+    (void)state;
+    listen_both(&p);
+    p.joiners[1].join.key[15] ^= 1;
+    assert_int_equal(pthread_create(&impostor, NULL, ring_join_thread, &p.joiners[1]), 0);
+    assert_int_equal(tcp_join(p.joiners[0].listener, &p.joiners[0].join, deadline_after_ms(300),
+                              &p.joiners[0].transport, &err),
+                     ST_DEADLINE);
+    pthread_join(impostor, NULL);
+    assert_int_equal(p.joiners[1].status, ST_PEER);
+    release(&p);
+}
+
+static void a_rank_that_never_comes_is_a_deadline(void **state)
+{
+    struct pair p = { .ranks = { { .port = 0 } } };
+    struct err err;
+
+    (void)state;
+    listen_both(&p);
+    assert_int_equal(tcp_join(p.joiners[0].listener, &p.joiners[0].join, deadline_after_ms(50),
+                              &p.joiners[0].transport, &err),
+                     ST_DEADLINE);
+    assert_string_equal(err.words, "rank 1 did not join in time");
+    release(&p);
+}
+
+static void a_rank_that_is_not_there_is_a_lost_peer(void **state)
+{
+    struct pair p = { .ranks = { { .port = 0 } } };
+    struct err err;
+
+    (void)state;
+    listen_both(&p);
+    tcp_listener_close(p.joiners[0].listener);
+    p.joiners[0].listener = NULL;
+    assert_int_equal(tcp_join(p.joiners[1].listener, &p.joiners[1].join, deadline_after_ms(5000),
+                              &p.joiners[1].transport, &err),
+                     ST_PEER);
+    release(&p);
+}
+
+static void only_numeric_addresses_are_listened_on(void **state)
+{
+    struct tcp_listener *l = NULL;
+
+    (void)state;
+    assert_int_equal(tcp_listen("no.such.host.invalid", &l, NULL), ST_RANGE);
+    assert_null(l);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(strangers_do_not_disturb_the_joining),
+        cmocka_unit_test(a_rank_with_another_key_is_refused),
+        cmocka_unit_test(a_rank_that_never_comes_is_a_deadline),
+        cmocka_unit_test(a_rank_that_is_not_there_is_a_lost_peer),
+        cmocka_unit_test(only_numeric_addresses_are_listened_on),
+    };
+
+    return cmocka_run_group_tests_name("transport/tcp_join", tests, NULL, NULL);
+}
