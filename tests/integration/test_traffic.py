@@ -3,6 +3,10 @@
 
 OpenAI's client talks to both nodes of a cluster whose model is split over
 them.  Afterwards nothing is held for anybody: no place, no page, no memory.
+
+Memory settles: a process grows as long as traffic reaches a new peak of KV pages or buffers,
+and under a sanitizer each of those bytes counts several times.  What leaks grows with every
+round of traffic, so rounds are repeated until one adds little.
 """
 import random
 import signal
@@ -14,10 +18,11 @@ import pytest
 
 from support.cluster import MODEL, Cluster, resident_bytes, wait_until
 
-SECONDS = 6
+SECONDS = 6               # of one round of traffic
+ROUNDS_MAX = 5
 N_CLIENTS = 8
 CONTEXT = 1024
-GROWTH_MAX = 24 << 20    # of a process while the second half of the traffic runs
+GROWTH_MAX = 24 << 20     # of a process in the round that settles it
 
 WORDS = "the sea was calm and the old ship went slowly home with salt and wind".split()
 
@@ -116,18 +121,28 @@ def memory(cluster):
             for node in cluster.up() for pid in [node.process.pid, *node.runners()]}
 
 
+def run_round(cluster, seed):
+    """Bytes by which each process grew."""
+    before = memory(cluster)
+    done, errors = traffic(cluster, SECONDS, seed)
+    assert not errors, errors[:5]
+    assert len(done) == 6, done
+    for node in cluster.up():
+        wait_until(lambda: is_idle(node), 10, f"node {node.name} shows that nothing runs")
+    return {pid: n - before[pid] for pid, n in memory(cluster).items()}
+
+
 def test_nothing_is_held_after_mixed_traffic(tmp_path):
     with Cluster(tmp_path, names="ab") as cluster:
         cluster.start()
         cluster.place("a", nodes=["a", "b"], split=[15, 15], context=CONTEXT)
-        for half in range(2):
-            before = memory(cluster)
-            done, errors = traffic(cluster, SECONDS, seed=100 * half)
-            assert not errors, errors[:5]
-            assert len(done) == 6, done
-            for node in cluster.up():
-                wait_until(lambda: is_idle(node), 10, f"node {node.name} shows that nothing runs")
-        grown = {pid: n - before[pid] for pid, n in memory(cluster).items()}
-        assert len(grown) == 4 and max(grown.values()) < GROWTH_MAX, grown
+        run_round(cluster, seed=0)
+        for n in range(1, ROUNDS_MAX):
+            grown = run_round(cluster, seed=100 * n)
+            assert len(grown) == 4, grown
+            if max(grown.values()) < GROWTH_MAX:
+                break
+        else:
+            pytest.fail(f"memory still grows in round {ROUNDS_MAX}: {grown}")
         for node in cluster.up():
             node.kill(signal.SIGTERM)
