@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tests/unit/engine/test_panel.c - a panel holds the rows it was packed from, and nothing else. */
-#include <cmocka.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "support/check.h"
 
 #include <stdlib.h>
 #include <string.h>
