@@ -166,6 +166,16 @@ uint64_t machine_memory_bytes(void)
     return bytes;
 }
 
+size_t machine_cache_bytes(void)
+{
+    uint64_t bytes = 0;
+    size_t size = sizeof(bytes);
+
+    if (sysctlbyname("hw.l3cachesize", &bytes, &size, NULL, 0) != 0)
+        (void)sysctlbyname("hw.l2cachesize", &bytes, &size, NULL, 0);
+    return (size_t)bytes;
+}
+
 void machine_cpu_name(char *ret_name, size_t capacity)
 {
     if (sysctlbyname("machdep.cpu.brand_string", ret_name, &capacity, NULL, 0) != 0)
@@ -193,6 +203,17 @@ uint64_t machine_memory_bytes(void)
     const uint64_t bound = read_number("/sys/fs/cgroup/memory.max");
 
     return bound > 0 && bound < machine ? bound : machine;
+}
+
+size_t machine_cache_bytes(void)
+{
+#if defined(_SC_LEVEL3_CACHE_SIZE)
+    const long level3 = sysconf(_SC_LEVEL3_CACHE_SIZE), level2 = sysconf(_SC_LEVEL2_CACHE_SIZE);
+
+    return (size_t)(level3 > 0 ? level3 : level2 > 0 ? level2 : 0);
+#else
+    return 0;
+#endif
 }
 
 void machine_cpu_name(char *ret_name, size_t capacity)

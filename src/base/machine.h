@@ -37,6 +37,9 @@ unsigned machine_n_cores(void);
  * is less. */
 uint64_t machine_memory_bytes(void);
 
+/* Bytes of the largest cache that cores share; 0 where the machine does not tell. */
+size_t machine_cache_bytes(void);
+
 /* Model name of the CPU, for people.  Always NUL-terminated. */
 void machine_cpu_name(char *ret_name, size_t capacity);
 

@@ -80,6 +80,8 @@ def test_every_command_refuses_what_it_does_not_know(command):
     ("run", "model", "prompt", "--temperature", "2.1"),
     ("run", "model", "prompt", "--seed", "-1"),
     ("bench", "model", "--batch", "1,0"),
+    ("bench", "model", "--threads", "0"),
+    ("bench", "model", "--prompt", "1,x"),
     ("bench", "model", "--reps"),
     ("place", "model", "--split", "1;2"),
     ("place", "model", "--nodes", "a", "--split", "1,2"),
@@ -190,10 +192,21 @@ def test_bench_prints_one_object_for_each_test():
     results = [json.loads(line) for line in done.stdout.splitlines()]
     assert [r["test"] for r in results] == ["pp16", "tg4", "tg4@b2"]
     for result in results:
-        assert set(result) == {"test", "threads", "tokens_per_s", "stddev"}
         assert result["threads"] == 2 and result["tokens_per_s"] > 0 <= result["stddev"]
+        for figure in ("median", "gb_per_s", "gops", "stream_gb_per_s", "peak_gops"):
+            assert result[figure] > 0, (figure, result)
+        assert result["stream_share"] == pytest.approx(
+            result["gb_per_s"] / result["stream_gb_per_s"], rel=0.01)
     table = pomona("bench", MODEL, "-p", 0, "-n", 4, "--reps", 1).stdout
-    assert "tg4" in table and "pp" not in table and "kernels" in table
+    assert "tg4" in table and "pp" not in table and "kernels" in table and "STREAM" in table
+
+
+def test_bench_takes_lists():
+    done = pomona("bench", MODEL, "-t", "1,2", "-p", "8,16", "-n", "2", "-r", 1, "--json")
+    assert done.returncode == 0, done.stderr
+    results = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(r["test"], r["threads"]) for r in results] == [
+        (test, threads) for threads in (1, 2) for test in ("pp8", "pp16", "tg2")]
 
 
 @pytest.mark.parametrize("args", [("status",), ("place", "m"), ("unplace", "m"), ("plan", "m")])

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cmd/measure.c - fill batches and time the engine's steps.
+/* cmd/bench/measure.c - fill batches and time the engine's steps.
  *
  * Tokens are drawn from a fixed sequence: what they say does not change the
  * work, but one token repeated would keep one row of the embedding in cache.
  */
-#include "cmd/measure.h"
+#include "cmd/bench/measure.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -149,28 +148,21 @@ static enum status run_once(struct bed *bed, const struct measure_test *test, do
 
 enum status measure_run(struct local *local, const struct model *model,
                         const struct measure_test *test, uint32_t n_repetitions,
-                        struct measure_result *ret_result, struct err *err)
+                        struct samples *ret_rates, struct err *err)
 {
-    double rate = 0, mean = 0, squares = 0; /* Welford 1962: running mean and sum of squares */
     struct bed bed;
+    double rate = 0;
     enum status s;
 
+    samples_clear(ret_rates);
     s = bed_init(&bed, local, model, test, err);
     if (s == ST_OK)
         s = run_once(&bed, test, &rate, err);
-    for (uint32_t i = 1; s == ST_OK && i <= n_repetitions; i++) {
+    for (uint32_t i = 0; s == ST_OK && i < n_repetitions; i++) {
         s = run_once(&bed, test, &rate, err);
-        if (s == ST_OK) {
-            const double off = rate - mean;
-
-            mean += off / i;
-            squares += off * (rate - mean);
-        }
+        if (s == ST_OK)
+            samples_add(ret_rates, rate);
     }
     bed_release(&bed);
-    if (s != ST_OK)
-        return s;
-    ret_result->tokens_per_s = mean;
-    ret_result->stddev = n_repetitions > 1 ? sqrt(squares / (n_repetitions - 1)) : 0;
-    return ST_OK;
+    return s;
 }

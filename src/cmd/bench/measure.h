@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cmd/measure.h - how fast an engine computes: raw steps, timed.
+/* cmd/bench/measure.h - how fast an engine computes: raw steps, timed.
  *
  * Sampling, text and scheduling stay out, so that the numbers compare engines.
  * Two tests, named as llama-bench names them:
@@ -9,9 +9,10 @@
  *
  * Threads  the owner of the local
  */
-#ifndef POMONA_CMD_MEASURE_H
-#define POMONA_CMD_MEASURE_H
+#ifndef POMONA_CMD_BENCH_MEASURE_H
+#define POMONA_CMD_BENCH_MEASURE_H
 
+#include "cmd/bench/stats.h"
 #include "execute/local.h"
 #include "model/model.h"
 
@@ -23,22 +24,18 @@ struct measure_test {
     uint32_t n_sequences; /* 1 for MEASURE_PROMPT */
 };
 
-struct measure_result {
-    double tokens_per_s; /* mean of the repetitions */
-    double stddev;       /* of a sample; 0 for one repetition */
-};
-
 enum { MEASURE_NAME_MAX = 32, MEASURE_ROWS_MAX = 512 };
 
 /* The test's name into ret_name [MEASURE_NAME_MAX], which is returned. */
 const char *measure_name(const struct measure_test *test, char *ret_name);
 
 /* Run the test once unmeasured, then n_repetitions (>= 1) times.
- * local   opened with room for the test: context_tokens >= n_tokens, max_sequences >= n_sequences,
- *         max_rows >= MEASURE_ROWS_MAX
- * Errors  as the engine's step; ST_NOMEM */
+ * local      opened with room for the test: context_tokens >= n_tokens, max_sequences >=
+ *            n_sequences, max_rows >= MEASURE_ROWS_MAX
+ * ret_rates  cleared, then given tokens per second of each repetition
+ * Errors     as the engine's step; ST_NOMEM */
 enum status measure_run(struct local *local, const struct model *model,
                         const struct measure_test *test, uint32_t n_repetitions,
-                        struct measure_result *ret_result, struct err *err);
+                        struct samples *ret_rates, struct err *err);
 
 #endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cmd/bench/bench.h - what `pomona bench` was asked for, and what it can do. */
+#ifndef POMONA_CMD_BENCH_BENCH_H
+#define POMONA_CMD_BENCH_BENCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cmd/cmd.h"
+
+enum { BENCH_LIST_MAX = 16 };
+
+struct bench_list {
+    const char *text; /* as written: "1,2,4" */
+    uint32_t values[BENCH_LIST_MAX];
+    size_t n;
+};
+
+struct bench_options {
+    const struct app *app;
+    const char *model;   /* a name of the store, or a file */
+    const char *kernels; /* NULL: the best of this machine */
+    struct bench_list threads, prompts, decodes, batches;
+    uint32_t n_repetitions;
+    bool is_json;
+};
+
+/* The largest value, 0 of none. */
+uint32_t bench_list_max(const struct bench_list *list);
+
+/* Measure raw steps: each prompt length, each decode length with each batch, for each number of
+ * threads.  Prints a line for each test as it ends. */
+enum status bench_tests(const struct bench_options *options, struct err *err);
+
+#endif
