@@ -26,7 +26,7 @@ Install what the tests need, build, and run them.
   (default)   all of these and the system tests; unit, fuzz and integration tests again under
               ASan with UBSan and under TSan; under 25 minutes on two cores
   --full      also every repetition of the failure tests, and the quickstart in a clean
-              Debian root (needs root and debootstrap)
+              Debian root (on Debian and Ubuntu, as root)
   -h, --help  show this
 EOF
 }
@@ -34,7 +34,7 @@ EOF
 prepare() {
     say_step "what the tests need"
     mkdir -p "$LOGS"
-    packages_install "$LOGS/packages.log" build run test
+    packages_install "$LOGS/packages.log" build run test "$@"
     python_environment "$LOGS/python.log"
     say_detail "$(scripts/fetch_smollm2.sh)"
 }
@@ -86,7 +86,7 @@ case ${1:-} in
 esac
 [ $# -le 1 ] || die_use "'$2' is one argument too many"
 
-prepare
+if [ "$STAGES" = stages_full ]; then prepare full; else prepare; fi
 "$STAGES"
 say
 [ "$STAGES" = stages_full ] ||

@@ -34,6 +34,7 @@ test       git                        -
 test       python3-venv               -
 test       clang                      -
 test       shellcheck                 shellcheck
+full       debootstrap                -
 EOF
 }
 
