@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* execute/driver.c - the rank that owns the output matrix drives its instance.
  *
- * One step: plan() asks the scheduler, build() lays the batch out, compute()
- * sends it around, deliver() samples and calls back.  Callbacks may submit
- * and cancel: sequences that end during a step are only marked, and sweep()
- * takes them out when nobody looks at the list.
+ * One call of driver_step(): while fewer flights than ranks are under way and
+ * the scheduler finds rows, launch one; then land the oldest, compute the
+ * driver's own layers and deliver.  With one rank a flight never leaves.
+ * Callbacks may submit and cancel: sequences that end during a step are only
+ * marked, and sweep() takes them out when nobody looks at the list.
  *
  * Invariant: a sequence holds all pages of its whole length while it is
  * running and none otherwise.
@@ -16,38 +17,11 @@
 
 #include "base/clock.h"
 #include "base/size.h"
-#include "execute/sample/sample.h"
-#include "execute/sched.h"
-#include "execute/sequence.h"
-#include "execute/shard/step.h"
-#include "memory/pages.h"
+#include "execute/driver/driver_priv.h"
 
 /* Where steps have a time to keep: rows a step is never cut below, as smaller
  * ones gain no latency and lose speed, and rows until the speed is known. */
 enum { MIN_ROW_BUDGET = 16, FIRST_ROW_BUDGET = 64 };
-
-struct driver {
-    struct driver_options o;
-    struct pages *pages;
-    struct sampler *sampler;
-    struct step_wire *wire; /* NULL where there is no ring */
-    bool is_broken, is_stepping;
-    struct err broken;
-    uint64_t next_id, next_step, n_generated;
-    uint64_t ns_per_row; /* measured; 0: not yet */
-
-    struct sequence **sequences; /* [n_sequences], oldest first; capacity n_capacity */
-    size_t n_sequences, n_capacity;
-
-    /* The step being made. */
-    struct sched_entry *entries;  /* [n_capacity] */
-    uint32_t *rows;               /* [n_capacity] */
-    int32_t *tokens;              /* [max_rows] */
-    struct engine_span *spans;    /* [max_sequences] */
-    struct sequence **span_owner; /* [max_sequences] */
-    uint32_t *logit_rows;         /* [max_sequences] */
-    float *logits;                /* [max_sequences][n_vocab] */
-};
 
 static enum status check_options(const struct driver_options *o, struct err *err)
 {
@@ -60,6 +34,9 @@ static enum status check_options(const struct driver_options *o, struct err *err
     if (o->max_sequences == 0 || o->max_sequences > o->max_rows)
         return err_set(err, ST_RANGE, "%u sequences do not fit steps of %u rows", o->max_sequences,
                        o->max_rows);
+    if (o->max_logit_rows != 0 && o->max_logit_rows < o->max_sequences)
+        return err_set(err, ST_RANGE, "%u sequences do not fit steps of %u rows of logits",
+                       o->max_sequences, o->max_logit_rows);
     return ST_OK;
 }
 
@@ -79,26 +56,42 @@ static enum status make_wire(struct driver *d, struct err *err)
     return o->ring ? step_wire_new(&limits, &d->wire, err) : ST_OK;
 }
 
+static enum status allocate_flight(const struct driver_options *o, struct flight *f)
+{
+    f->tokens = calloc(o->max_rows, sizeof(*f->tokens));
+    f->spans = calloc(o->max_sequences, sizeof(*f->spans));
+    f->owners = calloc(o->max_sequences, sizeof(struct sequence *));
+    f->logit_rows = calloc(o->max_logit_rows, sizeof(*f->logit_rows));
+    return f->tokens && f->spans && f->owners && f->logit_rows ? ST_OK : ST_NOMEM;
+}
+
+static void release_flight(struct flight *f)
+{
+    free(f->tokens);
+    free(f->spans);
+    free(f->owners);
+    free(f->logit_rows);
+}
+
 static enum status allocate(struct driver *d, struct err *err)
 {
     const struct driver_options *o = &d->o;
+    enum status s = ST_OK;
     size_t n_logits;
 
-    if (!size_mul(o->max_sequences, o->n_vocab, &n_logits))
-        return err_set(err, ST_RANGE, "logits of %u sequences", o->max_sequences);
+    if (!size_mul(o->max_logit_rows, o->n_vocab, &n_logits))
+        return err_set(err, ST_RANGE, "%u rows of logits", o->max_logit_rows);
     d->n_capacity = (size_t)o->max_sequences + o->max_waiting;
     d->sequences = calloc(d->n_capacity, sizeof(struct sequence *));
     d->entries = calloc(d->n_capacity, sizeof(*d->entries));
     d->rows = calloc(d->n_capacity, sizeof(*d->rows));
-    d->tokens = calloc(o->max_rows, sizeof(*d->tokens));
-    d->spans = calloc(o->max_sequences, sizeof(*d->spans));
-    d->span_owner = calloc(o->max_sequences, sizeof(struct sequence *));
-    d->logit_rows = calloc(o->max_sequences, sizeof(*d->logit_rows));
     d->logits = calloc(n_logits, sizeof(*d->logits));
-    if (!d->sequences || !d->entries || !d->rows || !d->tokens || !d->spans || !d->span_owner ||
-        !d->logit_rows || !d->logits)
-        return err_set(err, ST_NOMEM, "a driver of %u sequences", o->max_sequences);
-    return ST_OK;
+    d->flights = calloc(o->n_ranks, sizeof(*d->flights));
+    if (!d->sequences || !d->entries || !d->rows || !d->logits || !d->flights)
+        s = ST_NOMEM;
+    for (uint32_t i = 0; s == ST_OK && i < o->n_ranks; i++)
+        s = allocate_flight(o, &d->flights[i]);
+    return s == ST_OK ? s : err_set(err, s, "a driver of %u sequences", o->max_sequences);
 }
 
 enum status driver_new(const struct driver_options *options, struct driver **ret_driver,
@@ -114,6 +107,8 @@ enum status driver_new(const struct driver_options *options, struct driver **ret
     if (!d)
         return err_set(err, ST_NOMEM, "a driver");
     d->o = *options;
+    if (d->o.max_logit_rows == 0)
+        d->o.max_logit_rows = d->o.max_sequences;
     d->next_id = 1;
     s = allocate(d, err);
     if (s == ST_OK)
@@ -139,18 +134,17 @@ void driver_free(struct driver *d)
     free(d->sequences);
     free(d->entries);
     free(d->rows);
-    free(d->tokens);
-    free(d->spans);
-    free(d->span_owner);
-    free(d->logit_rows);
     free(d->logits);
+    for (uint32_t i = 0; d->flights && i < d->o.n_ranks; i++)
+        release_flight(&d->flights[i]);
+    free(d->flights);
     step_wire_free(d->wire);
     sampler_free(d->sampler);
     pages_free(d->pages);
     free(d);
 }
 
-static uint32_t pages_for(const struct driver *d, uint32_t n_tokens)
+uint32_t driver_pages_for(const struct driver *d, uint32_t n_tokens)
 {
     return (n_tokens + d->o.page_tokens - 1) / d->o.page_tokens;
 }
@@ -208,7 +202,7 @@ enum status driver_submit(struct driver *d, const struct generation *g, uint32_t
 
     room = longest_sequence(d) - (uint32_t)g->n_prompt;
     n_limit = (uint32_t)g->n_prompt + (g->max_tokens < room ? g->max_tokens : room);
-    s = sequence_new(g, n_limit, pages_for(d, n_limit), &q, err);
+    s = sequence_new(g, n_limit, driver_pages_for(d, n_limit), &q, err);
     if (s != ST_OK)
         return s;
     q->id = d->next_id++;
@@ -220,14 +214,15 @@ enum status driver_submit(struct driver *d, const struct generation *g, uint32_t
     return ST_OK;
 }
 
-static void drop(struct driver *d, struct sequence *q)
+static void give_pages_back(struct driver *d, struct sequence *q)
 {
     for (uint32_t i = 0; q->is_running && i < q->n_pages; i++)
         pages_release(d->pages, q->pages[i]);
-    sequence_free(q);
+    q->is_running = false;
 }
 
-/* Take out what is over, keeping the order of the rest. */
+/* Take out what is over, keeping the order of the rest.  What a flight still
+ * speaks of goes when that has landed; its pages go now. */
 static void sweep(struct driver *d)
 {
     size_t n_kept = 0;
@@ -236,7 +231,9 @@ static void sweep(struct driver *d)
         struct sequence *q = d->sequences[i];
 
         if (q->is_over)
-            drop(d, q);
+            give_pages_back(d, q);
+        if (q->is_over && q->n_flights == 0)
+            sequence_free(q);
         else
             d->sequences[n_kept++] = q;
     }
@@ -264,10 +261,22 @@ static uint32_t row_budget(const struct driver *d)
     return (uint32_t)size_min(budget, d->o.max_rows);
 }
 
+/* Streams are dealt to as many flights as there are ranks, so that none of these idles. */
+static uint32_t decodes_of_a_flight(const struct driver *d)
+{
+    uint32_t n = 0;
+
+    for (size_t i = 0; i < d->n_sequences; i++)
+        n += d->sequences[i]->is_running && sequence_is_decoding(d->sequences[i]) ? 1 : 0;
+    return (n + d->o.n_ranks - 1) / d->o.n_ranks;
+}
+
 static uint32_t plan(struct driver *d)
 {
     const struct sched_limits limits = {
         .max_rows = row_budget(d),
+        .max_logit_rows = d->o.max_logit_rows,
+        .max_decodes = decodes_of_a_flight(d),
         .max_sequences = d->o.max_sequences,
         .n_free_pages = pages_n_free(d->pages),
     };
@@ -277,82 +286,56 @@ static uint32_t plan(struct driver *d)
 
         d->entries[i] = (struct sched_entry){
             .is_running = q->is_running,
-            .n_pending = q->n_tokens - q->n_computed,
+            .n_pending = q->is_over ? 0 : q->n_tokens - q->n_sent,
+            .n_drafts = q->n_drafts,
             .n_pages = q->n_pages,
         };
     }
     return sched_plan(d->entries, d->n_sequences, &limits, d->rows);
 }
 
-/* Lay out the planned rows; a sequence whose last known token is among them
- * gets a row of logits. */
-static struct engine_batch build(struct driver *d)
+static enum status send(struct driver *d, struct flight *f, struct err *err)
 {
-    struct engine_batch b = {
-        .tokens = d->tokens,
-        .spans = d->spans,
-        .logit_rows = d->logit_rows,
-    };
-
-    for (size_t i = 0; i < d->n_sequences; i++) {
-        struct sequence *q = d->sequences[i];
-        const uint32_t n = d->rows[i];
-
-        if (n == 0)
-            continue;
-        if (!q->is_running) {
-            (void)pages_take(d->pages, q->n_pages, q->pages); /* the plan counted them */
-            q->is_running = true;
-        }
-        memcpy(d->tokens + b.n_rows, q->tokens + q->n_computed, n * sizeof(*d->tokens));
-        d->span_owner[b.n_spans] = q;
-        d->spans[b.n_spans++] = (struct engine_span){
-            .first_row = b.n_rows,
-            .n_rows = n,
-            .start = q->n_computed,
-            .pages = q->pages,
-            .n_pages = pages_for(d, q->n_computed + n),
-        };
-        b.n_rows += n;
-        if (q->n_computed + n == q->n_tokens)
-            d->logit_rows[b.n_logit_rows++] = b.n_rows - 1;
-    }
-    return b;
+    f->number = d->next_step++;
+    f->start_ns = clock_ns();
+    f->deadline_ns = deadline_after_ms(d->o.step_deadline_ms);
+    if (!d->o.ring)
+        return ST_OK;
+    return step_send(d->wire, d->o.ring, 0, f->number, &f->batch, f->deadline_ns, err);
 }
 
-/* The step through the ranks before this one: tokens out, hidden rows back. */
-static enum status go_around(struct driver *d, const struct engine_batch *out,
-                             struct engine_batch *ret_back, struct err *err)
+/* Launch until every rank has a step, or nothing is left to compute. */
+static enum status launch(struct driver *d, struct err *err)
 {
-    const uint64_t deadline_ns = deadline_after_ms(d->o.step_deadline_ms);
-    const uint64_t number = d->next_step++;
-    uint64_t back_number;
-    enum status s;
-
-    s = step_send(d->wire, d->o.ring, 0, number, out, deadline_ns, err);
-    if (s == ST_OK)
-        s = step_recv(d->wire, d->o.ring, d->o.n_ranks - 2, deadline_ns, d->o.step_deadline_ms,
-                      &back_number, ret_back, err);
-    if (s != ST_OK)
-        return s;
-    if (back_number != number || ret_back->n_rows != out->n_rows || !ret_back->hidden)
-        return err_set(err, ST_FORMAT, "the ranks answered another step than was asked");
-    return ST_OK;
-}
-
-static enum status compute(struct driver *d, const struct engine_batch *batch, struct err *err)
-{
-    struct engine_batch last = *batch, back;
     enum status s = ST_OK;
 
-    if (d->o.ring) {
-        s = go_around(d, batch, &back, err);
-        if (s != ST_OK)
-            return s;
-        last.tokens = NULL;
-        last.hidden = back.hidden;
+    while (s == ST_OK && d->n_flights < d->o.n_ranks && plan(d) > 0 && driver_may_launch(d)) {
+        struct flight *f = &d->flights[(d->first_flight + d->n_flights) % d->o.n_ranks];
+
+        driver_build(d, f);
+        d->n_flights++;
+        s = send(d, f, err);
     }
-    return d->o.shard->type->step(d->o.shard, &last, NULL, d->logits, err);
+    return s;
+}
+
+/* Hidden rows of the oldest flight from the rank before this one. */
+static enum status receive(struct driver *d, const struct flight *f, struct engine_batch *batch,
+                           struct err *err)
+{
+    struct engine_batch back;
+    uint64_t number;
+    enum status s;
+
+    s = step_recv(d->wire, d->o.ring, d->o.n_ranks - 2, f->deadline_ns, d->o.step_deadline_ms,
+                  &number, &back, err);
+    if (s != ST_OK)
+        return s;
+    if (number != f->number || back.n_rows != f->batch.n_rows || !back.hidden)
+        return err_set(err, ST_FORMAT, "the ranks answered another step than was asked");
+    batch->tokens = NULL;
+    batch->hidden = back.hidden;
+    return ST_OK;
 }
 
 /* A moving average: one slow step does not shrink the budget for long. */
@@ -364,53 +347,23 @@ static void learn_speed(struct driver *d, uint32_t n_rows, uint64_t elapsed_ns)
         d->ns_per_row = d->ns_per_row == 0 ? per_row : (d->ns_per_row * 3 + per_row) / 4;
 }
 
-static void deliver_token(struct driver *d, struct sequence *q, const float *logits)
+static enum status land(struct driver *d, struct err *err)
 {
-    const bool must_go_on = sequence_must_go_on(q);
-    const struct sample_input in = {
-        .logits = logits,
-        .how = &q->sampling,
-        .tokens = q->tokens,
-        .n_prompt = q->n_prompt,
-        .n_tokens = q->n_tokens,
-        .banned = q->stop_tokens,
-        .n_banned = must_go_on ? q->n_stop_tokens : 0,
-    };
-    struct token_event event = { .sequence = q->tag };
-    struct sample sample;
-    struct err why;
+    const struct flight *f = &d->flights[d->first_flight];
+    struct engine_batch batch = f->batch;
+    enum status s = ST_OK;
 
-    if (sampler_choose(d->sampler, &in, &sample, &why) != ST_OK) {
-        q->is_over = true;
-        q->fn(q->arg, NULL, &why);
-        return;
-    }
-    event.token = sample.token;
-    event.logprob = sample.logprob;
-    event.top = sample.top;
-    event.n_top = sample.n_top;
-    q->tokens[q->n_tokens++] = sample.token;
-    d->n_generated++;
-    event.finish = sequence_finish(q, sample.token);
-    q->is_over = event.finish != FINISH_NONE;
-    q->fn(q->arg, &event, NULL);
-}
-
-static void deliver(struct driver *d, const struct engine_batch *b)
-{
-    uint32_t n_logits = 0;
-
-    for (uint32_t i = 0; i < b->n_spans; i++) {
-        struct sequence *q = d->span_owner[i];
-        const float *logits = d->logits + (size_t)n_logits * d->o.n_vocab;
-
-        q->n_computed += b->spans[i].n_rows;
-        if (q->n_computed < q->n_tokens)
-            continue;
-        n_logits++;
-        if (!q->is_over) /* a callback of this step may have canceled it */
-            deliver_token(d, q, logits);
-    }
+    if (d->o.ring)
+        s = receive(d, f, &batch, err);
+    if (s == ST_OK)
+        s = d->o.shard->type->step(d->o.shard, &batch, NULL, d->logits, err);
+    if (s != ST_OK)
+        return s;
+    d->first_flight = (d->first_flight + 1) % d->o.n_ranks;
+    d->n_flights--;
+    learn_speed(d, batch.n_rows, clock_ns() - f->start_ns);
+    driver_deliver(d, f);
+    return ST_OK;
 }
 
 static void fail_all(struct driver *d, const struct err *why)
@@ -420,6 +373,7 @@ static void fail_all(struct driver *d, const struct err *why)
     for (size_t i = 0; i < d->n_sequences; i++) {
         struct sequence *q = d->sequences[i];
 
+        q->n_flights = 0;
         if (q->is_over)
             continue;
         q->is_over = true;
@@ -430,24 +384,18 @@ static void fail_all(struct driver *d, const struct err *why)
 enum status driver_step(struct driver *d, struct err *err)
 {
     struct err why = { 0 };
-    struct engine_batch batch;
-    uint64_t start_ns;
     enum status s;
 
     if (d->is_broken)
         return err_set(err, d->broken.status, "%s", d->broken.words);
-    if (plan(d) == 0)
-        return ST_OK;
 
     d->is_stepping = true;
-    batch = build(d);
-    start_ns = clock_ns();
-    s = compute(d, &batch, &why);
-    if (s == ST_OK) {
-        learn_speed(d, batch.n_rows, clock_ns() - start_ns);
-        deliver(d, &batch);
-    } else {
+    s = launch(d, &why);
+    if (s == ST_OK && d->n_flights > 0)
+        s = land(d, &why);
+    if (s != ST_OK) {
         why.status = s;
+        d->n_flights = 0;
         fail_all(d, &why);
         (void)err_set(err, s, "%s", why.words);
     }

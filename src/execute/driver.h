@@ -7,9 +7,17 @@
  *   driver_submit -> waiting -> running (prefill chunks, then decode) -> finished
  *                       \___________ driver_cancel ___________/
  *
- * Step k+1 begins when step k's tokens are known.  Other ranks are stateless
- * followers (execute/shard): pages and positions travel with each step.
- * With one rank there is no transport: `pomona run` is a driver and nothing else.
+ * A sequence's next token waits for its last one.  With n ranks up to n steps
+ * are under way, each with a share of the sequences, so that no rank waits for
+ * another; chunks of one long prompt follow each other without waiting.
+ * Other ranks are stateless followers (execute/shard): pages and positions
+ * travel with each step.  With one rank there is no transport: `pomona run` is
+ * a driver and nothing else.
+ *
+ * A step may hold several rows with logits of one sequence: tokens guessed to
+ * follow the known ones (sequence.n_drafts, written behind n_tokens before the
+ * step is planned) are computed with them and verified by driver/deliver.c.
+ * Guesses never change the tokens, only how many a step makes.
  *
  * Threads  one owner thread calls everything here, token callbacks included
  */
@@ -34,6 +42,8 @@ struct driver_options {
     uint32_t page_tokens, n_pages; /* as given to the engine */
     uint32_t max_rows;             /* as given to the engine: the token budget of a step */
     uint32_t max_sequences;        /* running at once; more wait */
+    uint32_t max_logit_rows;       /* as given to the engine; 0: max_sequences, leaving no room to
+                                    * verify guesses when all decode */
     uint32_t max_waiting;          /* more are refused */
     uint64_t step_deadline_ms;     /* a step that waits longer for its peers is ST_DEADLINE */
     uint32_t step_target_ms;       /* cut prompts so that a step takes about this long, for quick
@@ -59,7 +69,7 @@ enum status driver_submit(struct driver *driver, const struct generation *genera
  * next step.  An unknown id is ignored. */
 void driver_cancel(struct driver *driver, uint64_t id);
 
-/* Compute one step for every running sequence and deliver its tokens.
+/* Launch what can be computed, wait for the oldest step under way and deliver its tokens.
  * Errors  ST_DEADLINE, ST_PEER: the instance is broken; every sequence was told, free the driver */
 enum status driver_step(struct driver *driver, struct err *err);
 

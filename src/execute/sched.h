@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* execute/sched.h - what the next step computes: a decision without side effects.
  *
- * Decoding sequences go first, one row each, so that a long prompt never
+ * Decoding sequences go first, one row each and one for each guess, so that a long prompt never
  * stops tokens that are flowing.  What is left of the row budget is filled
  * with prompts, oldest first, cut where the budget ends.  A waiting sequence
  * is admitted when pages for its whole length are free, so one that runs
@@ -18,13 +18,16 @@
 
 struct sched_entry {    /* one sequence; entries are ordered oldest first */
     bool is_running;    /* admitted: it has its pages */
-    uint32_t n_pending; /* tokens known and not yet computed, >= 1; 1 is a decode */
+    uint32_t n_pending; /* tokens known and not yet in a step; 1 is a decode, 0 is under way */
+    uint32_t n_drafts;  /* guessed tokens of a decode; they have what rows are left */
     uint32_t n_pages;   /* of the whole sequence, for admission */
 };
 
 struct sched_limits {
     uint32_t max_rows;
-    uint32_t max_sequences; /* running at once */
+    uint32_t max_logit_rows; /* >= max_decodes */
+    uint32_t max_decodes;    /* decodes of this step; others are left to the next */
+    uint32_t max_sequences;  /* running at once */
     uint32_t n_free_pages;
 };
 

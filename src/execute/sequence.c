@@ -61,6 +61,11 @@ enum finish_reason sequence_finish(const struct sequence *q, int32_t token)
     return q->n_tokens == q->n_limit ? FINISH_LENGTH : FINISH_NONE;
 }
 
+bool sequence_is_decoding(const struct sequence *q)
+{
+    return q->n_tokens - q->n_sent <= 1;
+}
+
 bool sequence_must_go_on(const struct sequence *q)
 {
     return q->n_tokens - q->n_prompt < q->min_tokens;

@@ -24,9 +24,13 @@ struct sequence {
     uint32_t min_tokens;
     bool ignores_eos;
 
-    int32_t *tokens; /* [n_limit]: prompt, then answer */
+    int32_t *tokens; /* [n_limit]: prompt, then answer, then guesses */
     uint32_t n_prompt, n_tokens, n_limit;
-    uint32_t n_computed; /* positions whose keys and values are in the pages */
+    uint32_t n_drafts;   /* tokens guessed after the known ones, to be verified by the next step;
+                          * n_tokens + n_drafts < n_limit */
+    uint32_t n_sent;     /* positions computed or under way */
+    uint32_t n_computed; /* positions whose keys and values are in the pages of every rank */
+    uint32_t n_flights;  /* steps under way that hold rows of it */
     uint32_t *pages;     /* [n_pages]; taken while is_running */
     uint32_t n_pages;
 
@@ -42,6 +46,9 @@ void sequence_free(struct sequence *sequence); /* NULL is allowed; pages are the
 
 /* Why the sequence ends with `token`, its newest; FINISH_NONE where it goes on. */
 enum finish_reason sequence_finish(const struct sequence *sequence, int32_t token);
+
+/* Is its prompt computed, or under way? */
+bool sequence_is_decoding(const struct sequence *sequence);
 
 /* May it not end yet? */
 bool sequence_must_go_on(const struct sequence *sequence);

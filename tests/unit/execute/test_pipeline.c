@@ -87,6 +87,54 @@ static void every_cut_gives_the_tokens_of_one_rank(void **state)
     }
 }
 
+struct canceling {
+    struct company_member got;
+    struct driver *driver;
+    uint64_t id;
+    size_t after; /* tokens */
+};
+
+static void take_and_cancel(void *arg, const struct token_event *event, const struct err *failure)
+{
+    struct canceling *c = arg;
+
+    company_on_token(&c->got, event, failure);
+    if (c->got.n == c->after)
+        driver_cancel(c->driver, c->id);
+}
+
+/* Sequences are canceled while steps hold rows of them, others take their pages at once, and
+ * nobody's tokens change. */
+static void canceling_what_is_under_way_changes_no_other(void **state)
+{
+    static const uint32_t layers[] = { 2, 2, 2 }, whole[] = { N_LAYERS };
+    struct pipeline_options o = options_of(3, layers, "inproc", 16);
+    const struct company want = run_cut(1, whole, "", 128);
+    struct company c = { .n_members = 5, .n_prompt = 20, .max_tokens = 40, .n_vocab = N_VOCAB };
+    struct canceling others[3];
+    const int32_t prompt[40] = { 5, 6, 7, 8 };
+    struct generation g = { .prompt = prompt, .n_prompt = 40, .max_tokens = 30 };
+    struct pipeline p;
+
+    (void)state;
+    sampling_init(&g.sampling);
+    o.n_pages = 24;
+    pipeline_open(&p, &o);
+    for (size_t i = 0; i < 3; i++) {
+        others[i] = (struct canceling){ .driver = p.driver, .after = 1 + 3 * i };
+        assert_int_equal(
+            driver_submit(p.driver, &g, 0, take_and_cancel, &others[i], &others[i].id, NULL),
+            ST_OK);
+    }
+    company_run(&c, p.driver);
+    company_assert_equal(&c, &want);
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(others[i].got.n, 1 + 3 * i);
+    assert_int_equal(driver_load(p.driver).kv_tokens_used, 0);
+    pipeline_close(&p);
+    close_shards(&p);
+}
+
 static void note_failure(void *arg, const struct token_event *event, const struct err *failure)
 {
     (void)event;
@@ -173,6 +221,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_cut_gives_the_tokens_of_one_rank),
+        cmocka_unit_test(canceling_what_is_under_way_changes_no_other),
         cmocka_unit_test(a_rank_that_fails_ends_every_sequence),
         cmocka_unit_test(a_rank_that_hangs_is_a_deadline),
     };

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* execute/driver/deliver.c - logits become tokens, tokens are told.
+ *
+ * Guessed tokens are verified here: each row of logits gives the token that
+ * follows it, chosen as if nothing had been guessed.  Where it is the guess,
+ * the next row holds too; where it is not, the rows after it were computed
+ * in vain and are computed anew.  So guesses change how many tokens a step
+ * makes, never which.
+ *
+ * Source  Leviathan et al. 2023, arXiv:2211.17192, for guesses made without chance
+ */
+#include "execute/driver/driver_priv.h"
+
+#include "base/size.h"
+
+static bool choose(struct driver *d, struct sequence *q, const float *logits,
+                   struct sample *ret_sample, struct err *err)
+{
+    const struct sample_input in = {
+        .logits = logits,
+        .how = &q->sampling,
+        .tokens = q->tokens,
+        .n_prompt = q->n_prompt,
+        .n_tokens = q->n_tokens,
+        .banned = q->stop_tokens,
+        .n_banned = sequence_must_go_on(q) ? q->n_stop_tokens : 0,
+    };
+
+    return sampler_choose(d->sampler, &in, ret_sample, err) == ST_OK;
+}
+
+/* The token that follows, chosen, kept and told; -1 where none could be. */
+static int32_t deliver_token(struct driver *d, struct sequence *q, const float *logits)
+{
+    struct token_event event = { .sequence = q->tag };
+    struct sample sample;
+    struct err why;
+
+    if (!choose(d, q, logits, &sample, &why)) {
+        q->is_over = true;
+        q->fn(q->arg, NULL, &why);
+        return -1;
+    }
+    event.token = sample.token;
+    event.logprob = sample.logprob;
+    event.top = sample.top;
+    event.n_top = sample.n_top;
+    q->tokens[q->n_tokens++] = sample.token;
+    d->n_generated++;
+    event.finish = sequence_finish(q, sample.token);
+    q->is_over = event.finish != FINISH_NONE;
+    q->fn(q->arg, &event, NULL);
+    return sample.token;
+}
+
+static void deliver_rows(struct driver *d, struct sequence *q, const float *logits,
+                         uint32_t n_logit_rows)
+{
+    for (uint32_t i = 0; i < n_logit_rows && !q->is_over; i++) {
+        /* Read before the token chosen takes its place. */
+        const int32_t guess = i + 1 < n_logit_rows ? q->tokens[q->n_tokens] : -1;
+        const int32_t token = deliver_token(d, q, logits + (size_t)i * d->o.n_vocab);
+
+        if (token != guess)
+            break;
+    }
+}
+
+void driver_deliver(struct driver *d, const struct flight *f)
+{
+    uint32_t n_logits = 0;
+
+    for (uint32_t i = 0; i < f->batch.n_spans; i++) {
+        const struct engine_span *span = &f->spans[i];
+        const uint32_t end = span->start + span->n_rows;
+        struct sequence *q = f->owners[i];
+        const float *logits = d->logits + (size_t)n_logits * d->o.n_vocab;
+        const uint32_t n_logit_rows = end < q->n_tokens ? 0 : end - q->n_tokens + 1;
+
+        n_logits += n_logit_rows;
+        q->n_flights--;
+        deliver_rows(d, q, logits, n_logit_rows); /* an earlier callback may have canceled it */
+        q->n_computed = (uint32_t)size_min(end, q->n_tokens - 1);
+        if (n_logit_rows > 0) {
+            q->n_sent = q->n_computed;
+            q->n_drafts = 0;
+        }
+    }
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* execute/driver/driver_priv.h - what the parts of the driver share.
+ *
+ *   driver.c          life, submit, cancel, and the step: launch flights, land the oldest
+ *   driver/build.c    rows of the scheduler's plan become the batch of a flight
+ *   driver/deliver.c  logits become tokens, tokens are told
+ *
+ * A flight is one step under way.  With n ranks up to n are: while rank 0
+ * computes one, the driver's rank computes another.  They land in the order
+ * they were launched.  Every rank takes steps in that order, so a page
+ * freed while a flight still writes to it may be given away at once: the next
+ * owner's rows come later, on every rank.
+ */
+#ifndef POMONA_EXECUTE_DRIVER_DRIVER_PRIV_H
+#define POMONA_EXECUTE_DRIVER_DRIVER_PRIV_H
+
+#include "execute/driver.h"
+#include "execute/sample/sample.h"
+#include "execute/sched.h"
+#include "execute/sequence.h"
+#include "execute/shard/step.h"
+#include "memory/pages.h"
+
+struct flight {
+    uint64_t number;
+    uint64_t start_ns, deadline_ns;
+    size_t message_bytes;      /* to rank 0 */
+    struct engine_batch batch; /* points into what follows */
+    int32_t *tokens;           /* [max_rows] */
+    struct engine_span *spans; /* [max_sequences] */
+    struct sequence **owners;  /* [max_sequences]: of the spans */
+    uint32_t *logit_rows;      /* [max_logit_rows] */
+};
+
+struct driver {
+    struct driver_options o;
+    struct pages *pages;
+    struct sampler *sampler;
+    struct step_wire *wire; /* NULL where there is no ring */
+    bool is_broken, is_stepping;
+    struct err broken;
+    uint64_t next_id, next_step, n_generated;
+    uint64_t ns_per_row; /* measured; 0: not yet */
+
+    struct sequence **sequences; /* [n_sequences], oldest first; capacity n_capacity */
+    size_t n_sequences, n_capacity;
+    struct sched_entry *entries; /* [n_capacity] */
+    uint32_t *rows;              /* [n_capacity] */
+
+    struct flight *flights; /* [n_ranks], a ring */
+    uint32_t first_flight, n_flights;
+    float *logits; /* [max_logit_rows][n_vocab] */
+};
+
+uint32_t driver_pages_for(const struct driver *driver, uint32_t n_tokens);
+
+/* May driver->rows be sent beside the flights under way, without waiting for anybody? */
+bool driver_may_launch(const struct driver *driver);
+
+/* Lay out driver->rows as a batch of `flight`. */
+void driver_build(struct driver *driver, struct flight *flight);
+
+/* The flight landed and its logits are computed: choose tokens and tell them. */
+void driver_deliver(struct driver *driver, const struct flight *flight);
+
+#endif
