@@ -21,12 +21,13 @@ const struct engine_type *engine_find(const char *name)
     return NULL;
 }
 
-/* Keys and values in f16; exact for every engine, which is what lets pages
+/* Keys and values lie in pages the same way in every engine, which is what lets pages
  * travel between machines. */
-uint64_t engine_page_bytes(const struct shard_weights *weights, uint32_t page_tokens)
+uint64_t engine_page_bytes(const struct shard_weights *weights, uint32_t page_tokens,
+                           enum kv_format format)
 {
     const struct model_shape *shape = &weights->shape;
 
-    return 2 * sizeof(uint16_t) * (uint64_t)weights->n_layers * page_tokens * shape->n_kv_head *
-           shape->head_dim;
+    return 2 * kv_format_bytes(format, shape->head_dim) * shape->n_kv_head * weights->n_layers *
+           page_tokens;
 }

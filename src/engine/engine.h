@@ -28,17 +28,19 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "contract/kv_format.h"
 #include "engine/weights.h"
 
 struct engine_shard;
 
 struct engine_options {
-    uint32_t page_tokens;    /* power of two, 16..256 */
-    uint32_t n_pages;        /* >= 1 */
-    uint32_t max_rows;       /* rows of the largest batch */
-    uint32_t max_logit_rows; /* <= max_rows */
-    unsigned n_threads;      /* 0: as many as this process may use */
-    const char *kernels;     /* "ref", "avx2", ...; NULL or "": the best of this machine */
+    uint32_t page_tokens;     /* power of two, 16..256 */
+    uint32_t n_pages;         /* >= 1 */
+    uint32_t max_rows;        /* rows of the largest batch */
+    uint32_t max_logit_rows;  /* <= max_rows */
+    enum kv_format kv_format; /* the same on every rank */
+    unsigned n_threads;       /* 0: as many as this process may use */
+    const char *kernels;      /* "ref", "avx2", ...; NULL or "": the best of this machine */
 
     /* May be NULL.  Called while weights are brought into memory, on the
      * calling thread. */
@@ -101,6 +103,7 @@ struct engine_shard {
 const struct engine_type *engine_find(const char *name);
 
 /* Bytes of one page of a shard with these weights, for planning. */
-uint64_t engine_page_bytes(const struct shard_weights *weights, uint32_t page_tokens);
+uint64_t engine_page_bytes(const struct shard_weights *weights, uint32_t page_tokens,
+                           enum kv_format format);
 
 #endif

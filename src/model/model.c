@@ -85,7 +85,7 @@ static void describe(struct model *m, const struct arch *arch, const char *path)
             info->layer_bytes = layer_bytes(sh, &m->all.layers[i]);
     info->embedding_bytes = matrix_bytes(&m->all.embedding);
     info->output_bytes = matrix_bytes(&m->all.output) + norm_bytes(sh);
-    info->kv_bytes_per_token = engine_page_bytes(&one_layer, PAGE_TOKENS) / PAGE_TOKENS;
+    info->kv_bytes_per_token = engine_page_bytes(&one_layer, PAGE_TOKENS, KV_F16) / PAGE_TOKENS;
     for (size_t i = 0; i < gguf_n_tensors(m->gguf); i++)
         info->n_parameters += gguf_tensor(m->gguf, i)->n_elems;
     info->created_unix_s = gguf_modified_unix_s(m->gguf);

@@ -18,6 +18,10 @@ static enum status check_options(const struct engine_options *o, struct err *err
                        "open shard: %u pages, batches of %u rows with %u logit rows; use at least "
                        "one page and row, and no more logit rows than rows",
                        o->n_pages, o->max_rows, o->max_logit_rows);
+    if ((unsigned)o->kv_format >= N_KV_FORMATS)
+        return err_set(err, ST_UNSUPPORTED,
+                       "open shard: format %u of keys and values is not known here",
+                       (unsigned)o->kv_format);
     return ST_OK;
 }
 
@@ -89,6 +93,17 @@ static enum status check_layer(const struct model_shape *m, const struct layer_w
     return ST_OK;
 }
 
+static enum status check_kv_format(const struct model_shape *m, enum kv_format format,
+                                   struct err *err)
+{
+    if (format == KV_F16 || m->head_dim % KV_BLOCK == 0)
+        return ST_OK;
+    return err_set(err, ST_UNSUPPORTED,
+                   "open shard: heads of %u dimensions are no whole blocks of %s; use f16 for keys "
+                   "and values",
+                   m->head_dim, kv_format_name(format));
+}
+
 enum status cpu_shard_check(const struct shard_weights *weights,
                             const struct engine_options *options, struct err *err)
 {
@@ -97,6 +112,8 @@ enum status cpu_shard_check(const struct shard_weights *weights,
 
     if (s == ST_OK)
         s = check_shape(m, err);
+    if (s == ST_OK)
+        s = check_kv_format(m, options->kv_format, err);
     for (uint32_t i = 0; s == ST_OK && i < weights->n_layers; i++)
         s = check_layer(m, &weights->layers[i], err);
     if (s == ST_OK && weights->embedding.data)

@@ -49,7 +49,8 @@ static bool bench_init(struct bench *bench, const struct cpu_shard *shard)
     bench->packed = rows_new(FEW_ROWS, packed);
     bench->weight_row = rows_new(shard->widest, sizeof(float));
     bench->tile = rows_new(TILE_ROWS, shard->tile_width * sizeof(float));
-    return bench->normed && bench->packed && bench->weight_row && bench->tile;
+    return attend_bench_init(&bench->attend, &shard->attend, &shard->weights.shape) &&
+           bench->normed && bench->packed && bench->weight_row && bench->tile;
 }
 
 static void bench_release(struct bench *bench)
@@ -58,6 +59,7 @@ static void bench_release(struct bench *bench)
     free(bench->packed);
     free(bench->weight_row);
     free(bench->tile);
+    attend_bench_release(&bench->attend);
 }
 
 static bool buffers_init(struct cpu_shard *shard)
@@ -69,7 +71,7 @@ static bool buffers_init(struct cpu_shard *shard)
     shard->widest = larger(larger(m->n_hidden, m->n_ff), m->n_head * m->head_dim);
     shard->tile_width = larger(TILE_OUTS, m->head_dim);
     shard->benches = calloc(n_benches, sizeof(*shard->benches));
-    if (!shard->benches)
+    if (!shard->benches || !attend_plan_init(&shard->attend, m, &shard->options))
         return false;
     for (size_t i = 0; i < n_benches; i++)
         if (!bench_init(&shard->benches[i], shard))
@@ -122,6 +124,7 @@ static void cpu_close(struct engine_shard *base)
         bench_release(&shard->benches[i]);
     crew_free(shard->crew);
     page_pool_release(&shard->pool);
+    attend_plan_release(&shard->attend);
     free(shard->benches);
     free(shard->places);
     free(shard->h);
@@ -180,6 +183,7 @@ static enum status cpu_step(struct engine_shard *base, const struct engine_batch
 
     if (s != ST_OK)
         return s;
+    attend_plan_batch(&shard->attend, &shard->weights.shape, batch);
     crew_run(shard->crew, cpu_step_run, &step);
     if (hidden_out)
         memcpy(hidden_out, shard->h,

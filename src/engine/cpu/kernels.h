@@ -21,11 +21,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "contract/kv_format.h"
 #include "engine/dtype.h"
 #include "engine/weights.h"
 
 enum {
     KERNEL_ALIGN = 64,
+    KV_PANEL = 16,             /* positions of a panel of keys or values; kv_rows.h */
     N_DTYPES = DTYPE_Q8_0 + 1, /* tables by dtype have holes */
 };
 
@@ -45,6 +47,27 @@ typedef void (*matmul_fn)(const struct matrix *w, uint32_t first_out, uint32_t n
                           const struct activations *a, float *out, size_t out_stride,
                           float *scratch);
 
+/* Keys or values of the first `n` positions that one head has in a page; kv_rows.h says how
+ * they lie there.  dim is a multiple of 32 for formats with blocks. */
+struct kv_rows {
+    const unsigned char *data;
+    size_t n, dim;
+};
+
+/* score[i * stride + p] = q[i] . keys[p] for i < n_queries, p < n, dimensions ascending from 0:
+ *     f16   s = fma(q, k, s)
+ *     q8_0  b = fma(q, (float)k, b) within a block, from 0; after each block s = fma(b, d, s)
+ * Up to the next multiple of KV_PANEL, scores are written and mean nothing.  q  [n_queries][dim]
+ * These are the bits of every ISA, of softmax and mix too. */
+typedef void (*attention_scores_fn)(float *score, size_t stride, const float *q, size_t n_queries,
+                                    const struct kv_rows *keys);
+
+/* sum[i * dim + j] += weight[i * stride + p] * values[p][j] for i < n_queries, positions ascending:
+ *     f16   sum = fma(w, v, sum)
+ *     q8_0  sum = fma(w * d, (float)v, sum) */
+typedef void (*attention_mix_fn)(float *sum, const float *weight, size_t stride, size_t n_queries,
+                                 const struct kv_rows *values);
+
 struct kernel_ops {
     const char *isa; /* widest ISA in use */
 
@@ -63,16 +86,13 @@ struct kernel_ops {
 
     void (*f16_store)(uint16_t *ret, const float *x, size_t n);
 
-    /* score[i] = scale * (q . keys[i]), i < n; keys are rows of dim elements, one after another */
-    void (*attention_scores)(float *score, const float *q, const uint16_t *keys, size_t n,
-                             size_t dim, float scale);
+    /* x[i] = 2^(x[i] - max) for i < n, n >= 1, where max is the largest of them.  ret_max = max;
+     * returns the sum: sixteen partial sums, of the elements with equal i mod 16 in ascending
+     * order, added as halves: 8 to 8, 4 to 4, 2 to 2, 1 to 1.  2^y is pow2.h's. */
+    float (*softmax)(float *x, size_t n, float *ret_max);
 
-    /* score[i] = exp(score[i] - max); returns their sum */
-    float (*exp_sum)(float *score, size_t n, float max);
-
-    /* sum = sum * keep + weight[0] * values[0] + weight[1] * values[1] + ... */
-    void (*attention_mix)(float *sum, float keep, const float *weight, const uint16_t *values,
-                          size_t n, size_t dim);
+    attention_scores_fn attention_scores[N_KV_FORMATS];
+    attention_mix_fn attention_mix[N_KV_FORMATS];
 };
 
 /* Fill `ops` with the best kernels for a CPU that has exactly `features` (a

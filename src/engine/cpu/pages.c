@@ -9,7 +9,8 @@
 enum status page_pool_init(struct page_pool *pool, const struct shard_weights *weights,
                            const struct engine_options *options, struct err *err)
 {
-    const uint64_t page_bytes = engine_page_bytes(weights, options->page_tokens);
+    const uint64_t page_bytes =
+        engine_page_bytes(weights, options->page_tokens, options->kv_format);
     size_t total;
     void *base;
 
@@ -25,7 +26,9 @@ enum status page_pool_init(struct page_pool *pool, const struct shard_weights *w
         .base = base,
         .page_bytes = (size_t)page_bytes,
         .total_bytes = total,
-        .head_elems = (size_t)options->page_tokens * weights->shape.head_dim,
+        .head_bytes = options->page_tokens *
+                      (size_t)kv_format_bytes(options->kv_format, weights->shape.head_dim),
+        .format = options->kv_format,
         .n_kv_head = weights->shape.n_kv_head,
     };
     return ST_OK;
@@ -40,5 +43,5 @@ void page_pool_release(struct page_pool *pool)
 
 void *page_pool_page(const struct page_pool *pool, uint32_t page)
 {
-    return pool->base + page * (pool->page_bytes / sizeof(uint16_t));
+    return pool->base + page * pool->page_bytes;
 }

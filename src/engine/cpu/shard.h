@@ -7,6 +7,7 @@
 #ifndef POMONA_ENGINE_CPU_SHARD_H
 #define POMONA_ENGINE_CPU_SHARD_H
 
+#include "engine/cpu/attend.h"
 #include "engine/cpu/crew.h"
 #include "engine/cpu/kernels.h"
 #include "engine/cpu/pages.h"
@@ -31,6 +32,7 @@ struct bench {
     unsigned char *packed; /* [FEW_ROWS][packed_bytes(widest)] */
     float *weight_row;     /* [widest], matmul's scratch */
     float *tile;           /* [TILE_ROWS][tile_width] */
+    struct attend_bench attend;
 };
 
 struct cpu_shard {
@@ -42,9 +44,10 @@ struct cpu_shard {
     struct page_pool pool;
     double *frequency; /* [n_rope / 2], radians per position */
 
-    uint32_t widest;          /* columns of the widest matrix */
-    uint32_t tile_width;      /* outputs of the widest task */
-    struct bench *benches;    /* [crew_size] */
+    uint32_t widest;       /* columns of the widest matrix */
+    uint32_t tile_width;   /* outputs of the widest task */
+    struct bench *benches; /* [crew_size] */
+    struct attend_plan attend;
     struct row_place *places; /* [max_rows] */
     float *h;                 /* [max_rows][n_hidden] */
     float *normed;            /* [max_rows][n_hidden] */
@@ -72,8 +75,9 @@ struct cpu_step {
 };
 void cpu_step_run(void *arg, unsigned worker);
 
-/* Attention of one head of one row, from the pages into shard->mixed. */
-void cpu_attend(struct cpu_shard *shard, uint32_t layer, uint32_t row, uint32_t head);
+/* Put x, a key or a value of a row of the batch, into its page. */
+void cpu_store_kv(struct cpu_shard *shard, uint32_t layer, enum kv_part part, uint32_t kv_head,
+                  uint32_t row, const float *x);
 
 /* Angles of a row, and turning a head by them. */
 void cpu_rope_angles(const struct cpu_shard *shard, uint32_t position, float *ret_turn);

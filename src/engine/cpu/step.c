@@ -7,7 +7,8 @@
  *     attention's output matrix, added to the hidden rows
  *     norm; gate and up matrices, SwiGLU
  *     down matrix, added to the hidden rows
- * A task is a piece of a matrix for a tile of rows, or one head of one row.
+ * A task is a piece of a matrix for a tile of rows, or attention of some rows for the
+ * heads that share a key head (attend.h).
  * A phase writes what no task of the same phase reads.
  */
 #include <string.h>
@@ -140,18 +141,6 @@ static void begin(const struct hand *hand)
 
 /* ---- queries, keys, values ---- */
 
-static void store(const struct hand *hand, uint32_t layer, enum kv_part part, uint32_t head,
-                  uint32_t row, const float *x)
-{
-    struct cpu_shard *shard = hand->shard;
-    const uint32_t page_tokens = shard->options.page_tokens, dim = shard->weights.shape.head_dim;
-    const struct row_place *place = &shard->places[row];
-    uint16_t *rows = page_pool_head(&shard->pool, place->pages[place->position / page_tokens],
-                                    layer, part, head);
-
-    shard->ops.f16_store(rows + (size_t)(place->position % page_tokens) * dim, x, dim);
-}
-
 static void query_head(const struct hand *hand, uint32_t layer, uint32_t head,
                        const struct tile *tile)
 {
@@ -182,7 +171,7 @@ static void key_or_value_head(const struct hand *hand, uint32_t layer, enum kv_p
 
         if (part == KV_KEY)
             cpu_rope_turn(shape, row_of(shard->turn, row, shape->n_rope), out + r * (size_t)dim);
-        store(hand, layer, part, head, row, out + r * (size_t)dim);
+        cpu_store_kv(shard, layer, part, head, row, out + r * (size_t)dim);
     }
 }
 
@@ -213,11 +202,14 @@ static void queries_keys_values(const struct hand *hand, uint32_t layer)
 
 static void attention(const struct hand *hand, uint32_t layer)
 {
-    const uint32_t n_head = hand->shard->weights.shape.n_head;
+    struct cpu_shard *shard = hand->shard;
+    const uint32_t n_kv_head = shard->weights.shape.n_kv_head;
+    const struct attend_plan *plan = &shard->attend;
 
-    for (uint32_t task; crew_take(hand->shard->crew, hand->n_rows * n_head, &task);)
-        cpu_attend(hand->shard, layer, task / n_head, task % n_head);
-    crew_barrier(hand->shard->crew);
+    for (uint32_t task; crew_take(shard->crew, plan->n_tasks * n_kv_head, &task);)
+        cpu_attend(shard, &hand->bench->attend, layer, &plan->tasks[task / n_kv_head],
+                   task % n_kv_head);
+    crew_barrier(shard->crew);
 }
 
 /* ---- hidden rows ---- */

@@ -265,7 +265,7 @@ static void moved_pages(const struct fixture *f)
     void *bytes = malloc(a->type->page_bytes(a));
 
     assert_non_null(bytes);
-    assert_int_equal(a->type->page_bytes(a), engine_page_bytes(&f->model, PAGE_TOKENS));
+    assert_int_equal(a->type->page_bytes(a), engine_page_bytes(&f->model, PAGE_TOKENS, KV_F16));
     run_rows(f, a, in_order, 0, HALF, logits[0]);
     for (uint32_t i = 0; i < SEQ_PAGES; i++) {
         a->type->page_copy(a, i + 12, i);

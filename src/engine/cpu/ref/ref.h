@@ -7,5 +7,6 @@
 
 void ref_fill_matrix(struct kernel_ops *ops);
 void ref_fill_rows(struct kernel_ops *ops);
+void ref_fill_attention(struct kernel_ops *ops);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* engine/cpu/ref/rows.c - everything but matrices, in plain f32. */
+/* engine/cpu/ref/rows.c - norms, activation functions and conversion, in plain f32. */
 #include <math.h>
 
 #include "engine/cpu/f16.h"
@@ -30,51 +30,16 @@ static void f16_store(uint16_t *ret, const float *x, size_t n)
         ret[i] = f16_of_f32(x[i]);
 }
 
-static void attention_scores(float *score, const float *q, const uint16_t *keys, size_t n,
-                             size_t dim, float scale)
-{
-    for (size_t i = 0; i < n; i++, keys += dim) {
-        float sum = 0;
-
-        for (size_t j = 0; j < dim; j++)
-            sum += q[j] * f16_to_f32(keys[j]);
-        score[i] = sum * scale;
-    }
-}
-
-static float exp_sum(float *score, size_t n, float max)
-{
-    float sum = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        score[i] = expf(score[i] - max);
-        sum += score[i];
-    }
-    return sum;
-}
-
-static void attention_mix(float *sum, float keep, const float *weight, const uint16_t *values,
-                          size_t n, size_t dim)
-{
-    for (size_t j = 0; j < dim; j++)
-        sum[j] *= keep;
-    for (size_t i = 0; i < n; i++, values += dim)
-        for (size_t j = 0; j < dim; j++)
-            sum[j] += weight[i] * f16_to_f32(values[j]);
-}
-
 void ref_fill_rows(struct kernel_ops *ops)
 {
     ops->rmsnorm = rmsnorm;
     ops->swiglu = swiglu;
     ops->f16_store = f16_store;
-    ops->attention_scores = attention_scores;
-    ops->exp_sum = exp_sum;
-    ops->attention_mix = attention_mix;
 }
 
 void kernel_fill_ref(struct kernel_ops *ops)
 {
     ref_fill_matrix(ops);
     ref_fill_rows(ops);
+    ref_fill_attention(ops);
 }

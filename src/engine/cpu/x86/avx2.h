@@ -9,6 +9,7 @@
 
 void avx2_fill_matrix(struct kernel_ops *ops);
 void avx2_fill_rows(struct kernel_ops *ops);
+void avx2_fill_attention(struct kernel_ops *ops);
 
 static inline float avx2_sum(__m256 v)
 {

@@ -1,14 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* engine/cpu/x86/avx2_rows.c - norms, activation functions and attention with AVX2. */
+/* engine/cpu/x86/avx2_rows.c - norms, activation functions and conversion with AVX2. */
 #include <math.h>
 #include <string.h>
 
 #include "engine/cpu/x86/avx2.h"
-
-static __m256 load_f16(const uint16_t *p)
-{
-    return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)p));
-}
 
 /* e^x with a relative error below 2e-7, for -87 < x < 88; clamped outside.
  * x = k ln 2 + r with |r| <= ln(2) / 2, where the series to r^7 leaves out
@@ -92,115 +87,16 @@ static void f16_store(uint16_t *ret, const float *x, size_t n)
         ret[i] = _cvtss_sh(x[i], _MM_FROUND_TO_NEAREST_INT);
 }
 
-/* q . key for four keys; a tail repeats its key, so each result is formed alike. */
-static __m128 four_scores(const float *q, const uint16_t *const *keys, size_t dim)
-{
-    __m256 s[4] = { _mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps(),
-                    _mm256_setzero_ps() };
-    float tail[4] = { 0 };
-    __m256 pairs;
-    size_t j = 0;
-
-    for (; j + 8 <= dim; j += 8) {
-        const __m256 x = _mm256_loadu_ps(q + j);
-
-        for (int i = 0; i < 4; i++)
-            s[i] = _mm256_fmadd_ps(x, load_f16(keys[i] + j), s[i]);
-    }
-    for (; j < dim; j++)
-        for (int i = 0; i < 4; i++)
-            tail[i] += q[j] * _cvtsh_ss(keys[i][j]);
-    pairs = _mm256_hadd_ps(_mm256_hadd_ps(s[0], s[1]), _mm256_hadd_ps(s[2], s[3]));
-    return _mm_add_ps(_mm_add_ps(_mm256_castps256_ps128(pairs), _mm256_extractf128_ps(pairs, 1)),
-                      _mm_loadu_ps(tail));
-}
-
-static void attention_scores(float *score, const float *q, const uint16_t *keys, size_t n,
-                             size_t dim, float scale)
-{
-    const __m128 factor = _mm_set1_ps(scale);
-    size_t i = 0;
-
-    for (; i + 4 <= n; i += 4) {
-        const uint16_t *const four[] = { keys + i * dim, keys + (i + 1) * dim, keys + (i + 2) * dim,
-                                         keys + (i + 3) * dim };
-
-        _mm_storeu_ps(score + i, _mm_mul_ps(four_scores(q, four, dim), factor));
-    }
-    for (; i < n; i++) {
-        const uint16_t *const same[] = { keys + i * dim, keys + i * dim, keys + i * dim,
-                                         keys + i * dim };
-
-        score[i] = _mm_cvtss_f32(_mm_mul_ss(four_scores(q, same, dim), factor));
-    }
-}
-
-static float exp_sum(float *score, size_t n, float max)
-{
-    const __m256 shift = _mm256_set1_ps(max);
-    __m256 sum = _mm256_setzero_ps();
-    float tail[8] = { 0 }, tail_sum = 0;
-    size_t i = 0;
-
-    for (; i + 8 <= n; i += 8) {
-        const __m256 e = exp_ps(_mm256_sub_ps(_mm256_loadu_ps(score + i), shift));
-
-        _mm256_storeu_ps(score + i, e);
-        sum = _mm256_add_ps(sum, e);
-    }
-    memcpy(tail, score + i, (n - i) * sizeof(*tail));
-    _mm256_storeu_ps(tail, exp_ps(_mm256_sub_ps(_mm256_loadu_ps(tail), shift)));
-    memcpy(score + i, tail, (n - i) * sizeof(*tail));
-    for (size_t j = 0; j < n - i; j++)
-        tail_sum += tail[j];
-    return avx2_sum(sum) + tail_sum;
-}
-
-/* Columns of 32, then of 8, then one by one: a column's sum stays in registers. */
-static void attention_mix(float *sum, float keep, const float *weight, const uint16_t *values,
-                          size_t n, size_t dim)
-{
-    const __m256 factor = _mm256_set1_ps(keep);
-    size_t j = 0;
-
-    for (; j + 32 <= dim; j += 32) {
-        __m256 s[4];
-
-        for (size_t c = 0; c < 4; c++)
-            s[c] = _mm256_mul_ps(_mm256_loadu_ps(sum + j + 8 * c), factor);
-        for (size_t i = 0; i < n; i++)
-            for (size_t c = 0; c < 4; c++)
-                s[c] = _mm256_fmadd_ps(_mm256_set1_ps(weight[i]),
-                                       load_f16(values + i * dim + j + 8 * c), s[c]);
-        for (size_t c = 0; c < 4; c++)
-            _mm256_storeu_ps(sum + j + 8 * c, s[c]);
-    }
-    for (; j + 8 <= dim; j += 8) {
-        __m256 s = _mm256_mul_ps(_mm256_loadu_ps(sum + j), factor);
-
-        for (size_t i = 0; i < n; i++)
-            s = _mm256_fmadd_ps(_mm256_set1_ps(weight[i]), load_f16(values + i * dim + j), s);
-        _mm256_storeu_ps(sum + j, s);
-    }
-    for (; j < dim; j++) {
-        sum[j] *= keep;
-        for (size_t i = 0; i < n; i++)
-            sum[j] += weight[i] * _cvtsh_ss(values[i * dim + j]);
-    }
-}
-
 void avx2_fill_rows(struct kernel_ops *ops)
 {
     ops->rmsnorm = rmsnorm;
     ops->swiglu = swiglu;
     ops->f16_store = f16_store;
-    ops->attention_scores = attention_scores;
-    ops->exp_sum = exp_sum;
-    ops->attention_mix = attention_mix;
 }
 
 void kernel_fill_avx2(struct kernel_ops *ops)
 {
     avx2_fill_matrix(ops);
     avx2_fill_rows(ops);
+    avx2_fill_attention(ops);
 }
