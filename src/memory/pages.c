@@ -72,6 +72,11 @@ void pages_release(struct pages *p, uint32_t id)
         p->free_ids[p->n_free++] = id;
 }
 
+uint32_t pages_n_holders(const struct pages *p, uint32_t id)
+{
+    return p->n_holders[id];
+}
+
 uint32_t pages_n_free(const struct pages *p)
 {
     return p->n_free;

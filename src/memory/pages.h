@@ -31,6 +31,7 @@ enum status pages_take(struct pages *pages, uint32_t n, uint32_t *ret_ids);
 void pages_hold(struct pages *pages, uint32_t id);    /* once more; it is in use */
 void pages_release(struct pages *pages, uint32_t id); /* once less */
 
+uint32_t pages_n_holders(const struct pages *pages, uint32_t id);
 uint32_t pages_n_free(const struct pages *pages);
 uint32_t pages_n_used(const struct pages *pages);
 
