@@ -15,6 +15,7 @@
 #ifndef POMONA_ENGINE_WEIGHTS_H
 #define POMONA_ENGINE_WEIGHTS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "engine/dtype.h"
@@ -63,6 +64,8 @@ struct shard_weights {
     const float *output_norm;     /* NULL unless the shard is the last */
     struct matrix output;         /* [n_vocab][n_hidden]; absent unless the shard is the last */
     uint64_t total_bytes;
+    bool is_file_mapped; /* the matrices are pages of a file: an engine may give back their memory
+                          * (MADV_DONTNEED), and they are read again where they are needed */
 };
 
 #endif

@@ -148,7 +148,8 @@ enum status model_shard(const struct model *model, uint32_t first_layer, uint32_
     const struct shard_weights *all = &model->all;
     struct shard_weights w = { .shape = all->shape,
                                .first_layer = first_layer,
-                               .n_layers = n_layers };
+                               .n_layers = n_layers,
+                               .is_file_mapped = true };
 
     if (n_layers == 0 || first_layer >= all->n_layers || n_layers > all->n_layers - first_layer)
         return err_set(err, ST_RANGE, "layers %u to %llu of '%s': it has %u", (unsigned)first_layer,

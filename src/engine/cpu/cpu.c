@@ -2,7 +2,7 @@
 /* engine/cpu/cpu.c - open, step and close a shard on the CPU.
  *
  * open: check everything, choose kernels, size the buffers, reserve the pages,
- * start the workers, read the weights.  A step is checked by the caller's
+ * start the workers, make panels of the weights.  A step is checked by the caller's
  * thread and then run by all workers (step.c).
  */
 #include "engine/cpu/cpu.h"
@@ -14,7 +14,6 @@
 #include "base/machine.h"
 #include "base/size.h"
 #include "engine/cpu/shard.h"
-#include "engine/cpu/warm.h"
 
 static struct cpu_shard *cpu_of(struct engine_shard *shard)
 {
@@ -39,6 +38,15 @@ static void *rows_new(size_t n, size_t bytes)
 static uint32_t larger(uint32_t a, uint32_t b)
 {
     return a > b ? a : b;
+}
+
+static uint32_t least_common_multiple(uint32_t a, uint32_t b)
+{
+    uint32_t multiple = a;
+
+    while (multiple % b != 0)
+        multiple += a;
+    return multiple;
 }
 
 static bool bench_init(struct bench *bench, const struct cpu_shard *shard)
@@ -69,7 +77,8 @@ static bool buffers_init(struct cpu_shard *shard)
     const size_t n_benches = crew_size(shard->crew);
 
     shard->widest = larger(larger(m->n_hidden, m->n_ff), m->n_head * m->head_dim);
-    shard->tile_width = larger(TILE_OUTS, m->head_dim);
+    shard->head_outs = least_common_multiple(m->head_dim, PANEL_ROWS);
+    shard->tile_width = larger(TILE_OUTS, shard->head_outs);
     shard->benches = calloc(n_benches, sizeof(*shard->benches));
     if (!shard->benches || !attend_plan_init(&shard->attend, m, &shard->options))
         return false;
@@ -125,6 +134,7 @@ static void cpu_close(struct engine_shard *base)
     crew_free(shard->crew);
     page_pool_release(&shard->pool);
     attend_plan_release(&shard->attend);
+    panel_set_release(&shard->panels);
     free(shard->benches);
     free(shard->places);
     free(shard->h);
@@ -162,10 +172,11 @@ static enum status cpu_open(const struct shard_weights *weights,
     if (s == ST_OK && !buffers_init(shard))
         s = err_set(err, ST_NOMEM, "open shard: buffers for batches of %u rows: out of memory",
                     options->max_rows);
+    if (s == ST_OK)
+        s = panel_set_init(&shard->panels, weights, options, shard->crew, err);
     if (s != ST_OK)
         goto out;
     frequencies_init(shard);
-    warm_weights(weights, options);
     *ret_shard = &shard->base;
     shard = NULL;
 out:

@@ -22,8 +22,8 @@
 #include <stdint.h>
 
 #include "contract/kv_format.h"
+#include "engine/cpu/panel.h"
 #include "engine/dtype.h"
-#include "engine/weights.h"
 
 enum {
     KERNEL_ALIGN = 64,
@@ -31,8 +31,23 @@ enum {
     N_DTYPES = DTYPE_Q8_0 + 1, /* tables by dtype have holes */
 };
 
+/* One block of an activation row as kernels for quantised weights read it: 16-bit integers with
+ * one scale.  PACKED_MAX is 127 * 256, so that an integer is also two signed bytes.
+ * q      round to nearest even of x * (PACKED_MAX / max), max the block's largest magnitude
+ * scale  max / PACKED_MAX; 0 with all q where max is below PACKED_NOTHING
+ * sum    scale * (float)(q[0] + q[1] + ..), what an offset of the weights multiplies
+ * start  -8 * (q[0] + q[1] + ..), where the sum of products with Q4_0's nibbles begins */
+struct packed_block {
+    int16_t q[32];
+    float scale, sum;
+    int32_t start;
+};
+
+enum { PACKED_MAX = 32512 };
+#define PACKED_NOTHING 0x1p-100f /* below it the factor would overflow */
+
 /* Activation rows as matrix kernels read them: x as it is, and `packed`, the
- * form the ISA's kernels for quantised weights want (NULL where it has none). */
+ * form the ISA's kernels for quantised weights want (nothing where it has none). */
 struct activations {
     const float *x;              /* [n_rows][n_cols] */
     const unsigned char *packed; /* [n_rows][packed_bytes] */
@@ -41,9 +56,16 @@ struct activations {
     uint32_t n_rows;
 };
 
-/* out[r * out_stride + i] = W[first_out + i] . x[r]  for i < n_out and each activation row r.
- * scratch  [n_cols] floats, of the calling thread */
-typedef void (*matmul_fn)(const struct matrix *w, uint32_t first_out, uint32_t n_out,
+/* out[r * out_stride + i] = W[first_panel * PANEL_ROWS + i] . x[r], for each row of n_panels panels
+ * and each activation row r.  Rows that the last panel lacks are not written.
+ * scratch  [n_cols] floats, of the calling thread
+ *
+ * Except for ref, whose arithmetic is f32 throughout, every ISA gives the bits of this, blocks
+ * and columns ascending, isum and the sum of q exact integers:
+ *     Q4_0, Q8_0  acc = fma((float)isum, d * scale, acc), isum = sum of (w - 8) q, or of w q
+ *     Q4_1        the same with isum = sum of w q, then acc = fma(m, sum, acc)
+ *     F16, F32    acc = fma(w, x, acc) */
+typedef void (*matmul_fn)(const struct panels *w, uint32_t first_panel, uint32_t n_panels,
                           const struct activations *a, float *out, size_t out_stride,
                           float *scratch);
 
@@ -71,7 +93,7 @@ typedef void (*attention_mix_fn)(float *sum, const float *weight, size_t stride,
 struct kernel_ops {
     const char *isa; /* widest ISA in use */
 
-    /* ret = the n elements of a row of weights (whole blocks) */
+    /* ret = the n elements of a row of weights as GGUF stores it (whole blocks) */
     void (*dequantise[N_DTYPES])(float *ret, const void *row, size_t n);
     matmul_fn matmul[N_DTYPES];
 
@@ -107,5 +129,7 @@ void kernel_isa_names(uint32_t features, char *ret_names, size_t capacity);
 
 void kernel_fill_ref(struct kernel_ops *ops);
 void kernel_fill_avx2(struct kernel_ops *ops);
+void kernel_fill_avxvnni(struct kernel_ops *ops);
+void kernel_fill_avx512vnni(struct kernel_ops *ops);
 
 #endif

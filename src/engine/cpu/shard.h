@@ -11,11 +11,12 @@
 #include "engine/cpu/crew.h"
 #include "engine/cpu/kernels.h"
 #include "engine/cpu/pages.h"
+#include "engine/cpu/panel_set.h"
 #include "engine/engine.h"
 
 enum {
     TILE_ROWS = 64, /* activation rows that meet a piece of a matrix while it is in cache */
-    TILE_OUTS = 32, /* outputs of one task */
+    TILE_OUTS = 32, /* outputs of one task, whole panels */
     FEW_ROWS = 4,   /* up to here each worker prepares all rows for itself: cheaper than
                           * a barrier */
 };
@@ -37,7 +38,8 @@ struct bench {
 
 struct cpu_shard {
     struct engine_shard base;
-    struct shard_weights weights;
+    struct shard_weights weights; /* of its matrices, steps read the embedding alone */
+    struct panel_set panels;
     struct engine_options options;
     struct kernel_ops ops;
     struct crew *crew;
@@ -45,6 +47,7 @@ struct cpu_shard {
     double *frequency; /* [n_rope / 2], radians per position */
 
     uint32_t widest;       /* columns of the widest matrix */
+    uint32_t head_outs;    /* outputs of one task that are whole heads and whole panels */
     uint32_t tile_width;   /* outputs of the widest task */
     struct bench *benches; /* [crew_size] */
     struct attend_plan attend;

@@ -7,7 +7,7 @@
  *     attention's output matrix, added to the hidden rows
  *     norm; gate and up matrices, SwiGLU
  *     down matrix, added to the hidden rows
- * A task is a piece of a matrix for a tile of rows, or attention of some rows for the
+ * A task is some panels of a matrix for a tile of rows, or attention of some rows for the
  * heads that share a key head (attend.h).
  * A phase writes what no task of the same phase reads.
  */
@@ -87,9 +87,9 @@ static uint32_t n_tiles(uint32_t n_rows)
     return (n_rows + TILE_ROWS - 1) / TILE_ROWS;
 }
 
-static uint32_t n_pieces(uint32_t n_outs)
+static uint32_t n_pieces(uint32_t n_outs, uint32_t outs)
 {
-    return (n_outs + TILE_OUTS - 1) / TILE_OUTS;
+    return (n_outs + outs - 1) / outs;
 }
 
 /* Tasks of one piece follow each other, so its weights stay in cache. */
@@ -104,11 +104,12 @@ static struct tile tile_of(const struct activations *a, uint32_t task)
     return tile;
 }
 
-static void multiply(const struct hand *hand, const struct matrix *w, uint32_t first_out,
+/* Outputs first_out.. of a matrix, from the start of a panel. */
+static void multiply(const struct hand *hand, const struct panels *w, uint32_t first_out,
                      uint32_t n_out, const struct tile *tile, float *out, size_t out_stride)
 {
-    hand->shard->ops.matmul[w->dtype](w, first_out, n_out, &tile->a, out, out_stride,
-                                      hand->bench->weight_row);
+    hand->shard->ops.matmul[w->dtype](w, first_out / PANEL_ROWS, panel_count(n_out), &tile->a, out,
+                                      out_stride, hand->bench->weight_row);
 }
 
 /* ---- the beginning ---- */
@@ -141,37 +142,42 @@ static void begin(const struct hand *hand)
 
 /* ---- queries, keys, values ---- */
 
-static void query_head(const struct hand *hand, uint32_t layer, uint32_t head,
-                       const struct tile *tile)
+static void query_heads(const struct hand *hand, uint32_t layer, uint32_t first_out,
+                        const struct tile *tile)
 {
     struct cpu_shard *shard = hand->shard;
     const struct model_shape *shape = &shard->weights.shape;
-    const size_t width = (size_t)shape->n_head * shape->head_dim;
-    float *q = row_of(shard->q, tile->first_row, width) + (size_t)head * shape->head_dim;
+    const struct panels *w = &shard->panels.layers[layer].q;
+    const uint32_t n = (uint32_t)size_min(shard->head_outs, w->n_rows - first_out);
+    float *q = row_of(shard->q, tile->first_row, w->n_rows) + first_out;
 
-    multiply(hand, &shard->weights.layers[layer].q, head * shape->head_dim, shape->head_dim, tile,
-             q, width);
+    multiply(hand, w, first_out, n, tile, q, w->n_rows);
     for (uint32_t r = 0; r < tile->a.n_rows; r++)
-        cpu_rope_turn(shape, row_of(shard->turn, tile->first_row + r, shape->n_rope),
-                      q + r * width);
+        for (uint32_t i = 0; i < n; i += shape->head_dim)
+            cpu_rope_turn(shape, row_of(shard->turn, tile->first_row + r, shape->n_rope),
+                          row_of(q, r, w->n_rows) + i);
 }
 
-static void key_or_value_head(const struct hand *hand, uint32_t layer, enum kv_part part,
-                              uint32_t head, const struct tile *tile)
+static void key_or_value_heads(const struct hand *hand, uint32_t layer, enum kv_part part,
+                               uint32_t first_out, const struct tile *tile)
 {
     struct cpu_shard *shard = hand->shard;
     const struct model_shape *shape = &shard->weights.shape;
-    const struct layer_weights *l = &shard->weights.layers[layer];
-    const uint32_t dim = shape->head_dim;
-    float *out = hand->bench->tile;
+    const struct layer_panels *l = &shard->panels.layers[layer];
+    const struct panels *w = part == KV_KEY ? &l->k : &l->v;
+    const uint32_t n = (uint32_t)size_min(shard->head_outs, w->n_rows - first_out);
 
-    multiply(hand, part == KV_KEY ? &l->k : &l->v, head * dim, dim, tile, out, dim);
+    multiply(hand, w, first_out, n, tile, hand->bench->tile, n);
     for (uint32_t r = 0; r < tile->a.n_rows; r++) {
         const uint32_t row = tile->first_row + r;
 
-        if (part == KV_KEY)
-            cpu_rope_turn(shape, row_of(shard->turn, row, shape->n_rope), out + r * (size_t)dim);
-        cpu_store_kv(shard, layer, part, head, row, out + r * (size_t)dim);
+        for (uint32_t i = 0; i < n; i += shape->head_dim) {
+            float *head = row_of(hand->bench->tile, r, n) + i;
+
+            if (part == KV_KEY)
+                cpu_rope_turn(shape, row_of(shard->turn, row, shape->n_rope), head);
+            cpu_store_kv(shard, layer, part, (first_out + i) / shape->head_dim, row, head);
+        }
     }
 }
 
@@ -179,23 +185,26 @@ static void queries_keys_values(const struct hand *hand, uint32_t layer)
 {
     struct cpu_shard *shard = hand->shard;
     const struct model_shape *shape = &shard->weights.shape;
+    const struct layer_panels *l = &shard->panels.layers[layer];
     const struct preparing p = { .rows = shard->h,
                                  .norm = shard->weights.layers[layer].attn_norm,
                                  .n_rows = hand->n_rows,
                                  .n_cols = shape->n_hidden };
     const struct activations a = prepare(hand, &p);
-    const uint32_t n_tasks = (shape->n_head + 2 * shape->n_kv_head) * n_tiles(hand->n_rows);
+    const uint32_t outs = shard->head_outs;
+    const uint32_t n_q = n_pieces(l->q.n_rows, outs), n_kv = n_pieces(l->k.n_rows, outs);
+    const uint32_t n_tasks = (n_q + 2 * n_kv) * n_tiles(hand->n_rows);
 
     for (uint32_t task; crew_take(shard->crew, n_tasks, &task);) {
         const struct tile tile = tile_of(&a, task);
-        const uint32_t kv = tile.piece - shape->n_head; /* where it is no query head */
+        const uint32_t kv = tile.piece - n_q; /* where it is no query */
 
-        if (tile.piece < shape->n_head)
-            query_head(hand, layer, tile.piece, &tile);
-        else if (kv < shape->n_kv_head)
-            key_or_value_head(hand, layer, KV_KEY, kv, &tile);
+        if (tile.piece < n_q)
+            query_heads(hand, layer, tile.piece * outs, &tile);
+        else if (kv < n_kv)
+            key_or_value_heads(hand, layer, KV_KEY, kv * outs, &tile);
         else
-            key_or_value_head(hand, layer, KV_VALUE, kv - shape->n_kv_head, &tile);
+            key_or_value_heads(hand, layer, KV_VALUE, (kv - n_kv) * outs, &tile);
     }
     crew_barrier(shard->crew);
 }
@@ -215,13 +224,13 @@ static void attention(const struct hand *hand, uint32_t layer)
 /* ---- hidden rows ---- */
 
 /* h += W rows, for the two matrices that write the hidden rows. */
-static void add_product(const struct hand *hand, const struct matrix *w, const float *rows)
+static void add_product(const struct hand *hand, const struct panels *w, const float *rows)
 {
     struct cpu_shard *shard = hand->shard;
     const size_t n_hidden = shard->weights.shape.n_hidden;
     const struct preparing p = { .rows = rows, .n_rows = hand->n_rows, .n_cols = w->n_cols };
     const struct activations a = prepare(hand, &p);
-    const uint32_t n_tasks = n_pieces(w->n_rows) * n_tiles(hand->n_rows);
+    const uint32_t n_tasks = n_pieces(w->n_rows, TILE_OUTS) * n_tiles(hand->n_rows);
 
     for (uint32_t task; crew_take(shard->crew, n_tasks, &task);) {
         const struct tile tile = tile_of(&a, task);
@@ -240,15 +249,17 @@ static void add_product(const struct hand *hand, const struct matrix *w, const f
     crew_barrier(shard->crew);
 }
 
-static void gate_and_up(const struct hand *hand, const struct layer_weights *l)
+static void gate_and_up(const struct hand *hand, uint32_t layer)
 {
     struct cpu_shard *shard = hand->shard;
     const struct model_shape *shape = &shard->weights.shape;
-    const struct preparing p = {
-        .rows = shard->h, .norm = l->ffn_norm, .n_rows = hand->n_rows, .n_cols = shape->n_hidden
-    };
+    const struct layer_panels *l = &shard->panels.layers[layer];
+    const struct preparing p = { .rows = shard->h,
+                                 .norm = shard->weights.layers[layer].ffn_norm,
+                                 .n_rows = hand->n_rows,
+                                 .n_cols = shape->n_hidden };
     const struct activations a = prepare(hand, &p);
-    const uint32_t n_tasks = n_pieces(shape->n_ff) * n_tiles(hand->n_rows);
+    const uint32_t n_tasks = n_pieces(shape->n_ff, TILE_OUTS) * n_tiles(hand->n_rows);
 
     for (uint32_t task; crew_take(shard->crew, n_tasks, &task);) {
         const struct tile tile = tile_of(&a, task);
@@ -269,14 +280,14 @@ static void output(const struct hand *hand)
 {
     struct cpu_shard *shard = hand->shard;
     const struct engine_batch *batch = hand->step->batch;
-    const struct matrix *w = &shard->weights.output;
+    const struct panels *w = &shard->panels.output;
     const struct preparing p = { .rows = shard->h,
                                  .norm = shard->weights.output_norm,
                                  .index = batch->logit_rows,
                                  .n_rows = batch->n_logit_rows,
                                  .n_cols = w->n_cols };
     const struct activations a = prepare(hand, &p);
-    const uint32_t n_tasks = n_pieces(w->n_rows) * n_tiles(p.n_rows);
+    const uint32_t n_tasks = n_pieces(w->n_rows, TILE_OUTS) * n_tiles(p.n_rows);
 
     for (uint32_t task; crew_take(shard->crew, n_tasks, &task);) {
         const struct tile tile = tile_of(&a, task);
@@ -295,12 +306,12 @@ void cpu_step_run(void *arg, unsigned worker)
 
     begin(&hand);
     for (uint32_t layer = 0; layer < shard->weights.n_layers; layer++) {
-        const struct layer_weights *l = &shard->weights.layers[layer];
+        const struct layer_panels *l = &shard->panels.layers[layer];
 
         queries_keys_values(&hand, layer);
         attention(&hand, layer);
         add_product(&hand, &l->o, shard->mixed);
-        gate_and_up(&hand, l);
+        gate_and_up(&hand, layer);
         add_product(&hand, &l->down, shard->ff);
     }
     if (step->batch->n_logit_rows > 0)

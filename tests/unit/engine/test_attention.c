@@ -13,7 +13,7 @@
 #include "engine/cpu/f16.h"
 #include "engine/cpu/kernels.h"
 #include "engine/cpu/kv_rows.h"
-#include "numbers.h"
+#include "support/numbers.h"
 
 enum { MAX_ISAS = 8, QUERIES_MAX = 9, STRIDE = 272 };
 

@@ -13,7 +13,7 @@
 #include "base/machine.h"
 #include "engine/cpu/kernels.h"
 #include "engine/engine.h"
-#include "numbers.h"
+#include "support/numbers.h"
 
 enum {
     LENGTH = 83,

@@ -7,7 +7,7 @@
 
 #include "base/size.h"
 #include "engine/cpu/panel.h"
-#include "numbers.h"
+#include "support/numbers.h"
 
 static const enum dtype dtypes[] = { DTYPE_F32, DTYPE_F16, DTYPE_Q4_0, DTYPE_Q4_1, DTYPE_Q8_0 };
 

@@ -5,8 +5,9 @@
 #include <string.h>
 
 #include "base/size.h"
+#include "engine/cpu/panel.h"
 #include "engine/engine.h"
-#include "numbers.h"
+#include "support/numbers.h"
 
 enum { N_VOCAB = 40, N_HIDDEN = 64, N_PAGES = 4, PAGE_TOKENS = 16, MAX_ROWS = 20 };
 
@@ -245,12 +246,13 @@ static void note_progress(void *arg, uint64_t done_bytes, uint64_t total_bytes)
     *p = (struct progress){ p->n_calls + 1, done_bytes, total_bytes };
 }
 
-static void opening_reports_every_byte_of_its_own_matrices(void **state)
+static void opening_reports_every_byte_of_its_own_panels(void **state)
 {
     const struct fixture *f = *state;
     const struct shard_weights last = shard_of(&f->model, 1, 1);
-    const size_t row = dtype_row_bytes(DTYPE_Q8_0, N_HIDDEN);
-    const uint64_t layer = (2 * 64 + 2 * 32 + 2 * 96) * row + 64 * dtype_row_bytes(DTYPE_Q8_0, 96);
+    const size_t panel = panel_bytes(DTYPE_Q8_0, N_HIDDEN);
+    const uint64_t layer = (uint64_t)(2 * 64 + 2 * 32 + 2 * 96) / PANEL_ROWS * panel +
+                           64 / PANEL_ROWS * panel_bytes(DTYPE_Q8_0, 96);
     struct progress p = { 0 };
     struct engine_options options = usual;
     struct engine_shard *shard = NULL;
@@ -261,7 +263,7 @@ static void opening_reports_every_byte_of_its_own_matrices(void **state)
     assert_ok(engine_find(NULL)->open(&last, &options, &shard, &err), err);
     assert_true(p.n_calls >= 1);
     assert_int_equal(p.done_bytes, p.total_bytes);
-    assert_int_equal(p.total_bytes, layer + N_VOCAB * row);
+    assert_int_equal(p.total_bytes, layer + panel_count(N_VOCAB) * panel);
     shard->type->close(shard);
 }
 
@@ -278,7 +280,7 @@ int main(void)
         cmocka_unit_test(pages_out_of_the_pool_or_too_few_are_refused),
         cmocka_unit_test(logit_rows_that_do_not_ascend_are_refused),
         cmocka_unit_test(a_shard_takes_and_gives_only_what_it_can),
-        cmocka_unit_test(opening_reports_every_byte_of_its_own_matrices),
+        cmocka_unit_test(opening_reports_every_byte_of_its_own_panels),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

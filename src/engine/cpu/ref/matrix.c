@@ -7,6 +7,7 @@
  */
 #include <string.h>
 
+#include "base/size.h"
 #include "engine/cpu/f16.h"
 #include "engine/cpu/kernels.h"
 #include "engine/cpu/ref/ref.h"
@@ -92,17 +93,14 @@ static float dot(const float *a, const float *b, size_t n)
     return sum;
 }
 
-static void matmul(const struct matrix *w, uint32_t first_out, uint32_t n_out,
+static void matmul(const struct panels *w, uint32_t first_panel, uint32_t n_panels,
                    const struct activations *a, float *out, size_t out_stride, float *scratch)
 {
-    const size_t row_bytes = dtype_row_bytes(w->dtype, w->n_cols);
-    const unsigned char *row = (const unsigned char *)w->data + first_out * row_bytes;
-    size_t f = 0;
+    const uint32_t first = first_panel * PANEL_ROWS;
+    const uint32_t n = (uint32_t)size_min((size_t)n_panels * PANEL_ROWS, w->n_rows - first);
 
-    while (formats[f].dtype != w->dtype)
-        f++;
-    for (uint32_t i = 0; i < n_out; i++, row += row_bytes) {
-        formats[f].dequantise(scratch, row, w->n_cols);
+    for (uint32_t i = 0; i < n; i++) {
+        panel_row(w, first + i, scratch);
         for (uint32_t r = 0; r < a->n_rows; r++)
             out[r * out_stride + i] = dot(scratch, a->x + (size_t)r * a->n_cols, w->n_cols);
     }

@@ -1,12 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tests/unit/engine/numbers.h - memory with guards, random numbers and random models. */
-#ifndef POMONA_TESTS_UNIT_ENGINE_NUMBERS_H
-#define POMONA_TESTS_UNIT_ENGINE_NUMBERS_H
+/* tests/support/numbers.h - memory with guards, random numbers and random models.
+ *
+ * Free of the test framework, so that programs for other machines can use it too.
+ */
+#ifndef POMONA_TESTS_SUPPORT_NUMBERS_H
+#define POMONA_TESTS_SUPPORT_NUMBERS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "engine/weights.h"
+
+/* End the program with these words where something is not so. */
+void require(bool is_so, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* n_bytes that end where an unmapped page begins, so reading or writing past
  * them ends the test; what lies before is checked by guarded_free(). */

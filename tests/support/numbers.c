@@ -1,17 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tests/unit/engine/numbers.c - guarded memory, and matrices of every format. */
-#include "support/check.h"
+/* tests/support/numbers.c - guarded memory, and matrices of every format. */
+#include "support/numbers.h"
 
 #include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "engine/cpu/f16.h"
-#include "numbers.h"
 
 enum { GUARD_BYTE = 0xa5, BLOCK = 32 };
+
+void require(bool is_so, const char *fmt, ...)
+{
+    va_list args;
+
+    if (is_so)
+        return;
+    va_start(args, fmt);
+    vfprintf(stderr, fmt, args);
+    va_end(args);
+    fputc('\n', stderr);
+    abort();
+}
 
 static size_t page(void)
 {
@@ -30,9 +44,9 @@ void *guarded_new(size_t n_bytes)
     unsigned char *base =
         mmap(NULL, total + page(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-    assert_true(base != MAP_FAILED);
+    require(base != MAP_FAILED, "no memory for %zu bytes", n_bytes);
     memset(base, GUARD_BYTE, total);
-    assert_int_equal(mprotect(base + total, page(), PROT_NONE), 0);
+    require(mprotect(base + total, page(), PROT_NONE) == 0, "no guard page");
     return base + total - n_bytes;
 }
 
@@ -42,8 +56,8 @@ void guarded_free(void *p, size_t n_bytes)
     unsigned char *base = (unsigned char *)p - (total - n_bytes);
 
     for (size_t i = 0; i < total - n_bytes; i++)
-        assert_int_equal(base[i], GUARD_BYTE);
-    assert_int_equal(munmap(base, total + page()), 0);
+        require(base[i] == GUARD_BYTE, "written %zu bytes before memory", total - n_bytes - i);
+    require(munmap(base, total + page()) == 0, "cannot unmap");
 }
 
 /* Marsaglia 2003, Xorshift RNGs, section 4. */
@@ -124,7 +138,7 @@ double matrix_at(const struct matrix *w, uint32_t row, uint32_t col)
     case DTYPE_Q4_1: return d * (p[4 + byte] >> shift & 15) + (double)f16_to_f32(load_u16(p + 2));
     case DTYPE_Q8_0: return d * (int8_t)p[2 + i];
     }
-    fail();
+    require(false, "format %d", (int)w->dtype);
     return 0;
 }
 
@@ -178,7 +192,7 @@ void random_model_init(struct shard_weights *ret_weights, const struct random_mo
     };
 
     w.layers = calloc(spec->n_layer, sizeof(*w.layers));
-    assert_non_null(w.layers);
+    require(w.layers != NULL, "no memory for layers");
     for (uint32_t i = 0; i < spec->n_layer; i++)
         layer_init(&w.layers[i], spec, &state);
     w.embedding = random_matrix(DTYPE_Q8_0, spec->n_vocab, spec->n_hidden, &state);

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* engine/cpu/panel_set.h - all matrices of a shard as panels.
+ *
+ * The embedding is not among them: single rows of it are read, from where it lies.
+ *
+ * Threads  init by the owner of the crew, whose workers pack
+ */
+#ifndef POMONA_ENGINE_CPU_PANEL_SET_H
+#define POMONA_ENGINE_CPU_PANEL_SET_H
+
+#include "engine/cpu/crew.h"
+#include "engine/cpu/panel.h"
+#include "engine/engine.h"
+
+struct layer_panels {
+    struct panels q, k, v, o, gate, up, down;
+};
+
+struct panel_set {
+    struct layer_panels *layers; /* [n_layers] */
+    struct panels output;        /* data is NULL where the shard has none */
+    unsigned char *data;         /* what all of them point into */
+    size_t n_bytes;
+};
+
+/* Pack the matrices of `weights`, which is borrowed; reports to options->on_progress.
+ * ret_set  release with panel_set_release()
+ * Errors   ST_NOMEM */
+enum status panel_set_init(struct panel_set *ret_set, const struct shard_weights *weights,
+                           const struct engine_options *options, struct crew *crew,
+                           struct err *err);
+void panel_set_release(struct panel_set *set); /* one of zeros is allowed */
+
+#endif

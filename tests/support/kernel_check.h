@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tests/support/kernel_check.h - kernels against their definitions, and how fast they are.
+ *
+ * A check that fails ends the program with words; free of the test framework, so that the
+ * same checks run on other machines and in emulators.
+ */
+#ifndef POMONA_TESTS_SUPPORT_KERNEL_CHECK_H
+#define POMONA_TESTS_SUPPORT_KERNEL_CHECK_H
+
+#include "engine/cpu/kernels.h"
+
+/* The kernels of every ISA of this build that this machine has; the others are named as
+ * skipped on stdout.  Returns how many. */
+size_t kernel_check_isas(struct kernel_ops *ret_isas, size_t capacity);
+
+/* Products of every weight format for many shapes: the bits that kernels.h defines, whatever the
+ * rows and panels beside, and nothing written or read outside; ref within a bound. */
+void kernel_check_products(const struct kernel_ops *ops);
+
+/* Print GB/s of weights and GOPS (two for each weight and row) of every format, one thread. */
+void kernel_print_speed(const struct kernel_ops *ops);
+
+#endif
