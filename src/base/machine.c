@@ -155,6 +155,20 @@ unsigned machine_n_cores(void)
     return n < 1 ? 1 : (unsigned)n;
 }
 
+unsigned machine_n_fast_cores(void)
+{
+    unsigned n = machine_n_cores();
+#if defined(__APPLE__)
+    int32_t fast = 0; /* level 0 is the fastest: sysctl(3) of macOS, hw.perflevel0 */
+    size_t size = sizeof(fast);
+
+    if (sysctlbyname("hw.perflevel0.logicalcpu", &fast, &size, NULL, 0) == 0 && fast > 0 &&
+        (unsigned)fast < n)
+        n = (unsigned)fast;
+#endif
+    return n;
+}
+
 #if defined(__APPLE__)
 
 uint64_t machine_memory_bytes(void)

@@ -33,6 +33,10 @@ const char *machine_cpu_feature_name(uint32_t bit);
 /* Cores this process may use (its affinity mask), >= 1. */
 unsigned machine_n_cores(void);
 
+/* Of these, the ones of the fastest kind: the performance cores of Apple Silicon, where one
+ * share of work in equal parts would wait for the efficiency cores.  All of them elsewhere. */
+unsigned machine_n_fast_cores(void);
+
 /* Bytes of memory, of the machine or of the cgroup that bounds us, whichever
  * is less. */
 uint64_t machine_memory_bytes(void);

@@ -96,6 +96,7 @@ static void the_machine_has_cores_and_memory(void **state)
 
     (void)state;
     assert_true(machine_n_cores() >= 1);
+    assert_in_range(machine_n_fast_cores(), 1, machine_n_cores());
     assert_true(machine_memory_bytes() > 64u << 20);
     machine_cpu_name(name, sizeof(name));
     assert_true(strlen(name) > 0);
