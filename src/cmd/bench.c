@@ -6,9 +6,11 @@
 #include "cmd/bench/bench.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/machine.h"
 #include "base/size.h"
+#include "cmd/bench/serve/serve.h"
 #include "cmd/options.h"
 #include "cmd/session.h"
 #include "cmd/units.h"
@@ -17,6 +19,15 @@ enum {
     SEQUENCES_MAX = 256,
     TOKENS_MAX = 1 << 17,
     REPETITIONS_MAX = 1000,
+    REQUESTS_MAX = 1 << 20,
+    SECONDS_MAX = 24 * 60 * 60,
+};
+
+/* All that the command line can say; which part counts depends on --url. */
+struct asked {
+    struct bench_options tests;
+    struct serve_options serve;
+    double ttft_ms, gap_ms;
 };
 
 uint32_t bench_list_max(const struct bench_list *list)
@@ -52,58 +63,118 @@ static bool lists_read(const struct app *app, struct bench_options *o, int *ret_
     return true;
 }
 
+static void asked_init(struct asked *asked, const struct app *app, const char *all_cores)
+{
+    const char *key = getenv("OPENAI_API_KEY");
+
+    *asked = (struct asked){
+        .tests = { .app = app,
+                   .threads.text = all_cores,
+                   .prompts.text = "256",
+                   .decodes.text = "32",
+                   .batches.text = "1",
+                   .n_repetitions = 5 },
+        .serve.load = { .key = key && *key ? key : NULL,
+                        .n_clients = 8,
+                        .n_requests = 64,
+                        .n_words = 64,
+                        .max_tokens = 32,
+                        .duration_s = 300,
+                        .timeout_s = 120 },
+    };
+}
+
+static int run(const struct app *app, struct asked *asked, const char *model)
+{
+    struct load_options *load = &asked->serve.load;
+    struct err err = { 0 };
+    int exit_status;
+
+    if (load->url) {
+        load->model = model;
+        load->ttft_bound_s = asked->ttft_ms / 1000;
+        load->gap_bound_s = asked->gap_ms / 1000;
+        asked->serve.is_json = asked->tests.is_json;
+        return bench_serve(&asked->serve, &err) == ST_OK ? EXIT_FINE : app_fail(app, &err);
+    }
+    if (!lists_read(app, &asked->tests, &exit_status))
+        return exit_status;
+    asked->tests.model = model;
+    return bench_tests(&asked->tests, &err) == ST_OK ? EXIT_FINE : app_fail(app, &err);
+}
+
 int cmd_bench(struct app *app, int argc, char **argv)
 {
     char all_cores[UNITS_MAX];
-    struct bench_options o = {
-        .app = app,
-        .threads.text = all_cores,
-        .prompts.text = "256",
-        .decodes.text = "32",
-        .batches.text = "1",
-        .n_repetitions = 5,
-    };
+    struct asked asked;
+    struct bench_options *const t = &asked.tests;
+    struct load_options *const l = &asked.serve.load;
     const struct option_row rows[] = {
         { "threads", 't', "N,N", "threads that compute (default all cores)", OPTION_TEXT,
-          &o.threads.text, 0, 0 },
+          &t->threads.text, 0, 0 },
         { "prompt", 'p', "N,N", "tokens of the prompt tests, 0 for none (default 256)", OPTION_TEXT,
-          &o.prompts.text, 0, 0 },
+          &t->prompts.text, 0, 0 },
         { "decode", 'n', "N,N", "tokens of the decode tests, 0 for none (default 32)", OPTION_TEXT,
-          &o.decodes.text, 0, 0 },
+          &t->decodes.text, 0, 0 },
         { "batch", 'b', "N,N", "sequences that decode at once (default 1)", OPTION_TEXT,
-          &o.batches.text, 0, 0 },
+          &t->batches.text, 0, 0 },
         { "reps", 'r', "N", "measured runs of each test, after one that is not (default 5)",
-          OPTION_U32, &o.n_repetitions, 1, REPETITIONS_MAX },
+          OPTION_U32, &t->n_repetitions, 1, REPETITIONS_MAX },
         { "kernels", 0, "NAME", "which kernels compute: ref, avx2, neon, ... (default the best)",
-          OPTION_TEXT, &o.kernels, 0, 0 },
-        { "json", 0, NULL, "one JSON object a line and test", OPTION_FLAG, &o.is_json, 0, 0 },
+          OPTION_TEXT, &t->kernels, 0, 0 },
+        { "url", 'u', "URL", "measure this server instead: http://host:port/v1; MODEL is its name",
+          OPTION_TEXT, &l->url, 0, 0 },
+        { "clients", 'c', "N", "requests under way at once (default 8)", OPTION_U32, &l->n_clients,
+          1, LOAD_OPEN_MAX },
+        { "rate", 0, "R", "requests that arrive a second, answered or not, instead of clients",
+          OPTION_REAL, &l->rate, 0, 1e6 },
+        { "requests", 0, "N", "how many (default 64)", OPTION_U32, &l->n_requests, 1,
+          REQUESTS_MAX },
+        { "duration", 0, "S", "seconds after which none is started (default 300)", OPTION_REAL,
+          &l->duration_s, 0.001, SECONDS_MAX },
+        { "timeout", 0, "S", "seconds that a request may take (default 120)", OPTION_REAL,
+          &l->timeout_s, 0.001, SECONDS_MAX },
+        { "words", 0, "N", "words of each prompt (default 64)", OPTION_U32, &l->n_words, 1,
+          TOKENS_MAX },
+        { "max-tokens", 0, "N", "tokens of each answer (default 32)", OPTION_U32, &l->max_tokens, 1,
+          TOKENS_MAX },
+        { "ttft-ms", 0, "MS", "a good answer's first token comes within this", OPTION_REAL,
+          &asked.ttft_ms, 0, 1e9 },
+        { "gap-ms", 0, "MS", "and a further one in this time, on average", OPTION_REAL,
+          &asked.gap_ms, 0, 1e9 },
+        { "seed", 0, "N", "of prompts and arrivals (default 0)", OPTION_U64, &l->seed, 0, 0 },
+        { "extra", 0, "JSON", "parameters for each request: '{\"ignore_eos\":true}'", OPTION_TEXT,
+          &asked.serve.extra, 0, 0 },
+        { "json", 0, NULL, "one JSON object a line", OPTION_FLAG, &t->is_json, 0, 0 },
         OPTION_DATA(app),
     };
     static const char *const examples[] = {
         "smollm2 -t 1,2 -p 256 -n 32",
         "smollm2 -p 0 -b 1,2,4,8 --json",
+        "smollm2 --url http://127.0.0.1:52415/v1 -c 8",
+        "smollm2 --url http://127.0.0.1:52415/v1 --rate 4 --ttft-ms 500 --gap-ms 50",
         NULL,
     };
     const struct usage usage = {
         .arguments = "MODEL",
         .min_args = 1,
         .max_args = 1,
-        .about = "Measure how fast this machine reads a prompt (pp) and decodes (tg), in tokens\n"
-                 "per second. tg32@b8 decodes 8 sequences at once; tokens of all of them count.\n"
-                 "Beside each: weights, keys and values read a second and their share of what the\n"
-                 "machine reads at best (STREAM), operations a second and their share of its peak.",
+        .about =
+            "Measure how fast this machine reads a prompt (pp) and decodes (tg), in tokens\n"
+            "per second. tg32@b8 decodes 8 sequences at once; tokens of all of them count.\n"
+            "Beside each: weights, keys and values read a second and their share of what the\n"
+            "machine reads at best (STREAM), operations a second and their share of its peak.\n"
+            "With --url: how a server of OpenAI's API serves, with OPENAI_API_KEY if it is set.",
         .rows = rows,
         .n_rows = ARRAY_LEN(rows),
         .examples = examples,
     };
     const char *args[OPTIONS_ARGS_MAX];
-    struct err err = { 0 };
     int exit_status;
 
     (void)snprintf(all_cores, sizeof(all_cores), "%u", machine_n_cores());
-    if (!options_parse(app, &usage, argc, argv, args, &exit_status) ||
-        !lists_read(app, &o, &exit_status))
+    asked_init(&asked, app, all_cores);
+    if (!options_parse(app, &usage, argc, argv, args, &exit_status))
         return exit_status;
-    o.model = args[0];
-    return bench_tests(&o, &err) == ST_OK ? EXIT_FINE : app_fail(app, &err);
+    return run(app, &asked, args[0]);
 }
