@@ -11,6 +11,8 @@ enum {
     BLOCK = 32,
     LANE_BYTES = 4, /* of one row in one chunk */
     CHUNK_BYTES = PANEL_ROWS * LANE_BYTES,
+    STRIP_BLOCKS = 16, /* strips: see pack_blocks() */
+    STRIP_ELEMS = 128,
 };
 
 /* n_chunks   of a block; 0 for formats without blocks
@@ -64,74 +66,138 @@ size_t panel_bytes(enum dtype dtype, uint32_t n_cols)
 
 /* ---- packing ---- */
 
+/* Words are rearranged as wholes; which byte is which follows from their order in memory. */
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "panels are made on little endian");
+
+/* Columns 0..7, one in the low nibble of each byte, to a chunk: 0 2, 4 6, 1 3, 5 7. */
+static uint32_t chunk_of_nibbles(uint64_t columns)
+{
+    const uint64_t pairs = columns | columns >> 12; /* bytes 0 1 4 5: columns 0 2, 1 3, 4 6, 5 7 */
+    const uint32_t first = (uint32_t)pairs, second = (uint32_t)(pairs >> 32);
+
+    return (first & 0xff) | (second & 0xff) << 8 | (first & 0xff00) << 8 | (second & 0xff00) << 16;
+}
+
 /* Column i of a 4-bit block is the low nibble of byte i, column i + 16 the high one of byte i. */
-static unsigned nibble(const unsigned char *quants, unsigned column)
+static void pack_nibbles(unsigned char *ret, const unsigned char *quants)
 {
-    return column < BLOCK / 2 ? quants[column] & 15u : quants[column - BLOCK / 2] >> 4;
+    const uint64_t low = 0x0f0f0f0f0f0f0f0f;
+    uint64_t bytes[BLOCK / 16];
+    uint32_t chunks[2 * ARRAY_LEN(bytes)];
+
+    memcpy(bytes, quants, sizeof(bytes));
+    for (unsigned i = 0; i < ARRAY_LEN(bytes); i++) {
+        chunks[i] = chunk_of_nibbles(bytes[i] & low);
+        chunks[i + ARRAY_LEN(bytes)] = chunk_of_nibbles(bytes[i] >> 4 & low);
+    }
+    for (unsigned c = 0; c < ARRAY_LEN(chunks); c++)
+        memcpy(ret + (size_t)c * CHUNK_BYTES, &chunks[c], LANE_BYTES);
 }
 
-static void pack_chunk_of_nibbles(unsigned char *ret, const unsigned char *quants, unsigned first)
+/* Columns 0 1 2 3 to 0 2 1 3. */
+static void pack_bytes(unsigned char *ret, const unsigned char *quants)
 {
-    for (unsigned i = 0; i < LANE_BYTES; i++) {
-        const unsigned low = nibble(quants, first + column_of_nibble[i][0]);
-        const unsigned high = nibble(quants, first + column_of_nibble[i][1]);
+    uint32_t columns[BLOCK / LANE_BYTES];
 
-        ret[i] = (unsigned char)(low | high << 4);
+    memcpy(columns, quants, sizeof(columns));
+    for (unsigned c = 0; c < ARRAY_LEN(columns); c++) {
+        const uint32_t x = columns[c];
+        const uint32_t chunk = (x & 0xff0000ff) | (x >> 8 & 0xff00) | (x & 0xff00) << 8;
+
+        memcpy(ret + (size_t)c * CHUNK_BYTES, &chunk, LANE_BYTES);
     }
 }
 
-static void pack_chunk_of_bytes(unsigned char *ret, const unsigned char *quants, unsigned first)
-{
-    for (unsigned i = 0; i < LANE_BYTES; i++)
-        ret[i] = quants[first + column_of_byte[i]];
-}
+/* Blocks on their way from one row to its lane.
+ * blocks  of the row, from block `first` on
+ * panel   the whole panel, from this lane's first byte on */
+struct strip {
+    const struct format *f;
+    const unsigned char *blocks;
+    unsigned char *panel, *scales;
+    size_t n_blocks; /* of the whole row */
+};
 
-/* One row into its lanes of a panel of blocks. */
-static void pack_blocks(const struct format *f, const unsigned char *row, uint32_t n_cols,
-                        unsigned lane, unsigned char *panel)
+static void pack_strip(const struct strip *s, size_t first, size_t n)
 {
-    const size_t n_blocks = n_cols / BLOCK, block_bytes = dtype_row_bytes(f->dtype, BLOCK);
-    const size_t head = f->n_scales * sizeof(uint16_t), columns = BLOCK / f->n_chunks;
-    unsigned char *scales = panel + panel_scales_at(f->dtype, n_cols) + lane * sizeof(uint16_t);
-    unsigned char *to = panel + (size_t)lane * LANE_BYTES;
+    const struct format *f = s->f;
+    const size_t head = f->n_scales * sizeof(uint16_t);
+    const size_t block_bytes = head + (f->n_chunks == 4 ? BLOCK / 2 : BLOCK);
+    const unsigned char *block = s->blocks + first * block_bytes;
+    unsigned char *to = s->panel + first * f->n_chunks * CHUNK_BYTES;
 
-    for (size_t b = 0; b < n_blocks; b++, row += block_bytes) {
+    for (size_t b = first; b < first + n; b++) {
         for (size_t i = 0; i < f->n_scales; i++)
-            memcpy(scales + (i * n_blocks + b) * PANEL_ROWS * sizeof(uint16_t),
-                   row + i * sizeof(uint16_t), sizeof(uint16_t));
-        for (unsigned c = 0; c < f->n_chunks; c++, to += CHUNK_BYTES) {
-            if (f->n_chunks == 4)
-                pack_chunk_of_nibbles(to, row + head, c * (unsigned)columns);
-            else
-                pack_chunk_of_bytes(to, row + head, c * (unsigned)columns);
-        }
+            memcpy(s->scales + (i * s->n_blocks + b) * PANEL_ROWS * sizeof(uint16_t),
+                   block + i * sizeof(uint16_t), sizeof(uint16_t));
+        if (f->n_chunks == 4)
+            pack_nibbles(to, block + head);
+        else
+            pack_bytes(to, block + head);
+        block += block_bytes;
+        to += (size_t)f->n_chunks * CHUNK_BYTES;
     }
 }
 
-static void pack_elements(const struct format *f, const unsigned char *row, uint32_t n_cols,
-                          unsigned lane, unsigned char *panel)
+/* A few blocks of every row at a time, so that lines half written stay in the nearest cache. */
+static void pack_blocks(const struct format *f, const unsigned char *rows, unsigned n_lanes,
+                        uint32_t n_cols, unsigned char *panel)
 {
-    for (size_t i = 0; i < n_cols; i++)
-        memcpy(panel + (i * PANEL_ROWS + lane) * f->elem_bytes, row + i * f->elem_bytes,
-               f->elem_bytes);
+    const size_t n_blocks = n_cols / BLOCK, row_bytes = dtype_row_bytes(f->dtype, n_cols);
+
+    for (size_t first = 0; first < n_blocks; first += STRIP_BLOCKS)
+        for (unsigned lane = 0; lane < n_lanes; lane++) {
+            const struct strip strip = {
+                .f = f,
+                .blocks = rows + lane * row_bytes,
+                .panel = panel + (size_t)lane * LANE_BYTES,
+                .scales = panel + panel_scales_at(f->dtype, n_cols) + lane * sizeof(uint16_t),
+                .n_blocks = n_blocks,
+            };
+
+            pack_strip(&strip, first, size_min(STRIP_BLOCKS, n_blocks - first));
+        }
+}
+
+/* `n` elements of one row into its lane. */
+static void pack_run(size_t elem_bytes, const unsigned char *from, unsigned char *to, size_t n)
+{
+    if (elem_bytes == sizeof(uint16_t))
+        for (size_t i = 0; i < n; i++)
+            memcpy(to + i * PANEL_ROWS * sizeof(uint16_t), from + i * sizeof(uint16_t),
+                   sizeof(uint16_t));
+    else
+        for (size_t i = 0; i < n; i++)
+            memcpy(to + i * PANEL_ROWS * sizeof(uint32_t), from + i * sizeof(uint32_t),
+                   sizeof(uint32_t));
+}
+
+static void pack_elements(const struct format *f, const unsigned char *rows, unsigned n_lanes,
+                          uint32_t n_cols, unsigned char *panel)
+{
+    const size_t bytes = f->elem_bytes;
+
+    for (size_t first = 0; first < n_cols; first += STRIP_ELEMS)
+        for (unsigned lane = 0; lane < n_lanes; lane++)
+            pack_run(bytes, rows + ((size_t)lane * n_cols + first) * bytes,
+                     panel + (first * PANEL_ROWS + lane) * bytes,
+                     size_min(STRIP_ELEMS, n_cols - first));
 }
 
 void panel_pack(const struct matrix *w, uint32_t panel, void *ret_panel)
 {
     const struct format *f = format_of(w->dtype);
-    const size_t row_bytes = dtype_row_bytes(w->dtype, w->n_cols);
     const uint32_t first = panel * PANEL_ROWS;
+    const unsigned n_lanes = (unsigned)size_min(PANEL_ROWS, w->n_rows - first);
+    const unsigned char *rows =
+        (const unsigned char *)w->data + first * dtype_row_bytes(w->dtype, w->n_cols);
 
-    if (w->n_rows - first < PANEL_ROWS)
+    if (n_lanes < PANEL_ROWS)
         memset(ret_panel, 0, panel_bytes(w->dtype, w->n_cols));
-    for (unsigned lane = 0; lane < PANEL_ROWS && lane < w->n_rows - first; lane++) {
-        const unsigned char *row = (const unsigned char *)w->data + (first + lane) * row_bytes;
-
-        if (f->n_chunks > 0)
-            pack_blocks(f, row, w->n_cols, lane, ret_panel);
-        else
-            pack_elements(f, row, w->n_cols, lane, ret_panel);
-    }
+    if (f->n_chunks > 0)
+        pack_blocks(f, rows, n_lanes, w->n_cols, ret_panel);
+    else
+        pack_elements(f, rows, n_lanes, w->n_cols, ret_panel);
 }
 
 /* ---- reading a row back ---- */
