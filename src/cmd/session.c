@@ -42,6 +42,7 @@ static enum status load(const struct app *app, const struct session_options *opt
         .kernels = options->kernels,
         .n_threads = options->n_threads,
         .context_tokens = options->context_tokens,
+        .without_guesses = options->without_guesses,
         .on_progress = progress_bytes,
         .progress_arg = &progress,
     };

@@ -31,6 +31,7 @@ struct session_options {
     uint32_t n_threads;      /* 0: all cores */
     uint32_t context_tokens; /* 0: the model's, at most 8192 */
     const char *kernels;     /* NULL: the best of this machine */
+    bool without_guesses;    /* as struct generation has it */
 };
 
 /* Defaults; the seed is a fresh random one. */
@@ -59,7 +60,9 @@ enum { SESSION_THREADS_MAX = 1024, SESSION_CONTEXT_MAX = 1 << 20 };
     { "context", 'c', "N", "longest conversation, in tokens (default the model's, at most 8192)",   \
       OPTION_U32, &(o)->context_tokens, 16, SESSION_CONTEXT_MAX },                                  \
     { "kernels", 0, "NAME", "which kernels compute: ref, avx2, neon, ... (default the best)",       \
-      OPTION_TEXT, &(o)->kernels, 0, 0 }
+      OPTION_TEXT, &(o)->kernels, 0, 0 },                                                           \
+    { "no-spec", 0, NULL, "guess no tokens ahead: the same answer, slower where it repeats",        \
+      OPTION_FLAG, &(o)->without_guesses, 0, 0 }
 /* clang-format on */
 
 struct session {

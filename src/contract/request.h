@@ -56,6 +56,7 @@ struct generation {
     bool ignores_eos;           /* go on after end of text */
     const int32_t *stop_tokens; /* end of text, end of turn, and the client's: [n_stop_tokens] */
     size_t n_stop_tokens;
+    bool without_guesses; /* no tokens are guessed ahead: the answer is the same */
     struct sampling sampling;
 };
 

@@ -87,7 +87,10 @@ static enum status allocate(struct driver *d, struct err *err)
     d->rows = calloc(d->n_capacity, sizeof(*d->rows));
     d->logits = calloc(n_logits, sizeof(*d->logits));
     d->flights = calloc(o->n_ranks, sizeof(*d->flights));
-    if (!d->sequences || !d->entries || !d->rows || !d->logits || !d->flights)
+    d->asks = calloc(o->max_sequences, sizeof(*d->asks));
+    d->asked = calloc(o->max_sequences, sizeof(*d->asked));
+    if (!d->sequences || !d->entries || !d->rows || !d->logits || !d->flights || !d->asks ||
+        !d->asked)
         s = ST_NOMEM;
     for (uint32_t i = 0; s == ST_OK && i < o->n_ranks; i++)
         s = allocate_flight(o, &d->flights[i]);
@@ -117,6 +120,8 @@ enum status driver_new(const struct driver_options *options, struct driver **ret
         s = sampler_new(options->n_vocab, &d->sampler, err);
     if (s == ST_OK)
         s = make_wire(d, err);
+    if (s == ST_OK && options->max_guesses > 0)
+        s = spec_new(options->max_sequences, options->draft, &d->spec, err);
     if (s == ST_OK) {
         *ret_driver = d;
         d = NULL;
@@ -125,13 +130,22 @@ enum status driver_new(const struct driver_options *options, struct driver **ret
     return s;
 }
 
+static void drop(struct driver *d, struct sequence *q)
+{
+    spec_leave(d->spec, &q->spec);
+    sequence_free(q);
+}
+
 void driver_free(struct driver *d)
 {
     if (!d)
         return;
     for (size_t i = 0; i < d->n_sequences; i++)
-        sequence_free(d->sequences[i]);
+        drop(d, d->sequences[i]);
     free(d->sequences);
+    free(d->asks);
+    free(d->asked);
+    spec_free(d->spec);
     free(d->entries);
     free(d->rows);
     free(d->logits);
@@ -205,6 +219,12 @@ enum status driver_submit(struct driver *d, const struct generation *g, uint32_t
     s = sequence_new(g, n_limit, driver_pages_for(d, n_limit), &q, err);
     if (s != ST_OK)
         return s;
+    if (d->spec && !g->without_guesses)
+        s = spec_join(d->spec, n_limit, &q->spec, err);
+    if (s != ST_OK) {
+        sequence_free(q);
+        return s;
+    }
     q->id = d->next_id++;
     q->tag = tag;
     q->fn = fn;
@@ -233,7 +253,7 @@ static void sweep(struct driver *d)
         if (q->is_over)
             give_pages_back(d, q);
         if (q->is_over && q->n_flights == 0)
-            sequence_free(q);
+            drop(d, q);
         else
             d->sequences[n_kept++] = q;
     }
@@ -271,7 +291,8 @@ static uint32_t decodes_of_a_flight(const struct driver *d)
     return (n + d->o.n_ranks - 1) / d->o.n_ranks;
 }
 
-static uint32_t plan(struct driver *d)
+/* ret_expected_ns  as driver_guess() */
+static uint32_t plan(struct driver *d, double *ret_expected_ns)
 {
     const struct sched_limits limits = {
         .max_rows = row_budget(d),
@@ -280,18 +301,23 @@ static uint32_t plan(struct driver *d)
         .max_sequences = d->o.max_sequences,
         .n_free_pages = pages_n_free(d->pages),
     };
+    uint32_t n_rows;
 
     for (size_t i = 0; i < d->n_sequences; i++) {
         const struct sequence *q = d->sequences[i];
 
         d->entries[i] = (struct sched_entry){
             .is_running = q->is_running,
-            .n_pending = q->is_over ? 0 : q->n_tokens - q->n_sent,
-            .n_drafts = q->n_drafts,
+            .n_pending = q->is_over || q->n_sent >= q->n_tokens ? 0 : q->n_tokens - q->n_sent,
+            .n_drafts = d->spec ? 0 : q->n_drafts,
             .n_pages = q->n_pages,
         };
     }
-    return sched_plan(d->entries, d->n_sequences, &limits, d->rows);
+    n_rows = sched_plan(d->entries, d->n_sequences, &limits, d->rows);
+    *ret_expected_ns = d->spec ? driver_guess(d, n_rows, limits.max_rows) : 0;
+    if (*ret_expected_ns > 0)
+        n_rows = sched_plan(d->entries, d->n_sequences, &limits, d->rows);
+    return n_rows;
 }
 
 static enum status send(struct driver *d, struct flight *f, struct err *err)
@@ -308,11 +334,14 @@ static enum status send(struct driver *d, struct flight *f, struct err *err)
 static enum status launch(struct driver *d, struct err *err)
 {
     enum status s = ST_OK;
+    double expected_ns;
 
-    while (s == ST_OK && d->n_flights < d->o.n_ranks && plan(d) > 0 && driver_may_launch(d)) {
+    while (s == ST_OK && d->n_flights < d->o.n_ranks && plan(d, &expected_ns) > 0 &&
+           driver_may_launch(d)) {
         struct flight *f = &d->flights[(d->first_flight + d->n_flights) % d->o.n_ranks];
 
         driver_build(d, f);
+        f->expected_ns = expected_ns;
         d->n_flights++;
         s = send(d, f, err);
     }
@@ -347,6 +376,15 @@ static void learn_speed(struct driver *d, uint32_t n_rows, uint64_t elapsed_ns)
         d->ns_per_row = d->ns_per_row == 0 ? per_row : (d->ns_per_row * 3 + per_row) / 4;
 }
 
+/* Where several steps are under way, one takes as long as it keeps the next from landing. */
+static void learn_cost(struct driver *d, const struct flight *f, uint32_t n_rows)
+{
+    const uint64_t from_ns = f->start_ns > d->landed_ns ? f->start_ns : d->landed_ns;
+
+    d->landed_ns = clock_ns();
+    spec_learn(d->spec, n_rows, d->landed_ns - from_ns, f->expected_ns);
+}
+
 static enum status land(struct driver *d, struct err *err)
 {
     const struct flight *f = &d->flights[d->first_flight];
@@ -363,6 +401,8 @@ static enum status land(struct driver *d, struct err *err)
     d->n_flights--;
     learn_speed(d, batch.n_rows, clock_ns() - f->start_ns);
     driver_deliver(d, f);
+    if (d->spec)
+        learn_cost(d, f, batch.n_rows);
     return ST_OK;
 }
 

@@ -15,8 +15,8 @@
  * a driver and nothing else.
  *
  * A step may hold several rows with logits of one sequence: tokens guessed to
- * follow the known ones (sequence.n_drafts, written behind n_tokens before the
- * step is planned) are computed with them and verified by driver/deliver.c.
+ * follow the known ones (execute/spec) are computed with them and verified by
+ * driver/deliver.c.
  * Guesses never change the tokens, only how many a step makes.
  *
  * Threads  one owner thread calls everything here, token callbacks included
@@ -29,6 +29,7 @@
 
 #include "contract/token_stream.h"
 #include "engine/engine.h"
+#include "execute/spec/draft.h"
 #include "transport/transport.h"
 
 struct driver;
@@ -44,6 +45,9 @@ struct driver_options {
     uint32_t max_sequences;        /* running at once; more wait */
     uint32_t max_logit_rows;       /* as given to the engine; 0: max_sequences, leaving no room to
                                     * verify guesses when all decode */
+    uint32_t max_guesses;          /* tokens guessed in one step, of all sequences, where that pays;
+                                    * 0: none.  More than max_logit_rows has room for are not */
+    struct draft *draft;           /* borrowed; NULL: no second model guesses */
     uint32_t max_waiting;          /* more are refused */
     uint64_t step_deadline_ms;     /* a step that waits longer for its peers is ST_DEADLINE */
     uint32_t step_target_ms;       /* cut prompts so that a step takes about this long, for quick

@@ -9,6 +9,7 @@ enum {
     DEFAULT_CONTEXT_TOKENS = 8192,
     DEFAULT_MAX_ROWS = 512,
     MAX_WAITING = 256,
+    MAX_GUESSES = 32, /* of one step */
 };
 
 struct local {
@@ -16,7 +17,7 @@ struct local {
     const struct engine_type *engine;
     struct engine_shard *shard;
     struct driver *driver;
-    uint32_t context_tokens, max_sequences, max_rows, n_pages;
+    uint32_t context_tokens, max_sequences, max_rows, max_logit_rows, n_pages;
 };
 
 static enum status choose_sizes(struct local *l, const struct model *model,
@@ -35,6 +36,9 @@ static enum status choose_sizes(struct local *l, const struct model *model,
     l->max_rows = o->max_rows > 0 ? o->max_rows : DEFAULT_MAX_ROWS;
     if (l->max_rows < l->max_sequences)
         l->max_rows = l->max_sequences;
+    l->max_logit_rows = l->max_sequences + (o->without_guesses ? 0 : MAX_GUESSES);
+    if (l->max_logit_rows > l->max_rows)
+        l->max_logit_rows = l->max_rows;
     n_pages = ((uint64_t)l->context_tokens + PAGE_TOKENS - 1) / PAGE_TOKENS * l->max_sequences;
     if (n_pages > UINT32_MAX)
         return err_set(err, ST_RANGE, "%u sequences of %u tokens are too many", l->max_sequences,
@@ -49,7 +53,7 @@ static enum status open_engine(struct local *l, const struct local_options *o, s
         .page_tokens = PAGE_TOKENS,
         .n_pages = l->n_pages,
         .max_rows = l->max_rows,
-        .max_logit_rows = l->max_sequences,
+        .max_logit_rows = l->max_logit_rows,
         .n_threads = o->n_threads,
         .kernels = o->kernels,
         .on_progress = o->on_progress,
@@ -62,7 +66,7 @@ static enum status open_engine(struct local *l, const struct local_options *o, s
     return l->engine->open(&l->weights, &options, &l->shard, err);
 }
 
-static enum status open_driver(struct local *l, struct err *err)
+static enum status open_driver(struct local *l, const struct local_options *o, struct err *err)
 {
     const struct driver_options options = {
         .shard = l->shard,
@@ -74,6 +78,8 @@ static enum status open_driver(struct local *l, struct err *err)
         .n_pages = l->n_pages,
         .max_rows = l->max_rows,
         .max_sequences = l->max_sequences,
+        .max_logit_rows = l->max_logit_rows,
+        .max_guesses = o->without_guesses ? 0 : MAX_GUESSES,
         .max_waiting = MAX_WAITING,
     };
 
@@ -94,7 +100,7 @@ enum status local_open(const struct model *model, const struct local_options *op
     if (s == ST_OK)
         s = open_engine(l, options, err);
     if (s == ST_OK)
-        s = open_driver(l, err);
+        s = open_driver(l, options, err);
     if (s == ST_OK) {
         *ret_local = l;
         l = NULL;

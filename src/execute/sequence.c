@@ -63,7 +63,7 @@ enum finish_reason sequence_finish(const struct sequence *q, int32_t token)
 
 bool sequence_is_decoding(const struct sequence *q)
 {
-    return q->n_tokens - q->n_sent <= 1;
+    return q->n_sent + 1 >= q->n_tokens; /* guesses may be sent beyond the known tokens */
 }
 
 bool sequence_must_go_on(const struct sequence *q)

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "contract/token_stream.h"
+#include "execute/spec/spec.h"
 
 struct sequence {
     uint64_t id;
@@ -33,6 +34,8 @@ struct sequence {
     uint32_t n_flights;  /* steps under way that hold rows of it */
     uint32_t *pages;     /* [n_pages]; taken while is_running */
     uint32_t n_pages;
+
+    struct spec_sequence spec; /* the driver's to join and leave */
 
     bool is_running; /* admitted */
     bool is_over;    /* finished or canceled: fn is not called again */

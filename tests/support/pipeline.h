@@ -20,6 +20,8 @@ struct pipeline_options {
     const char *transport;    /* "inproc" or "tcp"; not looked at for one rank */
     uint32_t context_tokens, page_tokens, n_pages, max_rows, max_sequences;
     uint32_t n_vocab, n_hidden;
+    uint32_t max_logit_rows, max_guesses; /* as in struct driver_options */
+    struct draft *draft;
     struct engine_shard *(*open)(void *arg, uint32_t first_layer, uint32_t n_layers,
                                  const struct pipeline_options *options);
     void *open_arg;
@@ -79,6 +81,9 @@ static inline void pipeline_open(struct pipeline *p, const struct pipeline_optio
                                 .n_pages = o->n_pages,
                                 .max_rows = o->max_rows,
                                 .max_sequences = o->max_sequences,
+                                .max_logit_rows = o->max_logit_rows,
+                                .max_guesses = o->max_guesses,
+                                .draft = o->draft,
                                 .max_waiting = 64,
                                 .step_deadline_ms = 60000 };
     struct err err = { 0 };

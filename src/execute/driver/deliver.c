@@ -77,10 +77,14 @@ void driver_deliver(struct driver *d, const struct flight *f)
         const float *logits = d->logits + (size_t)n_logits * d->o.n_vocab;
         const uint32_t n_logit_rows = end < q->n_tokens ? 0 : end - q->n_tokens + 1;
 
+        const uint32_t n_known = q->n_tokens;
+
         n_logits += n_logit_rows;
         q->n_flights--;
         deliver_rows(d, q, logits, n_logit_rows); /* an earlier callback may have canceled it */
         q->n_computed = (uint32_t)size_min(end, q->n_tokens - 1);
+        if (d->spec && n_logit_rows > 1 && q->n_tokens > n_known)
+            spec_settle(d->spec, &q->spec, n_logit_rows - 1, q->n_tokens - n_known - 1);
         if (n_logit_rows > 0) {
             q->n_sent = q->n_computed;
             q->n_drafts = 0;

@@ -3,6 +3,7 @@
  *
  *   driver.c          life, submit, cancel, and the step: launch flights, land the oldest
  *   driver/build.c    rows of the scheduler's plan become the batch of a flight
+ *   driver/guess.c    guesses for the sequences that decode in a flight
  *   driver/deliver.c  logits become tokens, tokens are told
  *
  * A flight is one step under way.  With n ranks up to n are: while rank 0
@@ -25,6 +26,7 @@ struct flight {
     uint64_t number;
     uint64_t start_ns, deadline_ns;
     size_t message_bytes;      /* to rank 0 */
+    double expected_ns;        /* as spec_guess() modelled it; 0 without guesses */
     struct engine_batch batch; /* points into what follows */
     int32_t *tokens;           /* [max_rows] */
     struct engine_span *spans; /* [max_sequences] */
@@ -47,15 +49,25 @@ struct driver {
     struct sched_entry *entries; /* [n_capacity] */
     uint32_t *rows;              /* [n_capacity] */
 
+    struct spec *spec;     /* NULL where nothing is guessed */
+    struct spec_ask *asks; /* [max_sequences] */
+    uint32_t *asked;       /* [max_sequences]: index of each ask's sequence */
+
     struct flight *flights; /* [n_ranks], a ring */
     uint32_t first_flight, n_flights;
-    float *logits; /* [max_logit_rows][n_vocab] */
+    uint64_t landed_ns; /* when the last one had, its tokens told */
+    float *logits;      /* [max_logit_rows][n_vocab] */
 };
 
 uint32_t driver_pages_for(const struct driver *driver, uint32_t n_tokens);
 
 /* May driver->rows be sent beside the flights under way, without waiting for anybody? */
 bool driver_may_launch(const struct driver *driver);
+
+/* Guess for the sequences that driver->rows lets decode: n_drafts of them and of their entries.
+ * n_rows  planned, of max_rows
+ * Returns the modelled time of the step with them, 0 without */
+double driver_guess(struct driver *driver, uint32_t n_rows, uint32_t max_rows);
 
 /* Lay out driver->rows as a batch of `flight`. */
 void driver_build(struct driver *driver, struct flight *flight);

@@ -14,6 +14,7 @@ enum {
     RUNNER_PAGE_TOKENS = 32,
     RUNNER_MAX_ROWS = 512,
     RUNNER_MAX_SEQUENCES = 64,
+    RUNNER_MAX_GUESSES = 32, /* of one step */
     RUNNER_MAX_WAITING = 512,
     RUNNER_STEP_DEADLINE_MS = 60000,
     RUNNER_STEP_TARGET_MS = 50, /* a cancel waits for one step at most */

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* execute/driver/guess.c - guesses for the sequences that decode in the flight being planned. */
+#include "base/size.h"
+#include "execute/driver/driver_priv.h"
+
+static struct draft_ask what_of(const struct driver *d, struct sequence *q)
+{
+    const uint32_t held = q->n_pages * d->o.page_tokens;
+    const uint32_t limit = held < q->n_limit ? held : q->n_limit;
+    const uint32_t next = q->n_tokens + 1; /* what follows the last guess is chosen too */
+
+    return (struct draft_ask){
+        .how = &q->sampling,
+        .tokens = q->tokens,
+        .n_prompt = q->n_prompt,
+        .n_tokens = q->n_tokens,
+        .banned = q->stop_tokens,
+        .n_banned = q->n_stop_tokens,
+        .banned_until = q->n_prompt + q->min_tokens,
+        .n_wanted = limit > next ? limit - next : 0,
+    };
+}
+
+/* Sequences that the plan gave their one row. */
+static uint32_t ask(struct driver *d)
+{
+    uint32_t n = 0;
+
+    for (size_t i = 0; i < d->n_sequences; i++) {
+        struct sequence *q = d->sequences[i];
+
+        if (d->rows[i] == 0 || !d->entries[i].is_running || d->entries[i].n_pending != 1)
+            continue;
+        d->asks[n++] = (struct spec_ask){ .sequence = &q->spec, .what = what_of(d, q) };
+        d->asked[n - 1] = (uint32_t)i;
+    }
+    return n;
+}
+
+static uint32_t count_spans(const struct driver *d)
+{
+    uint32_t n = 0;
+
+    for (size_t i = 0; i < d->n_sequences; i++)
+        n += d->rows[i] > 0 ? 1 : 0;
+    return n;
+}
+
+double driver_guess(struct driver *d, uint32_t n_rows, uint32_t max_rows)
+{
+    const uint32_t n_asks = ask(d), n_spans = count_spans(d);
+    const size_t spare = size_min(max_rows - n_rows, d->o.max_logit_rows - n_spans);
+    double expected_ns;
+
+    if (n_asks == 0)
+        return 0;
+    expected_ns =
+        spec_guess(d->spec, d->asks, n_asks, n_rows, (uint32_t)size_min(spare, d->o.max_guesses));
+    for (uint32_t i = 0; i < n_asks; i++) {
+        d->sequences[d->asked[i]]->n_drafts = d->asks[i].what.n_wanted;
+        d->entries[d->asked[i]].n_drafts = d->asks[i].what.n_wanted;
+    }
+    return expected_ns;
+}
