@@ -10,6 +10,7 @@
 
 #include "base/machine.h"
 #include "base/size.h"
+#include "cmd/bench/peer.h"
 #include "cmd/bench/serve/serve.h"
 #include "cmd/options.h"
 #include "cmd/session.h"
@@ -23,11 +24,12 @@ enum {
     SECONDS_MAX = 24 * 60 * 60,
 };
 
-/* All that the command line can say; which part counts depends on --url. */
+/* All that the command line can say; which part counts depends on --url and --compare. */
 struct asked {
     struct bench_options tests;
     struct serve_options serve;
     double ttft_ms, gap_ms;
+    const char *compare; /* --compare, NULL for none */
 };
 
 uint32_t bench_list_max(const struct bench_list *list)
@@ -84,23 +86,33 @@ static void asked_init(struct asked *asked, const struct app *app, const char *a
     };
 }
 
-static int run(const struct app *app, struct asked *asked, const char *model)
+static int run_serve(const struct app *app, struct asked *asked, const char *model)
 {
     struct load_options *load = &asked->serve.load;
     struct err err = { 0 };
-    int exit_status;
 
-    if (load->url) {
-        load->model = model;
-        load->ttft_bound_s = asked->ttft_ms / 1000;
-        load->gap_bound_s = asked->gap_ms / 1000;
-        asked->serve.is_json = asked->tests.is_json;
-        return bench_serve(&asked->serve, &err) == ST_OK ? EXIT_FINE : app_fail(app, &err);
-    }
+    load->model = model;
+    load->ttft_bound_s = asked->ttft_ms / 1000;
+    load->gap_bound_s = asked->gap_ms / 1000;
+    asked->serve.is_json = asked->tests.is_json;
+    return bench_serve(&asked->serve, &err) == ST_OK ? EXIT_FINE : app_fail(app, &err);
+}
+
+static int run_tests(const struct app *app, struct asked *asked, const char *model)
+{
+    struct peers peers;
+    struct err err = { 0 };
+    int exit_status;
+    enum status s;
+
     if (!lists_read(app, &asked->tests, &exit_status))
         return exit_status;
+    if (asked->compare && peers_parse(asked->compare, &peers, &err) != ST_OK)
+        return app_wrong_use(app, "--compare: %s", err.words);
     asked->tests.model = model;
-    return bench_tests(&asked->tests, &err) == ST_OK ? EXIT_FINE : app_fail(app, &err);
+    s = asked->compare ? bench_compare(&asked->tests, &peers, &err)
+                       : bench_tests(&asked->tests, &err);
+    return s == ST_OK ? EXIT_FINE : app_fail(app, &err);
 }
 
 int cmd_bench(struct app *app, int argc, char **argv)
@@ -122,6 +134,8 @@ int cmd_bench(struct app *app, int argc, char **argv)
           OPTION_U32, &t->n_repetitions, 1, REPETITIONS_MAX },
         { "kernels", 0, "NAME", "which kernels compute: ref, avx2, neon, ... (default the best)",
           OPTION_TEXT, &t->kernels, 0, 0 },
+        { "compare", 0, "NAME=PATH", "take turns with llama-bench=PATH,llama-batched-bench=PATH",
+          OPTION_TEXT, &asked.compare, 0, 0 },
         { "url", 'u', "URL", "measure this server instead: http://host:port/v1; MODEL is its name",
           OPTION_TEXT, &l->url, 0, 0 },
         { "clients", 'c', "N", "requests under way at once (default 8)", OPTION_U32, &l->n_clients,
@@ -151,6 +165,7 @@ int cmd_bench(struct app *app, int argc, char **argv)
     static const char *const examples[] = {
         "smollm2 -t 1,2 -p 256 -n 32",
         "smollm2 -p 0 -b 1,2,4,8 --json",
+        "smollm2 -r 9 --compare llama-bench=/usr/local/bin/llama-bench",
         "smollm2 --url http://127.0.0.1:52415/v1 -c 8",
         "smollm2 --url http://127.0.0.1:52415/v1 --rate 4 --ttft-ms 500 --gap-ms 50",
         NULL,
@@ -176,5 +191,5 @@ int cmd_bench(struct app *app, int argc, char **argv)
     asked_init(&asked, app, all_cores);
     if (!options_parse(app, &usage, argc, argv, args, &exit_status))
         return exit_status;
-    return run(app, &asked, args[0]);
+    return asked.serve.load.url ? run_serve(app, &asked, args[0]) : run_tests(app, &asked, args[0]);
 }

@@ -33,4 +33,10 @@ uint32_t bench_list_max(const struct bench_list *list);
  * threads.  Prints a line for each test as it ends. */
 enum status bench_tests(const struct bench_options *options, struct err *err);
 
+struct peers;
+
+/* The same tests, in turns with a peer's; prints a line with the ratio for each. */
+enum status bench_compare(const struct bench_options *options, const struct peers *peers,
+                          struct err *err);
+
 #endif
