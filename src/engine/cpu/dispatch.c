@@ -21,6 +21,7 @@ static const struct isa {
 #if defined(__x86_64__)
     { "avx2", CPU_AVX2, kernel_fill_avx2 },
     { "avx-vnni", CPU_AVX2 | CPU_AVX_VNNI, kernel_fill_avxvnni },
+    { "avx512", CPU_AVX2 | CPU_AVX512, kernel_fill_avx512 },
     { "avx512-vnni", CPU_AVX2 | CPU_AVX512 | CPU_AVX512_VNNI, kernel_fill_avx512vnni },
 #endif
 };

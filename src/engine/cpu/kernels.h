@@ -131,5 +131,6 @@ void kernel_fill_ref(struct kernel_ops *ops);
 void kernel_fill_avx2(struct kernel_ops *ops);
 void kernel_fill_avxvnni(struct kernel_ops *ops);
 void kernel_fill_avx512vnni(struct kernel_ops *ops);
+void kernel_fill_avx512(struct kernel_ops *ops); /* rows; matrices are those of narrower ISAs */
 
 #endif

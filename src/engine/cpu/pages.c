@@ -22,6 +22,11 @@ enum status page_pool_init(struct page_pool *pool, const struct shard_weights *w
     if (base == MAP_FAILED)
         return err_set(err, ST_NOMEM, "reserve %zu bytes for %u KV pages: the system refuses",
                        total, options->n_pages);
+#if defined(MADV_HUGEPAGE)
+    /* Advice only.  A head's rows are a few kilobytes apart from its next ones: without large
+     * pages of the system's, looking up addresses takes as long as attention. */
+    (void)madvise(base, total, MADV_HUGEPAGE);
+#endif
     *pool = (struct page_pool){
         .base = base,
         .page_bytes = (size_t)page_bytes,
