@@ -103,9 +103,10 @@ struct cluster_instance {
     struct instance_view view;
     enum instance_state state;
     struct plan plan;
-    double progress;     /* 0..1, of loading */
-    double load_seconds; /* once ready: slowest shard */
-    uint64_t kv_tokens_used;
+    double progress;           /* 0..1, of loading */
+    double load_seconds;       /* once ready: slowest shard */
+    uint64_t kv_tokens_used;   /* held by running sequences */
+    uint64_t kv_tokens_cached; /* held by nobody, found by prompts that begin with them */
     uint64_t n_generated_tokens;
 };
 

@@ -57,11 +57,13 @@ static void print_instances(const json_t *instances)
         printf("\n%s: %s", text_of(instance, "model"), text_of(instance, "state"));
         if (json_number_value(json_object_get(instance, "progress")) < 1)
             printf(" (%.0f%%)", json_number_value(json_object_get(instance, "progress")) * 100);
-        printf(", %llu answering, %llu waiting, %llu of %llu KV tokens, %llu tokens generated\n",
+        printf(", %llu answering, %llu waiting, %llu of %llu KV tokens (and %llu cached), "
+               "%llu tokens generated\n",
                (unsigned long long)number_of(instance, "active"),
                (unsigned long long)number_of(instance, "waiting"),
                (unsigned long long)number_of(instance, "kv_tokens_used"),
                (unsigned long long)number_of(instance, "kv_tokens"),
+               (unsigned long long)number_of(instance, "kv_tokens_cached"),
                (unsigned long long)number_of(instance, "generated_tokens"));
         placement_print_shards(json_object_get(instance, "shards"));
     }

@@ -47,6 +47,11 @@ struct sampling {
 
 void sampling_init(struct sampling *s);
 
+enum priority {
+    PRIORITY_INTERACTIVE = 0, /* somebody waits for it */
+    PRIORITY_BATCH,           /* computed where nothing interactive needs the place */
+};
+
 /* One sequence to generate: what a driver is given. */
 struct generation {
     const int32_t *prompt; /* [n_prompt], n_prompt >= 1 */
@@ -58,6 +63,8 @@ struct generation {
     size_t n_stop_tokens;
     bool without_guesses; /* no tokens are guessed ahead: the answer is the same */
     struct sampling sampling;
+    uint64_t tenant; /* who asks: tenants are served in turn; 0 is one like any other */
+    enum priority priority;
 };
 
 enum finish_reason {

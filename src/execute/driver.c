@@ -6,9 +6,6 @@
  * driver's own layers and deliver.  With one rank a flight never leaves.
  * Callbacks may submit and cancel: sequences that end during a step are only
  * marked, and sweep() takes them out when nobody looks at the list.
- *
- * Invariant: a sequence holds all pages of its whole length while it is
- * running and none otherwise.
  */
 #include "execute/driver.h"
 
@@ -18,10 +15,6 @@
 #include "base/clock.h"
 #include "base/size.h"
 #include "execute/driver/driver_priv.h"
-
-/* Where steps have a time to keep: rows a step is never cut below, as smaller
- * ones gain no latency and lose speed, and rows until the speed is known. */
-enum { MIN_ROW_BUDGET = 16, FIRST_ROW_BUDGET = 64 };
 
 static enum status check_options(const struct driver_options *o, struct err *err)
 {
@@ -115,7 +108,9 @@ enum status driver_new(const struct driver_options *options, struct driver **ret
     d->next_id = 1;
     s = allocate(d, err);
     if (s == ST_OK)
-        s = pages_new(options->n_pages, &d->pages, err);
+        s = prefix_new(options->n_pages, options->page_tokens, &d->prefix, err);
+    if (s == ST_OK)
+        s = fair_new((uint32_t)d->n_capacity, &d->fair, err);
     if (s == ST_OK)
         s = sampler_new(options->n_vocab, &d->sampler, err);
     if (s == ST_OK)
@@ -154,13 +149,9 @@ void driver_free(struct driver *d)
     free(d->flights);
     step_wire_free(d->wire);
     sampler_free(d->sampler);
-    pages_free(d->pages);
+    fair_free(d->fair);
+    prefix_free(d->prefix);
     free(d);
-}
-
-uint32_t driver_pages_for(const struct driver *d, uint32_t n_tokens)
-{
-    return (n_tokens + d->o.page_tokens - 1) / d->o.page_tokens;
 }
 
 /* Tokens one sequence may have: the context, and what the pool can ever hold. */
@@ -198,6 +189,16 @@ static size_t count_running(const struct driver *d)
     return n;
 }
 
+/* Not over: what is, and waits for its flight, is nobody's any more. */
+static size_t count_open(const struct driver *d)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < d->n_sequences; i++)
+        n += d->sequences[i]->is_over ? 0 : 1;
+    return n;
+}
+
 enum status driver_submit(struct driver *d, const struct generation *g, uint32_t tag,
                           token_stream_fn *fn, void *arg, uint64_t *ret_id, struct err *err)
 {
@@ -229,16 +230,10 @@ enum status driver_submit(struct driver *d, const struct generation *g, uint32_t
     q->tag = tag;
     q->fn = fn;
     q->arg = arg;
+    q->tenant = fair_join(d->fair, g->tenant);
     d->sequences[d->n_sequences++] = q;
     *ret_id = q->id;
     return ST_OK;
-}
-
-static void give_pages_back(struct driver *d, struct sequence *q)
-{
-    for (uint32_t i = 0; q->is_running && i < q->n_pages; i++)
-        pages_release(d->pages, q->pages[i]);
-    q->is_running = false;
 }
 
 /* Take out what is over, keeping the order of the rest.  What a flight still
@@ -251,11 +246,13 @@ static void sweep(struct driver *d)
         struct sequence *q = d->sequences[i];
 
         if (q->is_over)
-            give_pages_back(d, q);
-        if (q->is_over && q->n_flights == 0)
+            driver_give_back(d, q);
+        if (q->is_over && q->n_flights == 0) {
+            fair_leave(d->fair, q->tenant);
             drop(d, q);
-        else
+        } else {
             d->sequences[n_kept++] = q;
+        }
     }
     d->n_sequences = n_kept;
 }
@@ -267,57 +264,6 @@ void driver_cancel(struct driver *d, uint64_t id)
             d->sequences[i]->is_over = true;
     if (!d->is_stepping)
         sweep(d);
-}
-
-static uint32_t row_budget(const struct driver *d)
-{
-    const uint64_t target_ns = d->o.step_target_ms * NS_PER_MS;
-    uint64_t budget;
-
-    if (target_ns == 0)
-        return d->o.max_rows;
-    budget = d->ns_per_row > 0 ? target_ns / d->ns_per_row : FIRST_ROW_BUDGET;
-    budget = size_max(size_max(budget, MIN_ROW_BUDGET), d->o.max_sequences);
-    return (uint32_t)size_min(budget, d->o.max_rows);
-}
-
-/* Streams are dealt to as many flights as there are ranks, so that none of these idles. */
-static uint32_t decodes_of_a_flight(const struct driver *d)
-{
-    uint32_t n = 0;
-
-    for (size_t i = 0; i < d->n_sequences; i++)
-        n += d->sequences[i]->is_running && sequence_is_decoding(d->sequences[i]) ? 1 : 0;
-    return (n + d->o.n_ranks - 1) / d->o.n_ranks;
-}
-
-/* ret_expected_ns  as driver_guess() */
-static uint32_t plan(struct driver *d, double *ret_expected_ns)
-{
-    const struct sched_limits limits = {
-        .max_rows = row_budget(d),
-        .max_logit_rows = d->o.max_logit_rows,
-        .max_decodes = decodes_of_a_flight(d),
-        .max_sequences = d->o.max_sequences,
-        .n_free_pages = pages_n_free(d->pages),
-    };
-    uint32_t n_rows;
-
-    for (size_t i = 0; i < d->n_sequences; i++) {
-        const struct sequence *q = d->sequences[i];
-
-        d->entries[i] = (struct sched_entry){
-            .is_running = q->is_running,
-            .n_pending = q->is_over || q->n_sent >= q->n_tokens ? 0 : q->n_tokens - q->n_sent,
-            .n_drafts = d->spec ? 0 : q->n_drafts,
-            .n_pages = q->n_pages,
-        };
-    }
-    n_rows = sched_plan(d->entries, d->n_sequences, &limits, d->rows);
-    *ret_expected_ns = d->spec ? driver_guess(d, n_rows, limits.max_rows) : 0;
-    if (*ret_expected_ns > 0)
-        n_rows = sched_plan(d->entries, d->n_sequences, &limits, d->rows);
-    return n_rows;
 }
 
 static enum status send(struct driver *d, struct flight *f, struct err *err)
@@ -336,7 +282,7 @@ static enum status launch(struct driver *d, struct err *err)
     enum status s = ST_OK;
     double expected_ns;
 
-    while (s == ST_OK && d->n_flights < d->o.n_ranks && plan(d, &expected_ns) > 0 &&
+    while (s == ST_OK && d->n_flights < d->o.n_ranks && driver_plan(d, &expected_ns) > 0 &&
            driver_may_launch(d)) {
         struct flight *f = &d->flights[(d->first_flight + d->n_flights) % d->o.n_ranks];
 
@@ -367,15 +313,6 @@ static enum status receive(struct driver *d, const struct flight *f, struct engi
     return ST_OK;
 }
 
-/* A moving average: one slow step does not shrink the budget for long. */
-static void learn_speed(struct driver *d, uint32_t n_rows, uint64_t elapsed_ns)
-{
-    const uint64_t per_row = elapsed_ns / n_rows + 1;
-
-    if (n_rows >= MIN_ROW_BUDGET) /* small steps pay for reading the weights, not for rows */
-        d->ns_per_row = d->ns_per_row == 0 ? per_row : (d->ns_per_row * 3 + per_row) / 4;
-}
-
 /* Where several steps are under way, one takes as long as it keeps the next from landing. */
 static void learn_cost(struct driver *d, const struct flight *f, uint32_t n_rows)
 {
@@ -399,7 +336,7 @@ static enum status land(struct driver *d, struct err *err)
         return s;
     d->first_flight = (d->first_flight + 1) % d->o.n_ranks;
     d->n_flights--;
-    learn_speed(d, batch.n_rows, clock_ns() - f->start_ns);
+    driver_learn_speed(d, batch.n_rows, clock_ns() - f->start_ns);
     driver_deliver(d, f);
     if (d->spec)
         learn_cost(d, f, batch.n_rows);
@@ -450,9 +387,11 @@ struct driver_load driver_load(const struct driver *d)
 
     return (struct driver_load){
         .n_running = (uint32_t)n_running,
-        .n_waiting = (uint32_t)(d->n_sequences - n_running),
-        .kv_tokens_used = (uint64_t)pages_n_used(d->pages) * d->o.page_tokens,
+        .n_waiting = (uint32_t)(count_open(d) - n_running),
+        .kv_tokens_used = (uint64_t)prefix_n_held(d->prefix) * d->o.page_tokens,
+        .kv_tokens_cached = (uint64_t)prefix_n_cached(d->prefix) * d->o.page_tokens,
         .n_generated_tokens = d->n_generated,
+        .n_preempted = d->n_preempted,
     };
 }
 

@@ -5,7 +5,9 @@
  * step around the pipeline, samples, and hands tokens to whoever asked:
  *
  *   driver_submit -> waiting -> running (prefill chunks, then decode) -> finished
- *                       \___________ driver_cancel ___________/
+ *                      |  ^ \_ preempted _/                               |
+ *                      |  driver_cancel                                   |
+ *                      +--------------------> gone <----------------------+
  *
  * A sequence's next token waits for its last one.  With n ranks up to n steps
  * are under way, each with a share of the sequences, so that no rank waits for
@@ -69,7 +71,7 @@ enum status driver_submit(struct driver *driver, const struct generation *genera
                           uint32_t sequence, token_stream_fn *fn, void *arg, uint64_t *ret_id,
                           struct err *err);
 
-/* Forget a sequence: fn is not called again, its pages are free before the
+/* Forget a sequence: fn is not called again, its pages are free or cached before the
  * next step.  An unknown id is ignored. */
 void driver_cancel(struct driver *driver, uint64_t id);
 
@@ -79,8 +81,10 @@ enum status driver_step(struct driver *driver, struct err *err);
 
 struct driver_load {
     uint32_t n_running, n_waiting;
-    uint64_t kv_tokens_used;
+    uint64_t kv_tokens_used;     /* in pages that running sequences hold */
+    uint64_t kv_tokens_cached;   /* in pages that nobody holds and a new prompt may find */
     uint64_t n_generated_tokens; /* since the start */
+    uint64_t n_preempted;        /* since the start: sequences that had to wait again */
 };
 struct driver_load driver_load(const struct driver *driver);
 bool driver_has_work(const struct driver *driver);

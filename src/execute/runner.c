@@ -116,6 +116,7 @@ static void send_load(struct runner *r, const struct driver_load *from)
     load.n_active = from->n_running;
     load.n_waiting = from->n_waiting;
     load.kv_tokens_used = from->kv_tokens_used;
+    load.kv_tokens_cached = from->kv_tokens_cached;
     load.n_generated_tokens = from->n_generated_tokens;
     message.body_case = WIRE__RUNNER_MESSAGE__BODY_LOAD;
     message.load = &load;

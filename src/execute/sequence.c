@@ -37,7 +37,7 @@ enum status sequence_new(const struct generation *g, uint32_t n_limit, uint32_t 
     q->min_tokens = g->min_tokens;
     q->ignores_eos = g->ignores_eos;
     q->n_limit = n_limit;
-    q->n_pages = n_pages;
+    q->priority = g->priority;
     *ret_sequence = q;
     return ST_OK;
 }

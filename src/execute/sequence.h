@@ -32,16 +32,23 @@ struct sequence {
     uint32_t n_sent;     /* positions computed or under way */
     uint32_t n_computed; /* positions whose keys and values are in the pages of every rank */
     uint32_t n_flights;  /* steps under way that hold rows of it */
-    uint32_t *pages;     /* [n_pages]; taken while is_running */
+    uint32_t *pages;     /* [n_pages], taken as it grows; room for n_limit tokens */
     uint32_t n_pages;
+    uint32_t n_kept;          /* of them, from the first, in the tree of prefixes */
+    uint32_t n_cached_tokens; /* of the prompt, found in that tree */
+
+    uint32_t tenant; /* its place in fair.h */
+    enum priority priority;
 
     struct spec_sequence spec; /* the driver's to join and leave */
 
     bool is_running; /* admitted */
-    bool is_over;    /* finished or canceled: fn is not called again */
+    bool was_admitted;
+    bool is_over; /* finished or canceled: fn is not called again */
 };
 
 /* n_limit  prompt and answer, > n_prompt
+ * n_pages  for n_limit tokens
  * Errors   ST_NOMEM */
 enum status sequence_new(const struct generation *generation, uint32_t n_limit, uint32_t n_pages,
                          struct sequence **ret_sequence, struct err *err);

@@ -45,6 +45,8 @@ static void send_filled(const struct generation *g, uint64_t id, uint32_t sequen
     generate.stop_tokens = borrow(g->stop_tokens);
     generate.n_stop_tokens = g->n_stop_tokens;
     generate.sampling = &sampling;
+    generate.tenant = g->tenant;
+    generate.priority = (uint32_t)g->priority;
     message.body_case = WIRE__RUNNER_MESSAGE__BODY_GENERATE;
     message.generate = &generate;
     send(arg, &message.base);
@@ -106,6 +108,8 @@ static enum status check_generate(const Wire__Generate *m, struct err *err)
         return err_set(err, ST_RANGE, "a generation needs a prompt and at least one token to make");
     if (m->n_stop_tokens > CLIENT_STOP_TOKENS_MAX)
         return err_set(err, ST_RANGE, "a generation with %zu stop tokens", m->n_stop_tokens);
+    if (m->priority > PRIORITY_BATCH)
+        return err_set(err, ST_RANGE, "a generation of priority %u", m->priority);
     return check_sampling(m->sampling, err);
 }
 
@@ -163,6 +167,8 @@ enum status generation_read(const Wire__Generate *m, struct generation **ret_gen
     g->ignores_eos = m->ignores_eos != 0;
     g->stop_tokens = stops;
     g->n_stop_tokens = m->n_stop_tokens;
+    g->tenant = m->tenant;
+    g->priority = (enum priority)m->priority;
     *ret_generation = g;
     return ST_OK;
 }

@@ -96,6 +96,8 @@ static enum status start_choice(struct flow *f, size_t index, const int32_t *sto
         .stop_tokens = stops,
         .n_stop_tokens = n_stops,
         .sampling = f->request.sampling,
+        .tenant = f->request.tenant,
+        .priority = f->request.priority,
     };
     struct choice *c = &f->choices[index];
     enum status s;

@@ -76,6 +76,21 @@ def test_a_chat_is_answered(client):
     assert 0 < answer.usage.completion_tokens <= 24
 
 
+def test_a_prompt_seen_before_is_cached(client, node):
+    text = [{"role": "user", "content": "Count these words: " + "one two three " * 30}]
+    first = chat(client, text, max_tokens=8)
+    again = chat(client, text, max_tokens=8, user="somebody", service_tier="flex")
+    cached = again.usage.prompt_tokens_details.cached_tokens
+    assert 64 <= cached < again.usage.prompt_tokens
+    assert again.choices[0].message.content == first.choices[0].message.content
+    turn = text + [{"role": "assistant", "content": first.choices[0].message.content},
+                   {"role": "user", "content": "Again."}]
+    assert chat(client, turn, max_tokens=1).usage.prompt_tokens_details.cached_tokens >= cached
+    assert chat(client, text, n=3, max_tokens=2).usage.prompt_tokens_details.cached_tokens == cached
+    wait_until(lambda: instance(node)["kv_tokens_used"] == 0, 10, "nobody holds pages")
+    assert instance(node)["kv_tokens_cached"] > 0
+
+
 def test_max_tokens_ends_with_length(client):
     answer = chat(client, STORY, max_tokens=5)
     assert answer.choices[0].finish_reason == "length"

@@ -12,6 +12,7 @@ struct fake {
     struct fake_options o;
     uint64_t *pages; /* [n_pages][n_layers][page_tokens] */
     uint32_t n_steps, most_rows;
+    uint64_t n_rows;
 };
 
 /* The finaliser of SplitMix64 (Steele, Lea, Flood 2014). */
@@ -99,6 +100,7 @@ static enum status fake_step(struct engine_shard *shard, const struct engine_bat
     f->n_steps++;
     if (f->n_steps == f->o.fail_at_step)
         return err_set(err, ST_IO, "the fake engine fails at this step");
+    f->n_rows += b->n_rows;
     if (b->n_rows > f->most_rows)
         f->most_rows = b->n_rows;
     for (uint32_t i = 0; i < b->n_spans; i++) {
@@ -198,4 +200,9 @@ uint32_t fake_engine_most_rows(const struct engine_shard *shard)
 uint32_t fake_engine_n_steps(const struct engine_shard *shard)
 {
     return ((const struct fake *)shard)->n_steps;
+}
+
+uint64_t fake_engine_n_rows(const struct engine_shard *shard)
+{
+    return ((const struct fake *)shard)->n_rows;
 }

@@ -32,8 +32,9 @@ struct fake_options {
 /* Close with shard->type->close().  NULL without memory. */
 struct engine_shard *fake_engine_new(const struct fake_options *options);
 
-/* Rows of the largest step so far, and how many steps there were. */
+/* Rows of the largest step so far, how many steps there were, and rows of all. */
 uint32_t fake_engine_most_rows(const struct engine_shard *shard);
 uint32_t fake_engine_n_steps(const struct engine_shard *shard);
+uint64_t fake_engine_n_rows(const struct engine_shard *shard);
 
 #endif

@@ -29,6 +29,7 @@ static void fill_loads(const struct cluster *cluster, struct load_list *l)
         l->shards[l->n].n_active = in->view.view.n_active;
         l->shards[l->n].n_waiting = in->view.view.n_waiting;
         l->shards[l->n].kv_tokens_used = in->view.kv_tokens_used;
+        l->shards[l->n].kv_tokens_cached = in->view.kv_tokens_cached;
         l->shards[l->n].n_generated_tokens = in->view.n_generated_tokens;
         wire__instance_load__init(&l->loads[l->n]);
         l->loads[l->n].instance_id = in->view.view.id;
@@ -101,6 +102,7 @@ static void take_load(struct link *link, const Wire__InstanceLoad *wire)
     in->view.view.n_active = wire->load->n_active;
     in->view.view.n_waiting = wire->load->n_waiting;
     in->view.kv_tokens_used = wire->load->kv_tokens_used;
+    in->view.kv_tokens_cached = wire->load->kv_tokens_cached;
     in->view.n_generated_tokens = wire->load->n_generated_tokens;
 }
 

@@ -131,6 +131,7 @@ static void take_load(struct runner *r, const Wire__ShardLoad *load)
     in->view.view.n_active = load->n_active;
     in->view.view.n_waiting = load->n_waiting;
     in->view.kv_tokens_used = load->kv_tokens_used;
+    in->view.kv_tokens_cached = load->kv_tokens_cached;
     in->view.n_generated_tokens = load->n_generated_tokens;
     cluster_changed(r->cluster);
 }

@@ -86,13 +86,10 @@ void driver_build(struct driver *d, struct flight *f)
 
         if (n_rows == 0)
             continue;
-        if (!q->is_running) {
-            (void)pages_take(d->pages, q->n_pages, q->pages); /* the plan counted them */
-            q->is_running = true;
-        }
         cut_drafts(q, n_rows);
         add_span(d, f, q, n_rows);
         q->n_sent += n_rows;
         q->n_flights++;
+        fair_charge(d->fair, q->tenant, n_rows);
     }
 }

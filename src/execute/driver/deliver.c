@@ -45,6 +45,7 @@ static int32_t deliver_token(struct driver *d, struct sequence *q, const float *
     event.logprob = sample.logprob;
     event.top = sample.top;
     event.n_top = sample.n_top;
+    event.n_cached_tokens = q->n_tokens == q->n_prompt ? q->n_cached_tokens : 0;
     q->tokens[q->n_tokens++] = sample.token;
     d->n_generated++;
     event.finish = sequence_finish(q, sample.token);
@@ -66,6 +67,22 @@ static void deliver_rows(struct driver *d, struct sequence *q, const float *logi
     }
 }
 
+static void deliver_span(struct driver *d, struct sequence *q, uint32_t end, const float *logits,
+                         uint32_t n_logit_rows)
+{
+    const uint32_t n_known = q->n_tokens;
+
+    deliver_rows(d, q, logits, n_logit_rows); /* nothing where a callback has canceled it */
+    q->n_computed = (uint32_t)size_min(end, q->n_tokens - 1);
+    if (d->spec && n_logit_rows > 1 && q->n_tokens > n_known)
+        spec_settle(d->spec, &q->spec, n_logit_rows - 1, q->n_tokens - n_known - 1);
+    if (n_logit_rows > 0) {
+        q->n_sent = q->n_computed;
+        q->n_drafts = 0;
+    }
+    driver_keep(d, q);
+}
+
 void driver_deliver(struct driver *d, const struct flight *f)
 {
     uint32_t n_logits = 0;
@@ -74,20 +91,11 @@ void driver_deliver(struct driver *d, const struct flight *f)
         const struct engine_span *span = &f->spans[i];
         const uint32_t end = span->start + span->n_rows;
         struct sequence *q = f->owners[i];
-        const float *logits = d->logits + (size_t)n_logits * d->o.n_vocab;
         const uint32_t n_logit_rows = end < q->n_tokens ? 0 : end - q->n_tokens + 1;
 
-        const uint32_t n_known = q->n_tokens;
-
-        n_logits += n_logit_rows;
         q->n_flights--;
-        deliver_rows(d, q, logits, n_logit_rows); /* an earlier callback may have canceled it */
-        q->n_computed = (uint32_t)size_min(end, q->n_tokens - 1);
-        if (d->spec && n_logit_rows > 1 && q->n_tokens > n_known)
-            spec_settle(d->spec, &q->spec, n_logit_rows - 1, q->n_tokens - n_known - 1);
-        if (n_logit_rows > 0) {
-            q->n_sent = q->n_computed;
-            q->n_drafts = 0;
-        }
+        if (q->is_running) /* it was not canceled while it was under way */
+            deliver_span(d, q, end, d->logits + (size_t)n_logits * d->o.n_vocab, n_logit_rows);
+        n_logits += n_logit_rows;
     }
 }

@@ -2,6 +2,9 @@
 /* execute/driver/driver_priv.h - what the parts of the driver share.
  *
  *   driver.c          life, submit, cancel, and the step: launch flights, land the oldest
+ *   driver/plan.c     the scheduler is asked what comes next
+ *   driver/admit.c    waiting sequences become running ones
+ *   driver/room.c     pages: taken as sequences grow, kept when full, given back
  *   driver/build.c    rows of the scheduler's plan become the batch of a flight
  *   driver/guess.c    guesses for the sequences that decode in a flight
  *   driver/deliver.c  logits become tokens, tokens are told
@@ -16,11 +19,12 @@
 #define POMONA_EXECUTE_DRIVER_DRIVER_PRIV_H
 
 #include "execute/driver.h"
+#include "execute/fair.h"
 #include "execute/sample/sample.h"
 #include "execute/sched.h"
 #include "execute/sequence.h"
 #include "execute/shard/step.h"
-#include "memory/pages.h"
+#include "memory/prefix.h"
 
 struct flight {
     uint64_t number;
@@ -36,12 +40,13 @@ struct flight {
 
 struct driver {
     struct driver_options o;
-    struct pages *pages;
+    struct prefix *prefix;
+    struct fair *fair;
     struct sampler *sampler;
     struct step_wire *wire; /* NULL where there is no ring */
     bool is_broken, is_stepping;
     struct err broken;
-    uint64_t next_id, next_step, n_generated;
+    uint64_t next_id, next_step, n_generated, n_preempted;
     uint64_t ns_per_row; /* measured; 0: not yet */
 
     struct sequence **sequences; /* [n_sequences], oldest first; capacity n_capacity */
@@ -60,6 +65,23 @@ struct driver {
 };
 
 uint32_t driver_pages_for(const struct driver *driver, uint32_t n_tokens);
+
+/* Fill driver->entries and driver->rows: admit, schedule, guess, find pages.
+ * ret_expected_ns  as driver_guess()
+ * Returns  the number of rows; 0: nothing can be computed before something lands, or at all */
+uint32_t driver_plan(struct driver *driver, double *ret_expected_ns);
+
+void driver_learn_speed(struct driver *driver, uint32_t n_rows, uint64_t elapsed_ns);
+
+void driver_admit(struct driver *driver);
+void driver_find_room(struct driver *driver); /* pages for the rows planned */
+void driver_preempt(struct driver *driver, size_t i);
+
+/* Let go of the sequence's pages: it does not run any more. */
+void driver_give_back(struct driver *driver, struct sequence *sequence);
+
+/* Put pages that are full and computed on every rank into the tree. */
+void driver_keep(struct driver *driver, struct sequence *sequence);
 
 /* May driver->rows be sent beside the flights under way, without waiting for anybody? */
 bool driver_may_launch(const struct driver *driver);

@@ -3,10 +3,8 @@
 #include "base/size.h"
 #include "execute/driver/driver_priv.h"
 
-static struct draft_ask what_of(const struct driver *d, struct sequence *q)
+static struct draft_ask what_of(struct sequence *q)
 {
-    const uint32_t held = q->n_pages * d->o.page_tokens;
-    const uint32_t limit = held < q->n_limit ? held : q->n_limit;
     const uint32_t next = q->n_tokens + 1; /* what follows the last guess is chosen too */
 
     return (struct draft_ask){
@@ -17,7 +15,7 @@ static struct draft_ask what_of(const struct driver *d, struct sequence *q)
         .banned = q->stop_tokens,
         .n_banned = q->n_stop_tokens,
         .banned_until = q->n_prompt + q->min_tokens,
-        .n_wanted = limit > next ? limit - next : 0,
+        .n_wanted = q->n_limit > next ? q->n_limit - next : 0,
     };
 }
 
@@ -31,7 +29,7 @@ static uint32_t ask(struct driver *d)
 
         if (d->rows[i] == 0 || !d->entries[i].is_running || d->entries[i].n_pending != 1)
             continue;
-        d->asks[n++] = (struct spec_ask){ .sequence = &q->spec, .what = what_of(d, q) };
+        d->asks[n++] = (struct spec_ask){ .sequence = &q->spec, .what = what_of(q) };
         d->asked[n - 1] = (uint32_t)i;
     }
     return n;

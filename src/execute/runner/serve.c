@@ -165,7 +165,8 @@ static void send_batches(struct server *v)
 static bool is_same_load(const struct driver_load *a, const struct driver_load *b)
 {
     return a->n_running == b->n_running && a->n_waiting == b->n_waiting &&
-           a->kv_tokens_used == b->kv_tokens_used && a->n_generated_tokens == b->n_generated_tokens;
+           a->kv_tokens_used == b->kv_tokens_used && a->kv_tokens_cached == b->kv_tokens_cached &&
+           a->n_generated_tokens == b->n_generated_tokens;
 }
 
 static void tell_load(struct server *v)

@@ -49,6 +49,9 @@ struct api_request {
     int32_t stop_tokens[STOP_TOKENS_MAX];
     size_t n_stop_tokens;
 
+    uint64_t tenant; /* who asks, as far as the request says */
+    enum priority priority;
+
     bool streams;
     bool includes_usage; /* a usage event at the end of a stream */
 };

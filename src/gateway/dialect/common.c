@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include "base/size.h"
 
@@ -250,12 +251,58 @@ static enum status parse_stream(const json_t *body, struct api_request *r, struc
     return param_bool(options, "include_usage", &r->includes_usage, e);
 }
 
+/* Requests of one end user are one tenant; the newer name wins. */
+static enum status parse_tenant(const json_t *body, struct api_request *r, struct api_error *e)
+{
+    static const char *const names[] = { "user", "safety_identifier" };
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        const json_t *name = param_get(body, names[i]);
+
+        if (!name)
+            continue;
+        if (!json_is_string(name))
+            return param_wrong_type(names[i], "a string", name, e);
+        r->tenant = XXH3_64bits(json_string_value(name), json_string_length(name));
+    }
+    return ST_OK;
+}
+
+/* "flex" asks for less and waits longer; the other tiers are one here. */
+static enum status parse_service_tier(const json_t *body, struct api_request *r,
+                                      struct api_error *e)
+{
+    static const struct {
+        const char *name;
+        enum priority priority;
+    } tiers[] = {
+        { "auto", PRIORITY_INTERACTIVE },     { "default", PRIORITY_INTERACTIVE },
+        { "priority", PRIORITY_INTERACTIVE }, { "scale", PRIORITY_INTERACTIVE },
+        { "flex", PRIORITY_BATCH },
+    };
+    const json_t *tier = param_get(body, "service_tier");
+
+    if (!tier)
+        return ST_OK;
+    if (!json_is_string(tier))
+        return param_wrong_type("service_tier", "a string", tier, e);
+    for (size_t i = 0; i < ARRAY_LEN(tiers); i++) {
+        if (strcmp(json_string_value(tier), tiers[i].name) != 0)
+            continue;
+        r->priority = tiers[i].priority;
+        return ST_OK;
+    }
+    return api_error_set(e, API_INVALID_VALUE, "service_tier",
+                         "'service_tier' must be 'auto', 'default', 'flex', 'scale' or "
+                         "'priority'.");
+}
+
 enum status common_parse(const json_t *body, struct api_request *r, struct api_error *e)
 {
     static enum status (*const parts[])(const json_t *, struct api_request *,
                                         struct api_error *) = {
-        parse_floats,      parse_top_k,      parse_seed,    parse_stop,
-        parse_stop_tokens, parse_logit_bias, parse_lengths, parse_stream,
+        parse_floats,     parse_top_k,   parse_seed,   parse_stop,   parse_stop_tokens,
+        parse_logit_bias, parse_lengths, parse_stream, parse_tenant, parse_service_tier,
     };
     enum status s = param_text(body, "model", r->model, sizeof(r->model), e);
 

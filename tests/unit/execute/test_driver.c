@@ -246,7 +246,7 @@ static void cancel_frees_pages_at_once(void **state)
     open_all(f);
     id = submit(f, &g, &s);
     assert_int_equal(driver_step(f->driver, NULL), ST_OK);
-    assert_int_equal(driver_load(f->driver).kv_tokens_used, 80); /* 70 in whole pages */
+    assert_int_equal(driver_load(f->driver).kv_tokens_used, 32); /* 21 in whole pages */
     driver_cancel(f->driver, id);
     assert_int_equal(driver_load(f->driver).kv_tokens_used, 0);
     assert_false(driver_has_work(f->driver));
@@ -362,20 +362,20 @@ static void a_sequence_without_numbers_fails_alone(void **state)
 static void slow_steps_get_fewer_rows(void **state)
 {
     struct fixture *f = *state;
-    const struct generation g = generation_of(120, 5);
+    struct generation g = generation_of(120, 5);
     struct stream s[4] = { { .n = 0 } };
 
     f->options.max_rows = f->fake.max_rows = 100;
     f->options.step_target_ms = 1;
     f->fake.step_ns = 4000000; /* far more than 1 ms / 16 rows */
     open_all(f);
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 4; i++, g.prompt++) /* no page in common */
         submit(f, &g, &s[i]);
     run_to_end(f);
     assert_int_equal(fake_engine_most_rows(f->shard), 64); /* the first step, speed unknown */
     assert_true(fake_engine_n_steps(f->shard) > 15);       /* 480 rows in steps of 16 */
     for (int i = 0; i < 4; i++)
-        assert_memory_equal(s[i].tokens, s[0].tokens, 5 * sizeof(int32_t));
+        assert_int_equal(s[i].finish, FINISH_LENGTH);
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)

@@ -87,6 +87,25 @@ static void every_cut_gives_the_tokens_of_one_rank(void **state)
     }
 }
 
+/* Sequences make room for each other between steps that are under way. */
+static void a_small_pool_changes_no_token(void **state)
+{
+    static const uint32_t layers[] = { 2, 2, 2 }, whole[] = { N_LAYERS };
+    struct pipeline_options o = options_of(3, layers, "tcp", 16);
+    const struct company want = run_cut(1, whole, "", 128);
+    struct company c = { .n_members = 5, .n_prompt = 20, .max_tokens = 40, .n_vocab = N_VOCAB };
+    struct pipeline p;
+
+    (void)state;
+    o.n_pages = 13;
+    pipeline_open(&p, &o);
+    company_run(&c, p.driver);
+    company_assert_equal(&c, &want);
+    assert_true(driver_load(p.driver).n_preempted > 0);
+    pipeline_close(&p);
+    close_shards(&p);
+}
+
 struct canceling {
     struct company_member got;
     struct driver *driver;
@@ -221,6 +240,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_cut_gives_the_tokens_of_one_rank),
+        cmocka_unit_test(a_small_pool_changes_no_token),
         cmocka_unit_test(canceling_what_is_under_way_changes_no_other),
         cmocka_unit_test(a_rank_that_fails_ends_every_sequence),
         cmocka_unit_test(a_rank_that_hangs_is_a_deadline),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tests/unit/execute/test_sched.c - decodes first, then prompts, then admission, in order. */
+/* tests/unit/execute/test_sched.c - who is admitted, who gets rows, who makes room. */
 #include "support/check.h"
 
 #include <string.h>
@@ -7,6 +7,30 @@
 #include "execute/sched.h"
 
 enum { N_MAX = 5 };
+
+#define I PRIORITY_INTERACTIVE
+#define B PRIORITY_BATCH
+
+#define RUNNING(p, pending)                                                                        \
+    {                                                                                              \
+        .is_running = true, .priority = (p), .n_pending = (pending)                                \
+    }
+#define GUESSING(pending, drafts)                                                                  \
+    {                                                                                              \
+        .is_running = true, .n_pending = (pending), .n_drafts = (drafts)                           \
+    }
+#define UNDER_WAY(p)                                                                               \
+    {                                                                                              \
+        .is_running = true, .is_under_way = true, .priority = (p)                                  \
+    }
+#define WAITING(p, served_)                                                                        \
+    {                                                                                              \
+        .priority = (p), .n_pending = 9, .served = (served_)                                       \
+    }
+#define PASSED_OVER                                                                                \
+    {                                                                                              \
+        .is_passed_over = true, .n_pending = 9                                                     \
+    }
 
 struct scene {
     const char *fact;
@@ -16,71 +40,58 @@ struct scene {
     uint32_t rows[N_MAX];
 };
 
+/* limits: rows, prompt rows, logit rows, decodes */
 static const struct scene scenes[] = {
-    { "nothing to do", { 8, 8, 8, 4, 10 }, 0, { { 0 } }, { 0 } },
+    { "nothing to do", { 8, 8, 8, 8 }, 0, { { 0 } }, { 0 } },
     { "a decode goes before an older prompt",
-      { 8, 8, 8, 4, 10 },
+      { 8, 8, 8, 8 },
       2,
-      { { true, 100, 0, 4 }, { true, 1, 0, 1 } },
+      { RUNNING(I, 100), RUNNING(I, 1) },
       { 7, 1 } },
-    { "prompts fill the budget oldest first",
-      { 10, 8, 8, 4, 10 },
+    { "the oldest prompt has a quarter, the shortest the rest",
+      { 16, 16, 8, 8 },
       3,
-      { { true, 6, 0, 1 }, { true, 6, 0, 1 }, { true, 6, 0, 1 } },
-      { 6, 4, 0 } },
-    { "a waiting sequence is admitted with what is left",
-      { 10, 8, 8, 4, 10 },
+      { RUNNING(I, 100), RUNNING(I, 30), RUNNING(I, 9) },
+      { 4, 3, 9 } },
+    { "prompts have no more rows than they may",
+      { 16, 5, 8, 8 },
+      3,
+      { RUNNING(I, 1), RUNNING(I, 100), RUNNING(I, 30) },
+      { 1, 2, 3 } },
+    { "interactive prompts go before shorter and older ones of a batch",
+      { 20, 20, 8, 8 },
+      3,
+      { RUNNING(B, 10), RUNNING(I, 12), RUNNING(B, 5) },
+      { 3, 12, 5 } },
+    { "one row for prompts is the oldest's",
+      { 16, 1, 8, 8 },
       2,
-      { { true, 1, 0, 1 }, { false, 30, 0, 4 } },
-      { 1, 9 } },
-    { "no pages for the oldest waiting one: nobody overtakes it",
-      { 10, 8, 8, 4, 3 },
-      3,
-      { { true, 1, 0, 1 }, { false, 5, 0, 4 }, { false, 2, 0, 1 } },
-      { 1, 0, 0 } },
-    { "pages of one admission are not there for the next",
-      { 64, 8, 8, 4, 5 },
-      3,
-      { { false, 5, 0, 3 }, { false, 5, 0, 2 }, { false, 5, 0, 1 } },
-      { 5, 5, 0 } },
-    { "no more than max_sequences run",
-      { 64, 8, 8, 2, 50 },
-      3,
-      { { true, 1, 0, 1 }, { false, 5, 0, 1 }, { false, 5, 0, 1 } },
-      { 1, 5, 0 } },
-    { "a waiting single token is no decode",
-      { 1, 8, 8, 4, 50 },
-      2,
-      { { false, 1, 0, 1 }, { true, 1, 0, 1 } },
-      { 0, 1 } },
-    { "a full budget admits nobody",
-      { 2, 8, 8, 4, 50 },
-      3,
-      { { true, 1, 0, 1 }, { true, 1, 0, 1 }, { false, 1, 0, 1 } },
-      { 1, 1, 0 } },
+      { RUNNING(I, 100), RUNNING(I, 3) },
+      { 1, 0 } },
+    { "who waits has no rows", { 8, 8, 8, 8 }, 2, { WAITING(I, 0), RUNNING(I, 1) }, { 0, 1 } },
     { "a sequence under way waits for its step",
-      { 8, 8, 8, 4, 10 },
+      { 8, 8, 8, 8 },
       2,
-      { { true, 0, 0, 1 }, { true, 1, 0, 1 } },
+      { UNDER_WAY(I), RUNNING(I, 1) },
       { 0, 1 } },
     { "decodes are dealt to several steps, prompts are not",
-      { 8, 8, 1, 4, 10 },
+      { 8, 8, 8, 1 },
       3,
-      { { true, 1, 0, 1 }, { true, 1, 0, 1 }, { true, 5, 0, 1 } },
+      { RUNNING(I, 1), RUNNING(I, 1), RUNNING(I, 5) },
       { 1, 0, 5 } },
     { "guesses share the rows that prompts leave",
-      { 10, 8, 8, 4, 10 },
+      { 10, 10, 8, 8 },
       3,
-      { { true, 1, 4, 1 }, { true, 1, 4, 1 }, { true, 5, 0, 1 } },
+      { GUESSING(1, 4), GUESSING(1, 4), RUNNING(I, 5) },
       { 3, 2, 5 } },
     { "guesses have no more rows of logits than there are",
-      { 20, 4, 8, 4, 10 },
+      { 20, 20, 4, 8 },
       3,
-      { { true, 1, 4, 1 }, { true, 5, 0, 1 }, { true, 1, 0, 1 } },
+      { GUESSING(1, 4), RUNNING(I, 5), RUNNING(I, 1) },
       { 2, 5, 1 } },
 };
 
-static void the_table_of_decisions_holds(void **state)
+static void the_table_of_rows_holds(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof(scenes) / sizeof(scenes[0]); i++) {
@@ -95,9 +106,66 @@ static void the_table_of_decisions_holds(void **state)
     }
 }
 
+struct choice_scene {
+    const char *fact;
+    size_t for_entry; /* of a victim */
+    struct sched_entry entries[N_MAX];
+    size_t want; /* N_MAX: nobody */
+};
+
+static const struct choice_scene admissions[] = {
+    { "the oldest first", 0, { RUNNING(I, 1), WAITING(I, 0), WAITING(I, 0) }, 1 },
+    { "interactive before an older batch", 0, { WAITING(B, 0), WAITING(I, 50), WAITING(B, 0) }, 1 },
+    { "the tenant served least first", 0, { WAITING(I, 70), WAITING(I, 30), WAITING(I, 30) }, 1 },
+    { "not who was passed over", 0, { PASSED_OVER, WAITING(B, 0) }, 1 },
+    { "nobody waits", 0, { RUNNING(I, 1), UNDER_WAY(B) }, N_MAX },
+};
+
+static const struct choice_scene victims[] = {
+    { "a newcomer takes room from the latest of the batch",
+      0,
+      { WAITING(I, 0), RUNNING(B, 1), RUNNING(B, 1), RUNNING(I, 1) },
+      2 },
+    { "a newcomer takes none from its own kind", 0, { WAITING(I, 0), RUNNING(I, 1) }, N_MAX },
+    { "a batch newcomer takes none", 0, { WAITING(B, 0), RUNNING(B, 1) }, N_MAX },
+    { "who grows takes from the latest",
+      1,
+      { RUNNING(I, 1), RUNNING(I, 1), RUNNING(I, 1), RUNNING(I, 1) },
+      3 },
+    { "who grows takes from a batch first, however old",
+      1,
+      { RUNNING(B, 1), RUNNING(I, 1), RUNNING(I, 1) },
+      0 },
+    { "nobody takes from one that stands higher",
+      2,
+      { RUNNING(I, 1), RUNNING(I, 1), RUNNING(B, 1) },
+      N_MAX },
+    { "what is under way cannot make room", 0, { RUNNING(I, 1), UNDER_WAY(I) }, N_MAX },
+};
+
+static void the_table_of_admissions_holds(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(admissions) / sizeof(admissions[0]); i++)
+        if (sched_next(admissions[i].entries, N_MAX) != admissions[i].want)
+            fail_msg("%s", admissions[i].fact);
+}
+
+static void the_table_of_victims_holds(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(victims) / sizeof(victims[0]); i++)
+        if (sched_victim(victims[i].entries, N_MAX, victims[i].for_entry) != victims[i].want)
+            fail_msg("%s", victims[i].fact);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(the_table_of_decisions_holds) };
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_table_of_rows_holds),
+        cmocka_unit_test(the_table_of_admissions_holds),
+        cmocka_unit_test(the_table_of_victims_holds),
+    };
 
     return cmocka_run_group_tests_name("execute/sched", tests, NULL, NULL);
 }

@@ -107,6 +107,10 @@ static const struct bad bad_anywhere[] = {
     { "\"grammar\":\"root ::= x\"", "grammar", "unsupported_parameter" },
     { "\"guided_json\":{}", "guided_json", "unsupported_parameter" },
     { "\"chat_template\":\"{{x}}\"", "chat_template", "unsupported_parameter" },
+    { "\"user\":7", "user", "invalid_type" },
+    { "\"safety_identifier\":{}", "safety_identifier", "invalid_type" },
+    { "\"service_tier\":1", "service_tier", "invalid_type" },
+    { "\"service_tier\":\"fast\"", "service_tier", "invalid_value" },
 };
 
 static const struct bad bad_chat[] = {
@@ -307,9 +311,49 @@ static void bad_json_says_where(void **state)
     api_request_release(&r);
 }
 
+static uint64_t tenant_of(const char *fields)
+{
+    struct api_request r = parse_ok(&openai_chat, fields);
+    const uint64_t tenant = r.tenant;
+
+    api_request_release(&r);
+    return tenant;
+}
+
+static void requests_of_one_user_are_one_tenant(void **state)
+{
+    (void)state;
+    assert_int_equal(tenant_of(""), 0);
+    assert_int_equal(tenant_of("\"user\":null,"), 0);
+    assert_int_not_equal(tenant_of("\"user\":\"ann\","), 0);
+    assert_int_not_equal(tenant_of("\"user\":\"ann\","), tenant_of("\"user\":\"bob\","));
+    assert_int_equal(tenant_of("\"user\":\"bob\",\"safety_identifier\":\"ann\","),
+                     tenant_of("\"user\":\"ann\","));
+}
+
+static enum priority priority_of(const char *fields)
+{
+    struct api_request r = parse_ok(&openai_completions, fields);
+    const enum priority priority = r.priority;
+
+    api_request_release(&r);
+    return priority;
+}
+
+static void the_flex_tier_is_a_batch(void **state)
+{
+    (void)state;
+    assert_int_equal(priority_of(""), PRIORITY_INTERACTIVE);
+    assert_int_equal(priority_of("\"service_tier\":null,"), PRIORITY_INTERACTIVE);
+    assert_int_equal(priority_of("\"service_tier\":\"auto\","), PRIORITY_INTERACTIVE);
+    assert_int_equal(priority_of("\"service_tier\":\"flex\","), PRIORITY_BATCH);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(requests_of_one_user_are_one_tenant),
+        cmocka_unit_test(the_flex_tier_is_a_batch),
         cmocka_unit_test(each_wrong_parameter_is_named),
         cmocka_unit_test(sampling_arrives_as_it_was_asked),
         cmocka_unit_test(null_and_hints_change_nothing),
