@@ -32,6 +32,10 @@ EOF
 }
 
 prepare() {
+    case $(uname -m) in
+    aarch64 | arm64) ;; # has the compiler for arm64 that others need beside their own
+    *) set -- cross "$@" ;;
+    esac
     say_step "what the tests need"
     mkdir -p "$LOGS"
     packages_install "$LOGS/packages.log" build run test "$@"

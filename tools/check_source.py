@@ -204,12 +204,23 @@ def compiler_of(build):
     return [compiler] + [word for flag in flags for word in flag]
 
 
+# Folders of headers that only a compiler for that processor knows, by what -dumpmachine says.
+PROCESSORS = {"arm": ("aarch64", "arm64"), "x86": ("x86_64",)}
+
+
+def is_for(machine, path):
+    return all(machine.startswith(names) for folder, names in PROCESSORS.items()
+               if folder in path.parts)
+
+
 def check_headers(build):
     """Each header must compile with nothing included before it, and twice."""
     compiler = compiler_of(build)
+    machine = subprocess.run([compiler[0], "-dumpmachine"], check=True, capture_output=True,
+                             text=True).stdout
     found = 0
     for path in files():
-        if path.suffix != ".h" or path.parts[0] != "src":
+        if path.suffix != ".h" or path.parts[0] != "src" or not is_for(machine, path):
             continue
         name = "/".join(path.parts[1:])
         with tempfile.NamedTemporaryFile("w", suffix=".c") as unit:

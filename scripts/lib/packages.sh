@@ -34,6 +34,9 @@ test       git                        -
 test       python3-venv               -
 test       clang                      -
 test       shellcheck                 shellcheck
+test       qemu-user                  -
+cross      gcc-aarch64-linux-gnu      -
+cross      libc6-dev-arm64-cross      -
 full       debootstrap                -
 EOF
 }

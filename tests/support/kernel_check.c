@@ -63,59 +63,46 @@ static struct block block_of(enum dtype dtype, const unsigned char *p)
     return b;
 }
 
-static float add_block(const struct block *b, enum dtype dtype, const float *x, float acc)
+/* Activations of one block, in order. */
+static struct packed_block quantise(const float *x)
 {
-    float max = 0, factor, scale;
-    int32_t isum = 0, sum = 0;
+    struct packed_block b = { .scale = 0 };
+    float max = 0, factor;
+    int32_t sum = 0;
 
     for (unsigned i = 0; i < BLOCK; i++)
         max = fmaxf(max, fabsf(x[i]));
     if (max <= PACKED_NOTHING)
         max = 0;
     factor = max > 0 ? PACKED_MAX / max : 0;
-    scale = max / PACKED_MAX;
     for (unsigned i = 0; i < BLOCK; i++) {
-        const int32_t q = (int32_t)nearbyintf(x[i] * factor);
-
-        isum += b->w[i] * q;
-        sum += q;
+        b.q[i] = (int16_t)nearbyintf(x[i] * factor);
+        sum += b.q[i];
     }
-    acc = fmaf((float)isum, b->d * scale, acc);
-    return dtype == DTYPE_Q4_1 ? fmaf(b->m, scale * (float)sum, acc) : acc;
+    b.scale = max / PACKED_MAX;
+    b.sum = b.scale * (float)sum;
+    return b;
 }
 
-static float product(const struct matrix *w, uint32_t row, const float *x)
+static float add_block(const struct block *b, enum dtype dtype, const struct packed_block *x,
+                       float acc)
 {
-    const struct dtype_info *info = dtype_info((uint32_t)w->dtype);
-    const unsigned char *p =
-        (const unsigned char *)w->data + row * dtype_row_bytes(w->dtype, w->n_cols);
-    float acc = 0;
+    int32_t isum = 0;
 
-    for (uint32_t c = 0; c < w->n_cols; c += info->block_elems, p += info->block_bytes) {
-        if (info->block_elems == 1) {
-            acc = fmaf((float)matrix_at(w, row, c), x[c], acc);
-        } else {
-            const struct block b = block_of(w->dtype, p);
-
-            acc = add_block(&b, w->dtype, x + c, acc);
-        }
-    }
-    return acc;
-}
-
-static void require_near(const struct matrix *w, uint32_t row, const float *x, float got)
-{
-    double exact = 0, bound = 1e-6;
-
-    for (uint32_t c = 0; c < w->n_cols; c++) {
-        exact += matrix_at(w, row, c) * (double)x[c];
-        bound += fabs(matrix_at(w, row, c) * (double)x[c]) * 1e-5;
-    }
-    require(fabs((double)got - exact) <= bound, "ref %s %u x %u: %g, not %g",
-            dtype_info((uint32_t)w->dtype)->name, w->n_rows, w->n_cols, (double)got, exact);
+    for (unsigned i = 0; i < BLOCK; i++)
+        isum += b->w[i] * x->q[i];
+    acc = fmaf((float)isum, b->d * x->scale, acc);
+    return dtype == DTYPE_Q4_1 ? fmaf(b->m, x->sum, acc) : acc;
 }
 
 /* ---- one case ---- */
+
+/* Weights and activations as the oracle reads them, worked out once for all products. */
+struct definition {
+    double *w;                     /* [height][n_cols]; for ref, and for formats without blocks */
+    struct block *w_blocks;        /* [height][n_cols / BLOCK] */
+    struct packed_block *x_blocks; /* [n_rows][n_cols / BLOCK] */
+};
 
 struct sample {
     const struct kernel_ops *ops;
@@ -127,7 +114,81 @@ struct sample {
     float *x, *scratch;
     unsigned char *packed;
     uint32_t first_panel, n_panels, n_outs;
+    struct definition definition;
 };
+
+static void *array_new(size_t n, size_t bytes)
+{
+    void *p = calloc(n + 1, bytes);
+
+    require(p != NULL, "no memory for %zu elements", n);
+    return p;
+}
+
+static bool is_ref(const struct sample *s)
+{
+    return strcmp(s->ops->isa, "ref") == 0;
+}
+
+/* What the sample's ISA is held against. */
+static void definition_init(struct definition *d, const struct sample *s)
+{
+    const struct dtype_info *info = dtype_info((uint32_t)s->w.dtype);
+    const bool has_blocks = info->block_elems > 1;
+    const uint32_t n_cols = s->w.n_cols, n_blocks = has_blocks ? n_cols / BLOCK : 0;
+    const uint32_t n_elems = is_ref(s) || !has_blocks ? s->w.n_rows * n_cols : 0;
+    const unsigned char *data = s->w.data;
+
+    d->w = array_new(n_elems, sizeof(*d->w));
+    d->w_blocks = array_new((size_t)s->w.n_rows * n_blocks, sizeof(*d->w_blocks));
+    d->x_blocks = array_new((size_t)s->a.n_rows * n_blocks, sizeof(*d->x_blocks));
+    for (uint32_t i = 0; i < n_elems; i++)
+        d->w[i] = matrix_at(&s->w, i / n_cols, i % n_cols);
+    for (uint32_t i = 0; i < s->w.n_rows * n_blocks; i++)
+        d->w_blocks[i] = block_of(s->w.dtype, data + (size_t)i * info->block_bytes);
+    for (uint32_t i = 0; i < s->a.n_rows * n_blocks; i++)
+        d->x_blocks[i] = quantise(s->x + (size_t)i * BLOCK);
+}
+
+static void definition_release(struct definition *d)
+{
+    free(d->w);
+    free(d->w_blocks);
+    free(d->x_blocks);
+}
+
+static float product(const struct sample *s, uint32_t w_row, uint32_t row)
+{
+    const uint32_t n_cols = s->w.n_cols, n_blocks = n_cols / BLOCK;
+    const struct definition *d = &s->definition;
+    const float *x = s->x + (size_t)row * n_cols;
+    float acc = 0;
+
+    if (dtype_info((uint32_t)s->w.dtype)->block_elems > 1) {
+        for (uint32_t b = 0; b < n_blocks; b++)
+            acc = add_block(&d->w_blocks[w_row * n_blocks + b], s->w.dtype,
+                            &d->x_blocks[row * n_blocks + b], acc);
+        return acc;
+    }
+    for (uint32_t c = 0; c < n_cols; c++)
+        acc = fmaf((float)d->w[(size_t)w_row * n_cols + c], x[c], acc);
+    return acc;
+}
+
+static void require_near(const struct sample *s, uint32_t w_row, uint32_t row, float got)
+{
+    const uint32_t n_cols = s->w.n_cols;
+    const double *w = s->definition.w + (size_t)w_row * n_cols;
+    const float *x = s->x + (size_t)row * n_cols;
+    double exact = 0, bound = 1e-6;
+
+    for (uint32_t c = 0; c < n_cols; c++) {
+        exact += w[c] * (double)x[c];
+        bound += fabs(w[c] * (double)x[c]) * 1e-5;
+    }
+    require(fabs((double)got - exact) <= bound, "ref %s %u x %u: %g, not %g",
+            dtype_info((uint32_t)s->w.dtype)->name, s->w.n_rows, n_cols, (double)got, exact);
+}
 
 static float *random_rows(uint32_t n_rows, uint32_t n_cols, uint32_t *seed)
 {
@@ -172,6 +233,7 @@ static void sample_init(struct sample *s, const struct kernel_ops *ops, enum dty
     for (uint32_t r = 0; r < n_rows; r++)
         ops->pack(s->packed + r * packed, s->x + (size_t)r * n_cols, n_cols);
     s->a = (struct activations){ s->x, s->packed, packed, n_cols, n_rows };
+    definition_init(&s->definition, s);
     s->scratch = guarded_new(n_cols * sizeof(*s->scratch));
     s->first_panel = panel_count(height) > 2;
     s->n_panels = panel_count(height) - s->first_panel;
@@ -181,6 +243,7 @@ static void sample_init(struct sample *s, const struct kernel_ops *ops, enum dty
 static void sample_release(struct sample *s)
 {
     guarded_free(s->scratch, s->a.n_cols * sizeof(*s->scratch));
+    definition_release(&s->definition);
     guarded_free(s->packed, s->a.n_rows * s->a.packed_bytes);
     guarded_free(s->x, (size_t)s->a.n_rows * s->a.n_cols * sizeof(*s->x));
     guarded_free(s->panel_data, s->panel_data_bytes);
@@ -189,15 +252,14 @@ static void sample_release(struct sample *s)
 
 static void require_product(const struct sample *s, uint32_t out, uint32_t row, float got)
 {
-    const float *x = s->x + (size_t)row * s->a.n_cols;
     const uint32_t w_row = s->first_panel * PANEL_ROWS + out;
     float expected;
 
-    if (strcmp(s->ops->isa, "ref") == 0) {
-        require_near(&s->w, w_row, x, got);
+    if (is_ref(s)) {
+        require_near(s, w_row, row, got);
         return;
     }
-    expected = product(&s->w, w_row, x);
+    expected = product(s, w_row, row);
     require(memcmp(&got, &expected, sizeof(got)) == 0,
             "%s %s, %u x %u times %u rows: output %u of row %u is %a, not %a", s->ops->isa,
             dtype_info((uint32_t)s->w.dtype)->name, s->w.n_rows, s->w.n_cols, s->a.n_rows, out, row,

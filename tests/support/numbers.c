@@ -55,8 +55,11 @@ void guarded_free(void *p, size_t n_bytes)
     const size_t total = mapped_bytes(n_bytes);
     unsigned char *base = (unsigned char *)p - (total - n_bytes);
 
-    for (size_t i = 0; i < total - n_bytes; i++)
-        require(base[i] == GUARD_BYTE, "written %zu bytes before memory", total - n_bytes - i);
+    size_t i = 0;
+
+    while (i < total - n_bytes && base[i] == GUARD_BYTE)
+        i++;
+    require(i == total - n_bytes, "written %zu bytes before memory", total - n_bytes - i);
     require(munmap(base, total + page()) == 0, "cannot unmap");
 }
 

@@ -23,6 +23,10 @@ static const struct isa {
     { "avx-vnni", CPU_AVX2 | CPU_AVX_VNNI, kernel_fill_avxvnni },
     { "avx512", CPU_AVX2 | CPU_AVX512, kernel_fill_avx512 },
     { "avx512-vnni", CPU_AVX2 | CPU_AVX512 | CPU_AVX512_VNNI, kernel_fill_avx512vnni },
+#elif defined(__aarch64__)
+    { "neon", CPU_NEON, kernel_fill_neon },
+    { "neon-dotprod", CPU_NEON | CPU_NEON_DOTPROD, kernel_fill_neon_dotprod },
+    { "neon-i8mm", CPU_NEON | CPU_NEON_DOTPROD | CPU_NEON_I8MM, kernel_fill_neon_i8mm },
 #endif
 };
 

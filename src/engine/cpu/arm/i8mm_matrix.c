@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* engine/cpu/arm/i8mm_matrix.c - matrices of quantised weights times rows with SMMLA.
+ *
+ * SMMLA multiplies two rows of eight bytes by two rows of eight bytes: two rows of the panel
+ * by the high and the low bytes of one activation row, so all four sums are of use even for
+ * one row.  Activations are packed as for SDOT.  Per block of 32 columns and 16 rows:
+ *     unpacking   16 loads, 16 ZIP, 32 AND and shift     shared by up to TILE_ROWS_MAX rows
+ *     each row    8 loads, 32 SMMLA, 8 UZP, and for the scales 4 each of MLA, SCVTF, FMUL, FMLA
+ */
+#include "engine/cpu/arm/neon_planes.h"
+
+/* ---- weights: for each two of eight rows, for each sixteen columns, eight low, eight high ---- */
+
+INLINE uint8x16_t zip1(uint8x16_t a, uint8x16_t b)
+{
+    return vreinterpretq_u8_u32(vzip1q_u32(vreinterpretq_u32_u8(a), vreinterpretq_u32_u8(b)));
+}
+
+INLINE uint8x16_t zip2(uint8x16_t a, uint8x16_t b)
+{
+    return vreinterpretq_u8_u32(vzip2q_u32(vreinterpretq_u32_u8(a), vreinterpretq_u32_u8(b)));
+}
+
+/* Where the registers of a quad and sixteen columns go: 0 and 1 for its first two rows, 4 and 5
+ * for the others. */
+INLINE int8x16_t *place(int8x16_t *w, unsigned quad, unsigned sixteen)
+{
+    return w + (size_t)quad * 8 + (size_t)sixteen * 2;
+}
+
+INLINE void unpack_nibbles(const unsigned char *quants, int8x16_t *ret_w)
+{
+    for (unsigned quad = 0; quad < 2; quad++)
+        for (unsigned i = 0; i < 2; i++) {
+            const unsigned char *from = quants + i * 2 * CHUNK_BYTES + quad * 16;
+            const uint8x16_t a = vld1q_u8(from), b = vld1q_u8(from + CHUNK_BYTES);
+            const struct neon_eight first = neon_nibbles(zip1(a, b));
+            const struct neon_eight second = neon_nibbles(zip2(a, b));
+            int8x16_t *to = place(ret_w, quad, i);
+
+            to[0] = first.low;
+            to[1] = first.high;
+            to[4] = second.low;
+            to[5] = second.high;
+        }
+}
+
+INLINE void unpack_bytes(const unsigned char *quants, int8x16_t *ret_w)
+{
+    for (unsigned quad = 0; quad < 2; quad++)
+        for (unsigned i = 0; i < 2; i++) {
+            const unsigned char *from = quants + i * 4 * CHUNK_BYTES + quad * 16;
+            const struct neon_eight a = neon_bytes(from), b = neon_bytes(from + 2 * CHUNK_BYTES);
+            const uint8x16_t low_a = vreinterpretq_u8_s8(a.low), low_b = vreinterpretq_u8_s8(b.low);
+            const uint8x16_t high_a = vreinterpretq_u8_s8(a.high);
+            const uint8x16_t high_b = vreinterpretq_u8_s8(b.high);
+            int8x16_t *to = place(ret_w, quad, i);
+
+            to[0] = vreinterpretq_s8_u8(zip1(low_a, low_b));
+            to[1] = vreinterpretq_s8_u8(zip1(high_a, high_b));
+            to[4] = vreinterpretq_s8_u8(zip2(low_a, low_b));
+            to[5] = vreinterpretq_s8_u8(zip2(high_a, high_b));
+        }
+}
+
+/* ---- products ---- */
+
+/* { row 0 high, row 0 low, row 1 high, row 1 low } of two rows. */
+INLINE int32x4_t multiply_two(int32x4_t sum, const int8x16_t *w, const int8x16_t *x)
+{
+    for (unsigned i = 0; i < 4; i++)
+        sum = vmmlaq_s32(sum, w[i], x[i]);
+    return sum;
+}
+
+INLINE void multiply(const int8x16_t *w, const struct neon_block *block, enum tile_offset offset,
+                     int32x4_t *ret_sums)
+{
+    const int32x4_t start = offset == OFFSET_START
+                                ? vreinterpretq_s32_s64(vld1q_dup_s64((const void *)&block->zero))
+                                : vdupq_n_s32(0);
+    int8x16_t x[4];
+
+    for (unsigned i = 0; i < 4; i++)
+        x[i] = vreinterpretq_s8_u8(vld1q_u8(block->q + (size_t)i * 16));
+    for (unsigned quad = 0; quad < 2; quad++) {
+        const int32x4_t first = multiply_two(start, w + (size_t)quad * 8, x);
+        const int32x4_t second = multiply_two(start, w + (size_t)quad * 8 + 4, x);
+
+        ret_sums[quad] = vmlaq_n_s32(vuzp2q_s32(first, second), vuzp1q_s32(first, second), 256);
+    }
+}
+
+static void matmul_q4_0(const struct panels *w, uint32_t first_panel, uint32_t n_panels,
+                        const struct activations *a, float *out, size_t out_stride, float *scratch)
+{
+    const struct tile_kernel k = { DTYPE_Q4_0, 4, OFFSET_START, 2, unpack_nibbles, multiply };
+
+    (void)scratch;
+    tile_matmul(&k, w, first_panel, n_panels, a, out, out_stride);
+}
+
+static void matmul_q4_1(const struct panels *w, uint32_t first_panel, uint32_t n_panels,
+                        const struct activations *a, float *out, size_t out_stride, float *scratch)
+{
+    const struct tile_kernel k = { DTYPE_Q4_1, 4, OFFSET_MIN, 2, unpack_nibbles, multiply };
+
+    (void)scratch;
+    tile_matmul(&k, w, first_panel, n_panels, a, out, out_stride);
+}
+
+static void matmul_q8_0(const struct panels *w, uint32_t first_panel, uint32_t n_panels,
+                        const struct activations *a, float *out, size_t out_stride, float *scratch)
+{
+    const struct tile_kernel k = { DTYPE_Q8_0, 8, OFFSET_NONE, 2, unpack_bytes, multiply };
+
+    (void)scratch;
+    tile_matmul(&k, w, first_panel, n_panels, a, out, out_stride);
+}
+
+void kernel_fill_neon_i8mm(struct kernel_ops *ops)
+{
+    ops->matmul[DTYPE_Q4_0] = matmul_q4_0;
+    ops->matmul[DTYPE_Q4_1] = matmul_q4_1;
+    ops->matmul[DTYPE_Q8_0] = matmul_q8_0;
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* engine/cpu/arm/neon.h - what the files of the arm64 kernels share.
+ *
+ * Three ISAs: plain NEON, which every arm64 machine has, multiplies 16-bit integers; dot
+ * products (SDOT) and 8-bit matrices (SMMLA) multiply bytes.  For these an activation is
+ * split into two signed bytes, q = 256 high + low, and two sums of bytes make one exact sum.
+ *
+ * A block of a packed activation row is a struct neon_block.  Its q holds
+ *   plain NEON     int16 [32], columns in order
+ *   SDOT, SMMLA    for columns 0..15, then 16..31:
+ *                      high of columns 0 4 1 5 8 12 9 13, low of the same,
+ *                      high of columns 2 6 3 7 10 14 11 15, low of the same
+ * which is the order of a panel's low nibbles and high nibbles in two chunks: four bytes of it
+ * are what SDOT multiplies with a register of low or of high nibbles, sixteen what SMMLA does.
+ */
+#ifndef POMONA_ENGINE_CPU_ARM_NEON_H
+#define POMONA_ENGINE_CPU_ARM_NEON_H
+
+#include <arm_neon.h>
+
+#include "engine/cpu/kernels.h"
+
+#define INLINE static inline __attribute__((always_inline))
+
+enum { NEON_BLOCK = 32 };
+
+struct neon_block {
+    unsigned char q[NEON_BLOCK * 2];
+    float scale, sum;
+    int32_t zero, start; /* a pair, as SMMLA adds to the sums of high and low bytes */
+};
+
+/* The integers of a block of activations, columns in order; the rest of `ret_block` is filled. */
+INLINE int16x8x4_t neon_quantise(const float *x, struct neon_block *ret_block)
+{
+    float32x4_t part[8], max = vdupq_n_f32(0);
+    int32x4_t sums = vdupq_n_s32(0);
+    int16x8x4_t q;
+    float largest, factor;
+    int32_t sum;
+
+    for (int i = 0; i < 8; i++) {
+        part[i] = vld1q_f32(x + 4 * i);
+        max = vmaxq_f32(max, vabsq_f32(part[i]));
+    }
+    largest = vmaxvq_f32(max);
+    if (!(largest > PACKED_NOTHING))
+        largest = 0;
+    factor = largest > 0 ? (float)PACKED_MAX / largest : 0;
+    for (int i = 0; i < 4; i++) {
+        const int32x4_t low = vcvtnq_s32_f32(vmulq_n_f32(part[2 * i], factor));
+        const int32x4_t high = vcvtnq_s32_f32(vmulq_n_f32(part[2 * i + 1], factor));
+
+        q.val[i] = vcombine_s16(vqmovn_s32(low), vqmovn_s32(high));
+        sums = vpadalq_s16(sums, q.val[i]);
+    }
+    sum = vaddvq_s32(sums);
+    ret_block->scale = largest / (float)PACKED_MAX;
+    ret_block->sum = ret_block->scale * (float)sum;
+    ret_block->zero = 0;
+    ret_block->start = -8 * sum;
+    return q;
+}
+
+static inline size_t neon_packed_bytes(size_t n)
+{
+    const size_t bytes = n / NEON_BLOCK * sizeof(struct neon_block);
+
+    return (bytes + KERNEL_ALIGN - 1) / KERNEL_ALIGN * KERNEL_ALIGN;
+}
+
+/* Sixteen numbers added as halves: 8 to 8, 4 to 4, 2 to 2, 1 to 1. */
+static inline float neon_sum_16(const float32x4_t *s)
+{
+    const float32x4_t four = vaddq_f32(vaddq_f32(s[0], s[2]), vaddq_f32(s[1], s[3]));
+    const float32x2_t two = vadd_f32(vget_low_f32(four), vget_high_f32(four));
+
+    return vget_lane_f32(two, 0) + vget_lane_f32(two, 1);
+}
+
+void neon_fill_floats(struct kernel_ops *ops);
+void neon_fill_matrix(struct kernel_ops *ops);
+void neon_fill_rows(struct kernel_ops *ops);
+void neon_fill_attention(struct kernel_ops *ops);
+
+#endif
