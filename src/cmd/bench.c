@@ -24,12 +24,14 @@ enum {
     SECONDS_MAX = 24 * 60 * 60,
 };
 
-/* All that the command line can say; which part counts depends on --url and --compare. */
+/* All that the command line can say; which part counts depends on --url, --compare and --perplexity. */
 struct asked {
     struct bench_options tests;
     struct serve_options serve;
     double ttft_ms, gap_ms;
     const char *compare; /* --compare, NULL for none */
+    struct perplexity_options perplexity;
+    const char *kv; /* --kv, NULL for the default */
 };
 
 uint32_t bench_list_max(const struct bench_list *list)
@@ -76,6 +78,7 @@ static void asked_init(struct asked *asked, const struct app *app, const char *a
                    .decodes.text = "32",
                    .batches.text = "1",
                    .n_repetitions = 5 },
+        .perplexity = { .window = 512 },
         .serve.load = { .key = key && *key ? key : NULL,
                         .n_clients = 8,
                         .n_requests = 64,
@@ -109,9 +112,16 @@ static int run_tests(const struct app *app, struct asked *asked, const char *mod
         return exit_status;
     if (asked->compare && peers_parse(asked->compare, &peers, &err) != ST_OK)
         return app_wrong_use(app, "--compare: %s", err.words);
+    if (!kv_format_find(asked->kv, &asked->perplexity.kv_format))
+        return app_wrong_use(app, "--kv: there is no format '%s'", asked->kv);
     asked->tests.model = model;
-    s = asked->compare ? bench_compare(&asked->tests, &peers, &err)
-                       : bench_tests(&asked->tests, &err);
+    asked->perplexity.bench = &asked->tests;
+    if (asked->perplexity.path)
+        s = bench_perplexity(&asked->perplexity, &err);
+    else if (asked->compare)
+        s = bench_compare(&asked->tests, &peers, &err);
+    else
+        s = bench_tests(&asked->tests, &err);
     return s == ST_OK ? EXIT_FINE : app_fail(app, &err);
 }
 
@@ -136,6 +146,14 @@ int cmd_bench(struct app *app, int argc, char **argv)
           OPTION_TEXT, &t->kernels, 0, 0 },
         { "compare", 0, "NAME=PATH", "take turns with llama-bench=PATH,llama-batched-bench=PATH",
           OPTION_TEXT, &asked.compare, 0, 0 },
+        { "perplexity", 0, "FILE", "how well the model predicts this text, instead of speed",
+          OPTION_TEXT, &asked.perplexity.path, 0, 0 },
+        { "window", 0, "N", "tokens that are read as one context for it (default 512)", OPTION_U32,
+          &asked.perplexity.window, 2, TOKENS_MAX },
+        { "kv", 0, "FORMAT", "keys and values for it: f16 or q8_0 (default f16)", OPTION_TEXT,
+          &asked.kv, 0, 0 },
+        { "text-tokens", 0, "N", "as many tokens of the text at most", OPTION_U32,
+          &asked.perplexity.max_tokens, 2, UINT32_MAX },
         { "url", 'u', "URL", "measure this server instead: http://host:port/v1; MODEL is its name",
           OPTION_TEXT, &l->url, 0, 0 },
         { "clients", 'c', "N", "requests under way at once (default 8)", OPTION_U32, &l->n_clients,

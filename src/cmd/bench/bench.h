@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "cmd/cmd.h"
+#include "contract/kv_format.h"
 
 enum { BENCH_LIST_MAX = 16 };
 
@@ -38,5 +39,16 @@ struct peers;
 /* The same tests, in turns with a peer's; prints a line with the ratio for each. */
 enum status bench_compare(const struct bench_options *options, const struct peers *peers,
                           struct err *err);
+
+struct perplexity_options {
+    const struct bench_options *bench; /* the first of its thread numbers counts */
+    const char *path;                  /* of a text */
+    uint32_t window;                   /* tokens, >= 2 */
+    uint32_t max_tokens;               /* of the text; 0: all */
+    enum kv_format kv_format;
+};
+
+/* Print how well the model predicts the text. */
+enum status bench_perplexity(const struct perplexity_options *options, struct err *err);
 
 #endif
