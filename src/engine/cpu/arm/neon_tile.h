@@ -101,8 +101,8 @@ INLINE void tile_matmul(const struct tile_kernel *k, const struct panels *w, uin
 
     for (uint32_t p = 0; p < n_panels; p++) {
         const unsigned char *panel = w->data + (first_panel + p) * bytes;
-        const uint32_t missing = w->n_rows - (first_panel + p) * PANEL_ROWS;
-        const size_t n_outs = missing < PANEL_ROWS ? missing : PANEL_ROWS;
+        const uint32_t height = w->n_rows - (first_panel + p) * PANEL_ROWS;
+        const size_t n_outs = height < PANEL_ROWS ? height : PANEL_ROWS;
 
         for (uint32_t r = 0; r < a->n_rows; r += TILE_ROWS_MAX) {
             const unsigned char *x = a->packed + r * a->packed_bytes;
