@@ -12,6 +12,8 @@
 #include "base/size.h"
 #include "engine/cpu/shard.h"
 
+enum { CACHE_LINE = 64 };
+
 /* A task, and what of the shard it works with. */
 struct job {
     struct cpu_shard *shard;
@@ -80,6 +82,32 @@ static struct kv_rows rows_of(const struct job *job, enum kv_part part, uint32_t
                          size_min(page_tokens, n - at), job->shard->weights.shape.head_dim };
 }
 
+/* Ask for rows that are needed soon: the machine does not see by itself where the next page is. */
+static void ask_for(const struct job *job, const struct kv_rows *rows)
+{
+    const size_t panels = (rows->n + KV_PANEL - 1) / KV_PANEL;
+    const size_t n_bytes = panels * kv_panel_bytes(job->shard->pool.format, rows->dim);
+
+    for (size_t at = 0; at < n_bytes; at += CACHE_LINE)
+        __builtin_prefetch(rows->data + at, 0, 2);
+}
+
+/* The page after the one at `at`; after the last page of keys, the first one of values. */
+static void ask_for_next(const struct job *job, enum kv_part part, uint32_t start, uint32_t at,
+                         uint32_t n)
+{
+    const uint32_t next = at + job->shard->options.page_tokens;
+    struct kv_rows rows;
+
+    if (next < n)
+        rows = rows_of(job, part, start, next, n);
+    else if (part == KV_KEY)
+        rows = rows_of(job, KV_VALUE, start, 0, n);
+    else
+        return;
+    ask_for(job, &rows);
+}
+
 static void scores(const struct job *job, const struct seeing *s)
 {
     const struct cpu_shard *shard = job->shard;
@@ -89,6 +117,7 @@ static void scores(const struct job *job, const struct seeing *s)
     for (uint32_t at = 0; at < n; at += shard->options.page_tokens) {
         const struct kv_rows keys = rows_of(job, KV_KEY, s->start, at, n);
 
+        ask_for_next(job, KV_KEY, s->start, at, n);
         shard->ops.attention_scores[shard->pool.format](
             job->bench->score + first * ATTEND_SEGMENT + at, ATTEND_SEGMENT,
             job->bench->q + first * keys.dim, (size_t)s->n_rows * job->group, &keys);
@@ -127,6 +156,7 @@ static void mix(const struct job *job, const struct seeing *s, const struct atte
     for (uint32_t at = 0; at < n; at += page_tokens) {
         uint32_t r = s->first_row;
 
+        ask_for_next(job, KV_VALUE, s->start, at, n);
         for (; r < end && n_seen(job, s->start, r) < size_min(at + page_tokens, n); r++)
             if (n_seen(job, s->start, r) > at) {
                 const struct kv_rows values =
