@@ -90,6 +90,7 @@ void wire_of_plan(const struct plan *plan, Wire__Plan *ret_plan, Wire__PlanShard
     ret_plan->model = (char *)plan->model;
     ret_plan->context_tokens = plan->context_tokens;
     ret_plan->kv_tokens = plan->kv_tokens;
+    ret_plan->kv_format = (uint32_t)plan->kv_format;
     ret_plan->n_shards = plan->n_shards;
     ret_plan->shards = list;
     for (size_t i = 0; i < plan->n_shards; i++) {
@@ -128,6 +129,9 @@ enum status wire_to_plan(const Wire__Plan *wire, struct plan *ret_plan, struct e
 
     if (!wire || wire->n_shards == 0 || wire->n_shards > PLAN_SHARDS_MAX)
         return err_set(err, ST_FORMAT, "a message has a plan without shards, or with too many");
+    if (wire->kv_format >= N_KV_FORMATS)
+        return err_set(err, ST_FORMAT, "a message has a plan with keys and values in format %u",
+                       wire->kv_format);
     s = text_take(wire->model, "model name", plan.model, sizeof(plan.model), err);
     for (size_t i = 0; i < wire->n_shards && s == ST_OK; i++) {
         s = take_shard(wire->shards[i], next_layer, &plan.shards[i], err);
@@ -138,6 +142,7 @@ enum status wire_to_plan(const Wire__Plan *wire, struct plan *ret_plan, struct e
     plan.n_shards = wire->n_shards;
     plan.context_tokens = wire->context_tokens;
     plan.kv_tokens = wire->kv_tokens;
+    plan.kv_format = (enum kv_format)wire->kv_format;
     *ret_plan = plan;
     return ST_OK;
 }

@@ -112,8 +112,8 @@ static int run_tests(const struct app *app, struct asked *asked, const char *mod
         return exit_status;
     if (asked->compare && peers_parse(asked->compare, &peers, &err) != ST_OK)
         return app_wrong_use(app, "--compare: %s", err.words);
-    if (!kv_format_find(asked->kv, &asked->perplexity.kv_format))
-        return app_wrong_use(app, "--kv: there is no format '%s'", asked->kv);
+    if (kv_format_find(asked->kv, &asked->tests.kv_format, &err) != ST_OK)
+        return app_wrong_use(app, "--kv: %s", err.words);
     asked->tests.model = model;
     asked->perplexity.bench = &asked->tests;
     if (asked->perplexity.path)
@@ -150,7 +150,7 @@ int cmd_bench(struct app *app, int argc, char **argv)
           OPTION_TEXT, &asked.perplexity.path, 0, 0 },
         { "window", 0, "N", "tokens that are read as one context for it (default 512)", OPTION_U32,
           &asked.perplexity.window, 2, TOKENS_MAX },
-        { "kv", 0, "FORMAT", "keys and values for it: f16 or q8_0 (default f16)", OPTION_TEXT,
+        { "kv", 0, "FORMAT", "how keys and values are kept: f16, q8_0 (default f16)", OPTION_TEXT,
           &asked.kv, 0, 0 },
         { "text-tokens", 0, "N", "as many tokens of the text at most", OPTION_U32,
           &asked.perplexity.max_tokens, 2, UINT32_MAX },

@@ -211,6 +211,7 @@ static enum status start(struct node *node, struct err *err)
         .cluster_name = settings->cluster_name,
         .node_name = settings->name,
         .version = POMONA_VERSION,
+        .kv_format = settings->kv_format,
     };
     enum status s;
 

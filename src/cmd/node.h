@@ -28,7 +28,8 @@ struct node_settings {
     uint64_t memory_bytes;
     uint32_t threads;    /* 0: all cores */
     const char *kernels; /* NULL: the best */
-    const char *model;   /* a path or a name: only this one is served; NULL: the store */
+    enum kv_format kv_format;
+    const char *model; /* a path or a name: only this one is served; NULL: the store */
     struct cluster_peer peers[NODES_MAX];
     size_t n_peers;
 };

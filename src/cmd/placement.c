@@ -98,6 +98,8 @@ enum status placement_body(const struct placement *p, const char *model, json_t 
         failed |= set_split(body, layers, n);
     if (p->context_tokens > 0)
         failed |= json_object_set_new(body, "context", json_integer(p->context_tokens));
+    if (p->kv)
+        failed |= json_object_set_new(body, "kv", json_string(p->kv));
     if (failed != 0) {
         json_decref(body);
         return err_set(err, ST_FORMAT, "a node's name is not UTF-8");
@@ -126,6 +128,10 @@ enum status placement_query(const struct placement *p, const char *model, struct
         buf_printf(ret_query, "&split=%s", p->split);
     if (p->context_tokens > 0)
         buf_printf(ret_query, "&context=%u", p->context_tokens);
+    if (p->kv) {
+        buf_puts(ret_query, "&kv=");
+        api_escape(ret_query, p->kv);
+    }
     return buf_status(ret_query);
 }
 

@@ -13,6 +13,7 @@ struct placement {
     const char *nodes;       /* "a,b"; NULL: the cluster chooses */
     const char *split;       /* "18,12", layers of each node; NULL: the cluster chooses */
     uint32_t context_tokens; /* 0: the model's */
+    const char *kv;          /* "q8_0"; NULL: as the node is told */
 };
 
 enum { PLACEMENT_CONTEXT_MAX = 1 << 20 };
@@ -24,7 +25,9 @@ enum { PLACEMENT_CONTEXT_MAX = 1 << 20 };
     { "split", 0, "N,N", "layers of each node (default: by speed and memory)", OPTION_TEXT,         \
       &(p)->split, 0, 0 },                                                                          \
     { "context", 'c', "N", "longest sequence, in tokens (default: the model's)", OPTION_U32,        \
-      &(p)->context_tokens, 16, PLACEMENT_CONTEXT_MAX }
+      &(p)->context_tokens, 16, PLACEMENT_CONTEXT_MAX },                                            \
+    { "kv", 0, "FORMAT", "how keys and values are kept: f16, q8_0 (default: the node's)",           \
+      OPTION_TEXT, &(p)->kv, 0, 0 }
 /* clang-format on */
 
 /* What can be wrong before a node is asked.

@@ -31,7 +31,7 @@ static const double GIB = 1024.0 * 1024.0 * 1024.0;
 static const double MEMORY_SHARE = 0.75;
 
 struct serve_options {
-    const char *config, *node, *listen, *model, *kernels;
+    const char *config, *node, *listen, *model, *kernels, *kv;
     double memory_gb; /* 0: not given */
     uint32_t threads;
 };
@@ -158,7 +158,7 @@ static enum status make_settings(const struct app *app, const struct serve_optio
         settings->threads = options->threads;
     settings->kernels = options->kernels;
     settings->model = options->model;
-    return ST_OK;
+    return kv_format_find(options->kv, &settings->kv_format, err);
 }
 
 /* clang-format off */
@@ -173,6 +173,7 @@ int cmd_serve(struct app *app, int argc, char **argv)
         { "memory-gb", 0, "X", "GiB for models (default: the file's, else 3/4 of the machine)", OPTION_REAL, &options.memory_gb, 0.001, 1048576 },
         { "threads", 't', "N", "threads of each runner (default: every core)", OPTION_U32, &options.threads, 1, CONFIG_THREADS_MAX },
         { "kernels", 0, "NAME", "kernels of the runners (default: the best here)", OPTION_TEXT, &options.kernels, 0, 0 },
+        { "kv", 0, "FORMAT", "how instances placed from here keep keys and values: f16, q8_0 (default f16)", OPTION_TEXT, &options.kv, 0, 0 },
         OPTION_DATA(app),
     };
     static const char *const examples[] = {

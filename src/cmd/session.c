@@ -38,7 +38,7 @@ static enum status load(const struct app *app, const struct session_options *opt
                         struct session *session, struct err *err)
 {
     struct progress progress;
-    const struct local_options local_options = {
+    struct local_options local_options = {
         .kernels = options->kernels,
         .n_threads = options->n_threads,
         .context_tokens = options->context_tokens,
@@ -46,8 +46,10 @@ static enum status load(const struct app *app, const struct session_options *opt
         .on_progress = progress_bytes,
         .progress_arg = &progress,
     };
-    enum status s;
+    enum status s = kv_format_find(options->kv, &local_options.kv_format, err);
 
+    if (s != ST_OK)
+        return s;
     progress_begin(&progress, app, "loading");
     s = local_open(session->model, &local_options, &session->local, err);
     progress_end(&progress);

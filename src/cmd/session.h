@@ -31,6 +31,7 @@ struct session_options {
     uint32_t n_threads;      /* 0: all cores */
     uint32_t context_tokens; /* 0: the model's, at most 8192 */
     const char *kernels;     /* NULL: the best of this machine */
+    const char *kv;          /* NULL: f16 */
     bool without_guesses;    /* as struct generation has it */
 };
 
@@ -61,6 +62,8 @@ enum { SESSION_THREADS_MAX = 1024, SESSION_CONTEXT_MAX = 1 << 20 };
       OPTION_U32, &(o)->context_tokens, 16, SESSION_CONTEXT_MAX },                                  \
     { "kernels", 0, "NAME", "which kernels compute: ref, avx2, neon, ... (default the best)",       \
       OPTION_TEXT, &(o)->kernels, 0, 0 },                                                           \
+    { "kv", 0, "FORMAT", "how keys and values are kept: f16, q8_0 (default f16)", OPTION_TEXT,      \
+      &(o)->kv, 0, 0 },                                                                             \
     { "no-spec", 0, NULL, "guess no tokens ahead: the same answer, slower where it repeats",        \
       OPTION_FLAG, &(o)->without_guesses, 0, 0 }
 /* clang-format on */

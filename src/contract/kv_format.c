@@ -17,16 +17,17 @@ const char *kv_format_name(enum kv_format format)
     return formats[format].name;
 }
 
-bool kv_format_find(const char *name, enum kv_format *ret)
+enum status kv_format_find(const char *name, enum kv_format *ret_format, struct err *err)
 {
     if (!name || !*name)
         name = formats[0].name;
     for (unsigned i = 0; i < N_KV_FORMATS; i++)
         if (strcmp(formats[i].name, name) == 0) {
-            *ret = (enum kv_format)i;
-            return true;
+            *ret_format = (enum kv_format)i;
+            return ST_OK;
         }
-    return false;
+    return err_set(err, ST_RANGE, "no format '%s' of keys and values; there are: %s, %s", name,
+                   formats[KV_F16].name, formats[KV_Q8_0].name);
 }
 
 uint64_t kv_format_bytes(enum kv_format format, uint64_t n)

@@ -9,8 +9,9 @@
 #ifndef POMONA_CONTRACT_KV_FORMAT_H
 #define POMONA_CONTRACT_KV_FORMAT_H
 
-#include <stdbool.h>
 #include <stdint.h>
+
+#include "base/status.h"
 
 enum kv_format {
     KV_F16, /* the default */
@@ -21,9 +22,9 @@ enum kv_format {
 /* "f16"; never NULL for a format of the list above. */
 const char *kv_format_name(enum kv_format format);
 
-/* The format of that name; false, and `ret` untouched, where there is none.  NULL and "" are
- * the default. */
-bool kv_format_find(const char *name, enum kv_format *ret);
+/* The format of that name; NULL and "" are the default.
+ * Errors  ST_RANGE  there is none; the words name those there are */
+enum status kv_format_find(const char *name, enum kv_format *ret_format, struct err *err);
 
 /* Bytes of n elements, n a multiple of 32 unless the format is f16. */
 uint64_t kv_format_bytes(enum kv_format format, uint64_t n);

@@ -29,7 +29,7 @@ struct model_info {
     uint64_t embedding_bytes;    /* token embedding, first shard only */
     uint64_t output_bytes;       /* output matrix and norm, last shard only; where the matrix
                                          * is tied to the embedding, the embedding's bytes */
-    uint64_t kv_bytes_per_token; /* of one layer, keys and values */
+    uint64_t kv_bytes_per_token; /* of one layer, keys and values, in f16 */
     uint64_t n_parameters;
     int64_t created_unix_s; /* modification time of the file */
 };

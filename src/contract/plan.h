@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "contract/kv_format.h"
 #include "contract/model_info.h"
 
 enum {
@@ -30,7 +31,8 @@ struct plan_shard {
 struct plan {
     char model[MODEL_NAME_MAX];
     uint32_t context_tokens; /* longest sequence */
-    uint64_t kv_tokens;      /* size of the page pool, the same on every rank */
+    enum kv_format kv_format;
+    uint64_t kv_tokens; /* size of the page pool, the same on every rank */
     size_t n_shards;
     struct plan_shard shards[PLAN_SHARDS_MAX];
 };

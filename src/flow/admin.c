@@ -137,7 +137,8 @@ void admin_state_handler(void *arg, struct exchange *x)
 
 static bool asks_for_nothing(const struct place_request *request)
 {
-    return request->n_nodes == 0 && request->n_split == 0 && request->context_tokens == 0;
+    return request->n_nodes == 0 && request->n_split == 0 && request->context_tokens == 0 &&
+           !request->has_kv_format;
 }
 
 enum plan_mode { PLAN_TO_SHOW, PLAN_TO_PLACE };
@@ -166,7 +167,7 @@ static struct plan *make_plan(struct service *service, struct exchange *x,
         return plan;
     }
     if (placement_nodes(service, &model, request, nodes, &e) != ST_OK ||
-        placement_plan(&model, nodes, request, plan, &e) != ST_OK) {
+        placement_plan(service, &model, nodes, request, plan, &e) != ST_OK) {
         exchange_fail(x, &e);
         goto fail;
     }

@@ -112,7 +112,7 @@ static enum step place(struct flow *f, struct plan *plan)
     /* Another request may have begun to place it: its plan is joined, as the
      * memory it takes is no longer free for one of ours. */
     if (!placement_join(f->service, &f->model, plan) &&
-        placement_plan(&f->model, f->nodes, NULL, plan, &e) != ST_OK)
+        placement_plan(f->service, &f->model, f->nodes, NULL, plan, &e) != ST_OK)
         return fail_as(f, &e);
     f->is_placing = true;
     if (cluster_place(f->service->cluster, plan, on_placed, f, &f->place_ticket, &err) == ST_OK)

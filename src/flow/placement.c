@@ -38,11 +38,11 @@ enum status placement_nodes(struct service *service, const struct model_info *mo
     return s;
 }
 
-enum status placement_plan(const struct model_info *model, const struct node_set *nodes,
-                           const struct place_request *request, struct plan *ret_plan,
-                           struct api_error *e)
+enum status placement_plan(const struct service *service, const struct model_info *model,
+                           const struct node_set *nodes, const struct place_request *request,
+                           struct plan *ret_plan, struct api_error *e)
 {
-    struct partition_options options = { 0 };
+    struct partition_options options = { .kv_format = service->kv_format };
     struct err err = { 0 };
     enum status s;
 
@@ -51,6 +51,8 @@ enum status placement_plan(const struct model_info *model, const struct node_set
         options.n_split = request->n_split;
         options.uses_all_nodes = request->n_nodes > 0;
         options.context_tokens = request->context_tokens;
+        if (request->has_kv_format)
+            options.kv_format = request->kv_format;
     }
     s = partition_plan(model, nodes, &options, ret_plan, &err);
     if (s == ST_RANGE)
@@ -113,7 +115,7 @@ enum status service_place(struct service *service, const char *name, struct err 
     if (s == ST_OK) {
         s = placement_nodes(service, &model, NULL, nodes, &e);
         if (s == ST_OK)
-            s = placement_plan(&model, nodes, NULL, plan, &e);
+            s = placement_plan(service, &model, nodes, NULL, plan, &e);
         if (s != ST_OK)
             (void)err_set(err, s, "%s", e.message);
     }

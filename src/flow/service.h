@@ -32,6 +32,7 @@ struct service_options {
     const char *cluster_name;
     const char *node_name;
     const char *version;
+    enum kv_format kv_format; /* of instances that nobody asked for another */
 };
 
 /* Errors  ST_NOMEM */

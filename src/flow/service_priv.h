@@ -29,6 +29,7 @@ struct service {
     uint16_t listen_port;
     char cluster_name[NODE_NAME_MAX], node_name[NODE_NAME_MAX], version[32];
     uint64_t begun_ns;
+    enum kv_format kv_format;
 
     struct cluster *cluster; /* borrowed; NULL until service_start() */
     struct gateway *gateway;

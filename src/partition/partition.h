@@ -25,6 +25,7 @@ struct partition_options {
     uint32_t context_tokens; /* 0: the model's, at most 8192 */
     uint32_t n_sequences;    /* KV for so many full contexts is wanted; 0: 16.  Fewer are given
                                  * where memory is short, never less than one */
+    enum kv_format kv_format;
 };
 
 /* Errors  ST_FULL   the model does not fit: the words say needed and available

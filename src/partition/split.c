@@ -52,9 +52,17 @@ uint64_t split_weight_bytes(const struct split_task *task, const struct node_set
     return model->file_bytes > 0 && bytes > model->file_bytes ? model->file_bytes : bytes;
 }
 
+/* Of one layer; what the model says is for f16, and whatever a peer says must do no harm. */
+static uint64_t kv_bytes_per_token(const struct split_task *task)
+{
+    const uint64_t bytes = task->model->kv_bytes_per_token;
+
+    return task->kv_format == KV_F16 ? bytes : kv_format_bytes(task->kv_format, bytes / 2);
+}
+
 uint64_t split_kv_bytes(const struct split_task *task, uint32_t n_layers, uint64_t kv_tokens)
 {
-    return mul(mul(n_layers, task->model->kv_bytes_per_token), kv_tokens);
+    return mul(mul(n_layers, kv_bytes_per_token(task)), kv_tokens);
 }
 
 uint64_t split_layer_bytes(const struct split_task *task)
@@ -99,7 +107,7 @@ uint64_t split_room_tokens(const struct split_task *task, const struct node_set 
 {
     const uint64_t free_bytes = node_free_bytes(&nodes->nodes[i]);
     const uint64_t weights = split_weight_bytes(task, nodes, i, n_layers);
-    const uint64_t per_token = mul(n_layers, task->model->kv_bytes_per_token);
+    const uint64_t per_token = mul(n_layers, kv_bytes_per_token(task));
 
     if (per_token == 0)
         return UINT64_MAX;

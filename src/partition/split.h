@@ -11,12 +11,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "contract/kv_format.h"
 #include "contract/model_info.h"
 #include "contract/node_set.h"
 
 struct split_task {
     const struct model_info *model;
     uint32_t context_tokens;
+    enum kv_format kv_format;
     uint64_t least_tokens;  /* KV pool for one context */
     uint64_t wanted_tokens; /* KV pool wished for, >= least_tokens */
 };

@@ -150,6 +150,13 @@ def test_threads_do_not_change_the_answer():
     assert pomona(*args, "-t", 1).stdout == pomona(*args, "-t", 3).stdout != ""
 
 
+def test_keys_and_values_in_8_bits_answer_too():
+    args = ("run", MODEL, "Name a fruit.", "--max-tokens", "24", "--temperature", "0")
+    done = pomona(*args, "--kv", "q8_0")
+    assert done.returncode == 0 and done.stdout, done.stderr
+    assert_fails(pomona(*args, "--kv", "q9"), 1, "q9", "f16", "q8_0")
+
+
 def test_run_in_json_tells_the_answer_and_its_numbers():
     args = ("run", MODEL, "-", "--max-tokens", "8", "--temperature", "0")
     plain, done = pomona(*args, stdin="Hello"), pomona(*args, "--json", stdin="Hello")

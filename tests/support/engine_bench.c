@@ -98,7 +98,7 @@ int main(int argc, char **argv)
     struct model *model = NULL;
     enum status s;
 
-    if (argc < 2 || (argc > 7 && !kv_format_find(argv[7], &options.kv_format)))
+    if (argc < 2 || (argc > 7 && kv_format_find(argv[7], &options.kv_format, NULL) != ST_OK))
         return 2;
     for (uint32_t i = 0; i < N_PAGES; i++)
         run.pages[i] = i;

@@ -214,6 +214,7 @@ static void assign_send(struct runner *r, const struct instance *in, const uint8
     assign.n_layers = plan->shards[r->rank].n_layers;
     assign.context_tokens = plan->context_tokens;
     assign.kv_tokens = plan->kv_tokens;
+    assign.kv_format = (uint32_t)plan->kv_format;
     assign.n_threads = cluster->n_threads;
     assign.listen_host = (char *)cluster->self->info.host;
     if (cluster->kernels)

@@ -22,6 +22,7 @@ struct bench_options {
     const struct app *app;
     const char *model;   /* a name of the store, or a file */
     const char *kernels; /* NULL: the best of this machine */
+    enum kv_format kv_format;
     struct bench_list threads, prompts, decodes, batches;
     uint32_t n_repetitions;
     bool is_json;
@@ -45,7 +46,6 @@ struct perplexity_options {
     const char *path;                  /* of a text */
     uint32_t window;                   /* tokens, >= 2 */
     uint32_t max_tokens;               /* of the text; 0: all */
-    enum kv_format kv_format;
 };
 
 /* Print how well the model predicts the text. */

@@ -126,7 +126,7 @@ static enum status engine_open(struct scoring *sc, struct err *err)
         .n_pages = sc->n_pages,
         .max_rows = ROWS,
         .max_logit_rows = ROWS,
-        .kv_format = sc->options->kv_format,
+        .kv_format = sc->options->bench->kv_format,
         .n_threads = bench->threads.values[0],
         .kernels = bench->kernels,
     };
@@ -187,7 +187,7 @@ static void print(struct scoring *sc, double seconds)
     const double error =
         perplexity * samples_stddev(&sc->costs) / sqrt((double)size_max(sc->costs.n, 1));
     const char *kernels = sc->engine->kernels(sc->shard);
-    const char *kv = kv_format_name(sc->options->kv_format);
+    const char *kv = kv_format_name(sc->options->bench->kv_format);
 
     if (sc->options->bench->is_json)
         printf(

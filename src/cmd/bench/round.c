@@ -81,6 +81,7 @@ static struct local_options local_fill(const struct bench_options *o, uint32_t n
         .context_tokens = longest > CONTEXT_MIN ? longest : CONTEXT_MIN,
         .max_sequences = bench_list_max(&o->batches),
         .max_rows = MEASURE_ROWS_MAX,
+        .kv_format = o->kv_format,
     };
 }
 

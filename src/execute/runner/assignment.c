@@ -27,6 +27,8 @@ static enum status check_numbers(const Wire__ShardAssign *m, struct err *err)
         return err_set(err, ST_RANGE, "a context of %u tokens", m->context_tokens);
     if (m->kv_tokens == 0 || m->kv_tokens / RUNNER_PAGE_TOKENS >= UINT32_MAX / 2)
         return err_set(err, ST_RANGE, "room for %llu tokens", (unsigned long long)m->kv_tokens);
+    if (m->kv_format >= N_KV_FORMATS)
+        return err_set(err, ST_RANGE, "keys and values in format %u", m->kv_format);
     if (m->key.len != INSTANCE_KEY_BYTES || m->model_digest.len != MODEL_DIGEST_BYTES)
         return err_set(err, ST_RANGE, "a key or digest of the wrong length");
     return ST_OK;
@@ -59,6 +61,7 @@ enum status assignment_read(const Wire__ShardAssign *m, struct assignment **ret_
     a->n_layers = m->n_layers;
     a->context_tokens = m->context_tokens;
     a->n_pages = (uint32_t)((m->kv_tokens + RUNNER_PAGE_TOKENS - 1) / RUNNER_PAGE_TOKENS);
+    a->kv_format = (enum kv_format)m->kv_format;
     a->n_threads = m->n_threads;
     *ret_assignment = a;
     return ST_OK;

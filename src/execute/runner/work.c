@@ -134,6 +134,7 @@ static enum status open_engine(struct work *w, struct err *err)
         .n_pages = a->n_pages,
         .max_rows = RUNNER_MAX_ROWS,
         .max_logit_rows = RUNNER_MAX_SEQUENCES + RUNNER_MAX_GUESSES,
+        .kv_format = a->kv_format,
         .n_threads = a->n_threads,
         .kernels = a->kernels,
         .on_progress = on_progress,

@@ -10,7 +10,12 @@
 #include "gateway/dialect/param.h"
 #include "gateway/http/route.h"
 
-enum { CONTEXT_MAX = 1 << 24, LAYERS_MAX = 1 << 16, LIST_BYTES_MAX = NODES_MAX * NODE_NAME_MAX };
+enum {
+    CONTEXT_MAX = 1 << 24,
+    LAYERS_MAX = 1 << 16,
+    LIST_BYTES_MAX = NODES_MAX * NODE_NAME_MAX,
+    KV_NAME_MAX = 16
+};
 
 static enum status add_node(const char *name, size_t n, struct place_request *r,
                             struct api_error *e)
@@ -30,6 +35,18 @@ static enum status add_layers(int64_t n_layers, struct place_request *r, struct 
                              "'split' must hold at most %d numbers of layers, each at least 1.",
                              NODES_MAX);
     r->split[r->n_split++] = (uint32_t)n_layers;
+    return ST_OK;
+}
+
+static enum status set_kv_format(const char *name, struct place_request *r, struct api_error *e)
+{
+    struct err err;
+
+    if (!*name)
+        return ST_OK;
+    if (kv_format_find(name, &r->kv_format, &err) != ST_OK)
+        return api_error_set(e, API_INVALID_VALUE, "kv", "There is %s.", err.words);
+    r->has_kv_format = true;
     return ST_OK;
 }
 
@@ -56,6 +73,7 @@ enum status place_request_from_json(const json_t *body, struct place_request *re
                                     struct api_error *e)
 {
     struct place_request r = { 0 };
+    char kv[KV_NAME_MAX] = "";
     const json_t *nodes = NULL, *split = NULL;
     enum status s = param_text(body, "model", r.model, sizeof(r.model), e);
 
@@ -78,6 +96,10 @@ enum status place_request_from_json(const json_t *body, struct place_request *re
     }
     if (s == ST_OK)
         s = param_u32(body, "context", 1, CONTEXT_MAX, &r.context_tokens, e);
+    if (s == ST_OK)
+        s = param_text(body, "kv", kv, sizeof(kv), e);
+    if (s == ST_OK)
+        s = set_kv_format(kv, &r, e);
     if (s == ST_OK)
         s = check(&r, e);
     if (s == ST_OK)
@@ -126,6 +148,8 @@ enum status place_request_from_query(const char *query, struct place_request *re
                                  "'context' must be a number of tokens.");
         r.context_tokens = (uint32_t)n;
     }
+    if (s == ST_OK && query_value(query, "kv", text, sizeof(text)))
+        s = set_kv_format(text, &r, e);
     if (s == ST_OK)
         s = check(&r, e);
     if (s == ST_OK)

@@ -4,6 +4,7 @@
 #define POMONA_GATEWAY_ADMIN_PLACE_REQUEST_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "contract/node_set.h"
@@ -17,13 +18,15 @@ struct place_request {
     uint32_t split[NODES_MAX]; /* [n_split]; none: by memory */
     size_t n_split;
     uint32_t context_tokens; /* 0: the default */
+    bool has_kv_format;      /* false: the node's */
+    enum kv_format kv_format;
 };
 
-/* {"model","nodes":[...],"split":[...],"context":N} */
+/* {"model","nodes":[...],"split":[...],"context":N,"kv":"f16"} */
 enum status place_request_from_json(const json_t *body, struct place_request *ret,
                                     struct api_error *e);
 
-/* "model=M&nodes=a,b&split=18,12&context=N"; `query` may be NULL */
+/* "model=M&nodes=a,b&split=18,12&context=N&kv=f16"; `query` may be NULL */
 enum status place_request_from_query(const char *query, struct place_request *ret,
                                      struct api_error *e);
 

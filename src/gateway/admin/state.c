@@ -133,8 +133,8 @@ void admin_render_plan(const struct plan *plan, struct buf *out)
 {
     buf_putc(out, '{');
     key_text(out, "model", plan->model);
-    buf_printf(out, ",\"context_tokens\":%u,\"kv_tokens\":%" PRIu64 ",", plan->context_tokens,
-               plan->kv_tokens);
+    buf_printf(out, ",\"context_tokens\":%u,\"kv_tokens\":%" PRIu64 ",\"kv_format\":\"%s\",",
+               plan->context_tokens, plan->kv_tokens, kv_format_name(plan->kv_format));
     write_shards(plan, out);
     buf_putc(out, '}');
 }
