@@ -42,6 +42,7 @@ static enum status load(const struct app *app, const struct session_options *opt
         .kernels = options->kernels,
         .n_threads = options->n_threads,
         .context_tokens = options->context_tokens,
+        .draft = session->draft,
         .without_guesses = options->without_guesses,
         .on_progress = progress_bytes,
         .progress_arg = &progress,
@@ -67,6 +68,20 @@ static enum status open_text_tools(struct session *session, struct err *err)
     return s == ST_NOTFOUND ? ST_OK : s;
 }
 
+static enum status open_draft(const struct app *app, const char *name_or_path,
+                              struct session *session, struct err *err)
+{
+    struct store_entry entry;
+    enum status s;
+
+    s = session_find(app, name_or_path, &entry, err);
+    if (s == ST_OK)
+        s = model_open(entry.path, &session->draft, err);
+    if (s != ST_OK)
+        err_wrap(err, "the draft model");
+    return s;
+}
+
 enum status session_open(const struct app *app, const char *name_or_path,
                          const struct session_options *options, struct session *ret_session,
                          struct err *err)
@@ -80,6 +95,8 @@ enum status session_open(const struct app *app, const char *name_or_path,
         s = model_open(entry.path, &session.model, err);
     if (s == ST_OK)
         s = open_text_tools(&session, err);
+    if (s == ST_OK && options->draft)
+        s = open_draft(app, options->draft, &session, err);
     if (s == ST_OK)
         s = load(app, options, &session, err);
     if (s != ST_OK) {
@@ -93,6 +110,7 @@ enum status session_open(const struct app *app, const char *name_or_path,
 void session_close(struct session *session)
 {
     local_close(session->local);
+    model_free(session->draft);
     template_free(session->template);
     tokenizer_free(session->tokenizer);
     model_free(session->model);

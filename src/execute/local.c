@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+#include "execute/spec/draft_model.h"
+
 enum {
     PAGE_TOKENS = 32,
     DEFAULT_CONTEXT_TOKENS = 8192,
@@ -17,6 +19,7 @@ struct local {
     const struct engine_type *engine;
     struct engine_shard *shard;
     struct driver *driver;
+    struct draft_model *draft; /* NULL: none */
     uint32_t context_tokens, max_sequences, max_rows, max_logit_rows, n_pages;
 };
 
@@ -67,6 +70,22 @@ static enum status open_engine(struct local *l, const struct local_options *o, s
     return l->engine->open(&l->weights, &options, &l->shard, err);
 }
 
+static enum status open_draft(struct local *l, const struct model *model,
+                              const struct local_options *o, struct err *err)
+{
+    const struct draft_model_options options = {
+        .of = model,
+        .context_tokens = l->context_tokens,
+        .max_sequences = l->max_sequences,
+        .kernels = o->kernels,
+        .n_threads = o->n_threads,
+        .on_progress = o->on_progress,
+        .progress_arg = o->progress_arg,
+    };
+
+    return o->draft ? draft_model_open(o->draft, &options, &l->draft, err) : ST_OK;
+}
+
 static enum status open_driver(struct local *l, const struct local_options *o, struct err *err)
 {
     const struct driver_options options = {
@@ -81,6 +100,7 @@ static enum status open_driver(struct local *l, const struct local_options *o, s
         .max_sequences = l->max_sequences,
         .max_logit_rows = l->max_logit_rows,
         .max_guesses = o->without_guesses ? 0 : MAX_GUESSES,
+        .draft = draft_model_draft(l->draft),
         .max_waiting = MAX_WAITING,
     };
 
@@ -101,6 +121,8 @@ enum status local_open(const struct model *model, const struct local_options *op
     if (s == ST_OK)
         s = open_engine(l, options, err);
     if (s == ST_OK)
+        s = open_draft(l, model, options, err);
+    if (s == ST_OK)
         s = open_driver(l, options, err);
     if (s == ST_OK) {
         *ret_local = l;
@@ -115,6 +137,7 @@ void local_close(struct local *l)
     if (!l)
         return;
     driver_free(l->driver);
+    draft_model_close(l->draft);
     if (l->shard)
         l->engine->close(l->shard);
     shard_weights_release(&l->weights);

@@ -17,8 +17,9 @@ struct local_options {
     uint32_t context_tokens; /* 0: the model's, at most 8192 */
     uint32_t max_sequences;  /* 0: 1 */
     enum kv_format kv_format;
-    uint32_t max_rows;    /* 0: 512 */
-    bool without_guesses; /* as struct generation has it, for all */
+    uint32_t max_rows;         /* 0: 512 */
+    const struct model *draft; /* borrowed, must outlive the local: guesses too; NULL: none does */
+    bool without_guesses;      /* as struct generation has it, for all */
     void (*on_progress)(void *arg, uint64_t done_bytes, uint64_t total_bytes); /* may be NULL */
     void *progress_arg;
 };

@@ -36,6 +36,10 @@ enum status model_shard(const struct model *model, uint32_t first_layer, uint32_
                         struct shard_weights *ret_weights, struct err *err);
 void shard_weights_release(struct shard_weights *weights);
 
+/* ST_OK where a token's number means the same text to both.
+ * Errors  ST_RANGE  it does not; ST_NOTFOUND, ST_FORMAT  a file has no readable tokens */
+enum status model_same_vocabulary(const struct model *a, const struct model *b, struct err *err);
+
 /* The model's text tools, for the gateway.  Both given. */
 enum status model_tokenizer(const struct model *model, struct tokenizer **ret_tokenizer,
                             struct err *err);

@@ -121,7 +121,9 @@ struct drafter {
     struct draft *draft;
 };
 
-static struct drafter drafter_open(uint32_t n_layers, uint32_t n_pages, uint32_t *breaks)
+/* fail_at_step  as in struct fake_options */
+static struct drafter drafter_open(uint32_t n_layers, uint32_t n_pages, uint32_t fail_at_step,
+                                   uint32_t *breaks)
 {
     const struct fake_options fake = { .n_layers = n_layers,
                                        .is_first = true,
@@ -131,6 +133,7 @@ static struct drafter drafter_open(uint32_t n_layers, uint32_t n_pages, uint32_t
                                        .n_pages = n_pages,
                                        .max_rows = 64,
                                        .max_logit_rows = N_STREAMS,
+                                       .fail_at_step = fail_at_step,
                                        .script = script,
                                        .script_arg = breaks };
     struct draft_options o = { .n_vocab = N_VOCAB,
@@ -209,7 +212,7 @@ static uint32_t run(const struct scene *scene, struct stream *ret_streams)
 
     if (scene->draft_layers == 0)
         return run_with(scene, NULL, ret_streams);
-    d = drafter_open(scene->draft_layers, N_PAGES, &breaks);
+    d = drafter_open(scene->draft_layers, N_PAGES, 0, &breaks);
     n_steps = run_with(scene, d.draft, ret_streams);
     drafter_close(&d);
     return n_steps;
@@ -350,12 +353,31 @@ static void a_draft_model_without_pages_left_drafts_for_some(void **state)
 
     (void)state;
     (void)run(&plain, want);
-    d = drafter_open(3, 20, &breaks);
+    d = drafter_open(3, 20, 0, &breaks);
     (void)run_with(&scene, d.draft, got);
     assert_same(got, want, N_STREAMS);
     (void)run_with(&scene, d.draft, got); /* all pages came back */
     assert_same(got, want, N_STREAMS);
     drafter_close(&d);
+}
+
+static void a_draft_model_that_fails_fails_no_answer(void **state)
+{
+    const struct scene plain = { .n_ranks = 1, .n_streams = N_STREAMS, .breaks = 4 };
+    const struct scene scene = {
+        .n_ranks = 1, .n_streams = N_STREAMS, .max_guesses = 32, .breaks = 4
+    };
+
+    (void)state;
+    (void)run(&plain, want);
+    for (uint32_t fail_at_step = 1; fail_at_step < 40; fail_at_step += 6) {
+        uint32_t breaks = 4;
+        struct drafter d = drafter_open(3, N_PAGES, fail_at_step, &breaks);
+
+        (void)run_with(&scene, d.draft, got);
+        assert_same(got, want, N_STREAMS);
+        drafter_close(&d);
+    }
 }
 
 static void a_generation_may_refuse_guesses(void **state)
@@ -384,6 +406,7 @@ int main(void)
         cmocka_unit_test(a_draft_model_that_agrees_saves_most_steps),
         cmocka_unit_test(a_draft_model_that_disagrees_changes_no_answer),
         cmocka_unit_test(a_draft_model_without_pages_left_drafts_for_some),
+        cmocka_unit_test(a_draft_model_that_fails_fails_no_answer),
         cmocka_unit_test(a_generation_may_refuse_guesses),
     };
 
