@@ -39,7 +39,7 @@ struct engine_options {
     uint32_t max_rows;        /* rows of the largest batch */
     uint32_t max_logit_rows;  /* <= max_rows */
     enum kv_format kv_format; /* the same on every rank */
-    unsigned n_threads;       /* 0: as many as this process may use */
+    unsigned n_threads;       /* 0: the fast cores that this process may use */
     const char *kernels;      /* "ref", "avx2", ...; NULL or "": the best of this machine */
 
     /* May be NULL.  Called while weights are brought into memory, on the

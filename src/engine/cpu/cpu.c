@@ -165,7 +165,7 @@ static enum status cpu_open(const struct shard_weights *weights,
     shard->options = *options;
     s = choose_kernels(shard, options->kernels, err);
     if (s == ST_OK)
-        s = crew_new(options->n_threads > 0 ? options->n_threads : machine_n_cores(), &shard->crew,
+        s = crew_new(options->n_threads > 0 ? options->n_threads : machine_n_fast_cores(), &shard->crew,
                      err);
     if (s == ST_OK)
         s = page_pool_init(&shard->pool, weights, options, err);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* engine/cpu/crew.c - persistent workers, a task counter and a barrier that spins, then sleeps.
+/* engine/cpu/crew.c - persistent workers, a task counter and a barrier that watches, then sleeps.
  *
  * Two words are waited on: `generation`, which the last worker to arrive at a
  * barrier advances, and `run`, which the owner advances to start a run.  A waiter
- * that has spun long enough takes the lock, counts itself in `n_asleep` and waits on the
+ * that has watched long enough takes the lock, counts itself in `n_asleep` and waits on the
  * condition; whoever advances a word looks at `n_asleep` afterwards.  Both sides
  * use sequentially consistent operations, so either the waiter sees the new value or
  * the other side sees the sleeper.
@@ -14,27 +14,47 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
+#if defined(__APPLE__)
+#include <pthread/qos.h>
+#endif
 
 #include "base/clock.h"
 
 enum {
     CACHE_LINE = 64,
-    SPIN_NS = 200000,    /* longer than a phase and than the sampling between two steps */
-    SPINS_PER_LOOK = 64, /* looks at the clock are rarer than looks at the word */
+    WATCH_NS = 10000,   /* most waits at a barrier end within this */
+    SHORT_NS = 200000,  /* YIELD_NS and the time it takes to wake */
+    YIELD_NS = 100000,  /* and those between two steps of one stream within this */
+    LOOKS_PER_TIME = 8, /* looks at the clock are rarer than looks at the word */
+    RUN_NS = 3000,      /* a run of tasks lasts this at least: fifty times what taking it costs */
+    RUN_MAX_NS = 200000,
+    SHARES = 2, /* a run is at most what is left / (SHARES * workers) */
+};
+
+/* Tasks that a worker has taken and not done, and how fast it is in this phase. */
+struct share {
+    _Alignas(CACHE_LINE) uint32_t next;
+    uint32_t end;
+    uint32_t n_timed;  /* tasks of the first run; 0 before it */
+    uint64_t timed_ns; /* when it began; then how long it took */
+    bool is_timed;
 };
 
 struct crew {
     unsigned n_workers;
     unsigned n_threads; /* started: n_workers - 1 once complete */
     pthread_t *threads;
+    struct share *shares; /* [n_workers] */
     crew_fn fn;
     void *arg;
     atomic_bool is_ending;
 
     pthread_mutex_t lock;
     pthread_cond_t advanced;
+    atomic_ullong n_yields, n_sleeps;
 
-    /* Each on a cache line of its own: all are written while others spin. */
+    /* Each on a cache line of its own: all are written while others watch. */
     _Alignas(CACHE_LINE) atomic_uint run;
     _Alignas(CACHE_LINE) atomic_uint generation;
     _Alignas(CACHE_LINE) atomic_uint n_arrived;
@@ -56,36 +76,43 @@ static void relax(void)
 #endif
 }
 
-static bool spin_while(atomic_uint *word, unsigned old)
+/* Watch the word; false where it did not change in time. */
+static bool watch_while(struct crew *crew, atomic_uint *word, unsigned old)
 {
-    uint64_t end = 0;
+    const uint64_t start_ns = clock_ns();
+    uint64_t waited_ns = 0;
 
-    for (;;) {
-        for (unsigned i = 0; i < SPINS_PER_LOOK; i++) {
+    while (waited_ns < YIELD_NS) {
+        for (unsigned i = 0; i < LOOKS_PER_TIME; i++) {
             if (atomic_load_explicit(word, memory_order_acquire) != old)
                 return true;
             relax();
         }
-        const uint64_t now = clock_ns();
-
-        sched_yield(); /* whom we wait for may have lost its core to another process */
-        if (end == 0)
-            end = now + SPIN_NS;
-        else if (now >= end)
-            return false;
+        waited_ns = clock_ns() - start_ns;
+        if (waited_ns < WATCH_NS)
+            continue;
+        /* Whom we wait for may have lost its core to another thread: it may have ours. */
+        atomic_fetch_add_explicit(&crew->n_yields, 1, memory_order_relaxed);
+        sched_yield();
     }
+    return false;
 }
 
-static void wait_while(struct crew *crew, atomic_uint *word, unsigned old)
+static void sleep_while(struct crew *crew, atomic_uint *word, unsigned old)
 {
-    if (spin_while(word, old))
-        return;
     pthread_mutex_lock(&crew->lock);
     atomic_fetch_add(&crew->n_asleep, 1);
+    atomic_fetch_add_explicit(&crew->n_sleeps, 1, memory_order_relaxed);
     while (atomic_load(word) == old)
         pthread_cond_wait(&crew->advanced, &crew->lock);
     atomic_fetch_sub(&crew->n_asleep, 1);
     pthread_mutex_unlock(&crew->lock);
+}
+
+static void wait_while(struct crew *crew, atomic_uint *word, unsigned old)
+{
+    if (!watch_while(crew, word, old))
+        sleep_while(crew, word, old);
 }
 
 static void advance(struct crew *crew, atomic_uint *word)
@@ -103,12 +130,71 @@ unsigned crew_size(const struct crew *crew)
     return crew->n_workers;
 }
 
-bool crew_take(struct crew *crew, uint32_t n_tasks, uint32_t *ret_task)
+struct crew_counts crew_counts(const struct crew *crew)
 {
-    const unsigned task = atomic_fetch_add_explicit(&crew->next_task, 1, memory_order_relaxed);
+    return (struct crew_counts){ .n_yields = atomic_load(&crew->n_yields),
+                                 .n_sleeps = atomic_load(&crew->n_sleeps),
+                                 .n_asleep = atomic_load(&crew->n_asleep) };
+}
 
-    *ret_task = task;
-    return task < n_tasks;
+/* How many of `left` tasks to take at once, by the time that the first ones took. */
+static uint32_t run_of(const struct crew *crew, const struct share *share, uint32_t left)
+{
+    const uint64_t fair = left / (SHARES * (uint64_t)crew->n_workers);
+    const uint64_t least = share->n_timed * (uint64_t)RUN_NS / share->timed_ns;
+    const uint64_t most = share->n_timed * (uint64_t)RUN_MAX_NS / share->timed_ns;
+    uint64_t n = fair < most ? fair : most;
+
+    n = n > least ? n : least;
+    n = n > 1 ? n : 1;
+    return n < left ? (uint32_t)n : left;
+}
+
+static uint32_t next_run(const struct crew *crew, struct share *share, uint32_t left)
+{
+    if (share->n_timed == 0) { /* the first: one of few, more of many, and timed */
+        const uint32_t n = left / (16 * crew->n_workers);
+
+        share->n_timed = n > 1 ? n : 1;
+        share->timed_ns = clock_ns();
+        return share->n_timed;
+    }
+    if (!share->is_timed) {
+        const uint64_t took_ns = clock_ns() - share->timed_ns;
+
+        share->timed_ns = took_ns > 0 ? took_ns : 1;
+        share->is_timed = true;
+    }
+    return run_of(crew, share, left);
+}
+
+/* More than there is may be counted as taken: the counter is set back at the barrier. */
+static bool take_run(struct crew *crew, struct share *share, uint32_t n_tasks)
+{
+    const uint32_t seen = atomic_load_explicit(&crew->next_task, memory_order_relaxed);
+    uint32_t n, first;
+
+    if (seen >= n_tasks)
+        return false;
+    n = next_run(crew, share, n_tasks - seen);
+    first = atomic_fetch_add_explicit(&crew->next_task, n, memory_order_relaxed);
+    if (first >= n_tasks)
+        return false;
+    share->next = first;
+    share->end = n < n_tasks - first ? first + n : n_tasks;
+    return true;
+}
+
+bool crew_take(struct crew *crew, unsigned worker, uint32_t n_tasks, uint32_t *ret_task)
+{
+    struct share *share = &crew->shares[worker];
+
+    if (share->next == share->end && !take_run(crew, share, n_tasks)) {
+        *share = (struct share){ 0 };
+        return false;
+    }
+    *ret_task = share->next++;
+    return true;
 }
 
 void crew_barrier(struct crew *crew)
@@ -135,16 +221,35 @@ static void take_part(struct crew *crew, unsigned worker)
     crew_barrier(crew);
 }
 
+/* What waited long the last time sleeps at once.  Returns whether this wait was short. */
+static bool wait_for_run(struct crew *crew, unsigned seen, bool is_short)
+{
+    const uint64_t start_ns = clock_ns();
+
+    if (!is_short || !watch_while(crew, &crew->run, seen))
+        sleep_while(crew, &crew->run, seen);
+    return clock_ns() - start_ns < SHORT_NS;
+}
+
+static void become_a_worker(void)
+{
+#if defined(__APPLE__)
+    (void)pthread_set_qos_class_self_np(QOS_CLASS_USER_INTERACTIVE, 0);
+#endif
+}
+
 static void *worker_main(void *arg)
 {
     struct recruit *recruit = arg;
     struct crew *crew = recruit->crew;
     const unsigned worker = recruit->worker;
     unsigned seen = 0; /* threads start before the first run */
+    bool is_short = false;
 
     free(recruit);
+    become_a_worker();
     for (;;) {
-        wait_while(crew, &crew->run, seen++);
+        is_short = wait_for_run(crew, seen++, is_short);
         if (atomic_load(&crew->is_ending))
             return NULL;
         take_part(crew, worker);
@@ -187,7 +292,10 @@ enum status crew_new(unsigned n_workers, struct crew **ret_crew, struct err *err
     pthread_mutex_init(&crew->lock, NULL);
     pthread_cond_init(&crew->advanced, NULL);
     crew->threads = calloc(n_workers, sizeof(*crew->threads));
-    if (!crew->threads)
+    crew->shares = aligned_alloc(CACHE_LINE, n_workers * sizeof(*crew->shares));
+    if (crew->shares)
+        memset(crew->shares, 0, n_workers * sizeof(*crew->shares));
+    if (!crew->threads || !crew->shares)
         s = err_set(err, ST_NOMEM, "start %u compute threads: out of memory", n_workers);
     for (unsigned i = 1; s == ST_OK && i < n_workers; i++)
         s = start_thread(crew, i, err);
@@ -210,5 +318,6 @@ void crew_free(struct crew *crew)
     pthread_cond_destroy(&crew->advanced);
     pthread_mutex_destroy(&crew->lock);
     free(crew->threads);
+    free(crew->shares);
     free(crew);
 }

@@ -83,11 +83,11 @@ static void lay_out(const struct packing *p, const struct panel_set *set)
     }
 }
 
-static void pack_matrix(struct crew *crew, const struct job *job)
+static void pack_matrix(struct crew *crew, unsigned worker, const struct job *job)
 {
     const uint32_t n = panel_count(job->w->n_rows), step = job->panels_per_task;
 
-    for (uint32_t task; crew_take(crew, n / step + (n % step != 0), &task);)
+    for (uint32_t task; crew_take(crew, worker, n / step + (n % step != 0), &task);)
         for (uint32_t i = task * step; i < n && i < (task + 1) * step; i++)
             panel_pack(job->w, i, job->to + i * job->panel_bytes);
     crew_barrier(crew);
@@ -122,7 +122,7 @@ static void pack_all(void *arg, unsigned worker)
     for (size_t i = 0; i < p->n_jobs; i++) {
         if (worker == 0 && p->weights->is_file_mapped && i + 1 < p->n_jobs)
             advise(p->jobs[i + 1].w, MADV_WILLNEED); /* reads while this one is packed */
-        pack_matrix(p->crew, &p->jobs[i]);
+        pack_matrix(p->crew, worker, &p->jobs[i]);
         if (worker == 0)
             after_matrix(p, &p->jobs[i]);
     }

@@ -22,6 +22,7 @@ struct hand {
     struct cpu_shard *shard;
     struct bench *bench;
     uint32_t n_rows;
+    unsigned worker;
 };
 
 static float *row_of(float *rows, uint32_t row, size_t width)
@@ -61,7 +62,7 @@ static struct activations prepare(const struct hand *hand, const struct preparin
     unsigned char *packed = is_shared ? shard->packed : hand->bench->packed;
 
     if (is_shared) {
-        for (uint32_t row; crew_take(shard->crew, p->n_rows, &row);)
+        for (uint32_t row; crew_take(shard->crew, hand->worker, p->n_rows, &row);)
             prepare_row(hand, p, row, normed, packed);
         crew_barrier(shard->crew);
     } else {
@@ -135,7 +136,7 @@ static void begin_row(const struct hand *hand, uint32_t row)
 
 static void begin(const struct hand *hand)
 {
-    for (uint32_t row; crew_take(hand->shard->crew, hand->n_rows, &row);)
+    for (uint32_t row; crew_take(hand->shard->crew, hand->worker, hand->n_rows, &row);)
         begin_row(hand, row);
     crew_barrier(hand->shard->crew);
 }
@@ -195,7 +196,7 @@ static void queries_keys_values(const struct hand *hand, uint32_t layer)
     const uint32_t n_q = n_pieces(l->q.n_rows, outs), n_kv = n_pieces(l->k.n_rows, outs);
     const uint32_t n_tasks = (n_q + 2 * n_kv) * n_tiles(hand->n_rows);
 
-    for (uint32_t task; crew_take(shard->crew, n_tasks, &task);) {
+    for (uint32_t task; crew_take(shard->crew, hand->worker, n_tasks, &task);) {
         const struct tile tile = tile_of(&a, task);
         const uint32_t kv = tile.piece - n_q; /* where it is no query */
 
@@ -215,7 +216,7 @@ static void attention(const struct hand *hand, uint32_t layer)
     const uint32_t n_kv_head = shard->weights.shape.n_kv_head;
     const struct attend_plan *plan = &shard->attend;
 
-    for (uint32_t task; crew_take(shard->crew, plan->n_tasks * n_kv_head, &task);)
+    for (uint32_t task; crew_take(shard->crew, hand->worker, plan->n_tasks * n_kv_head, &task);)
         cpu_attend(shard, &hand->bench->attend, layer, &plan->tasks[task / n_kv_head],
                    task % n_kv_head);
     crew_barrier(shard->crew);
@@ -232,7 +233,7 @@ static void add_product(const struct hand *hand, const struct panels *w, const f
     const struct activations a = prepare(hand, &p);
     const uint32_t n_tasks = n_pieces(w->n_rows, TILE_OUTS) * n_tiles(hand->n_rows);
 
-    for (uint32_t task; crew_take(shard->crew, n_tasks, &task);) {
+    for (uint32_t task; crew_take(shard->crew, hand->worker, n_tasks, &task);) {
         const struct tile tile = tile_of(&a, task);
         const uint32_t first = tile.piece * TILE_OUTS;
         const uint32_t n = (uint32_t)size_min(TILE_OUTS, w->n_rows - first);
@@ -261,7 +262,7 @@ static void gate_and_up(const struct hand *hand, uint32_t layer)
     const struct activations a = prepare(hand, &p);
     const uint32_t n_tasks = n_pieces(shape->n_ff, TILE_OUTS) * n_tiles(hand->n_rows);
 
-    for (uint32_t task; crew_take(shard->crew, n_tasks, &task);) {
+    for (uint32_t task; crew_take(shard->crew, hand->worker, n_tasks, &task);) {
         const struct tile tile = tile_of(&a, task);
         const uint32_t first = tile.piece * TILE_OUTS;
         const uint32_t n = (uint32_t)size_min(TILE_OUTS, shape->n_ff - first);
@@ -289,7 +290,7 @@ static void output(const struct hand *hand)
     const struct activations a = prepare(hand, &p);
     const uint32_t n_tasks = n_pieces(w->n_rows, TILE_OUTS) * n_tiles(p.n_rows);
 
-    for (uint32_t task; crew_take(shard->crew, n_tasks, &task);) {
+    for (uint32_t task; crew_take(shard->crew, hand->worker, n_tasks, &task);) {
         const struct tile tile = tile_of(&a, task);
         const uint32_t first = tile.piece * TILE_OUTS;
 
@@ -302,7 +303,7 @@ void cpu_step_run(void *arg, unsigned worker)
 {
     const struct cpu_step *step = arg;
     struct cpu_shard *shard = step->shard;
-    const struct hand hand = { step, shard, &shard->benches[worker], step->batch->n_rows };
+    const struct hand hand = { step, shard, &shard->benches[worker], step->batch->n_rows, worker };
 
     begin(&hand);
     for (uint32_t layer = 0; layer < shard->weights.n_layers; layer++) {

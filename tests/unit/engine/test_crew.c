@@ -22,9 +22,8 @@ static void work_through_phases(void *arg, unsigned worker)
 {
     struct work *work = arg;
 
-    (void)worker;
     for (unsigned phase = 0; phase < N_PHASES; phase++) {
-        for (uint32_t task; crew_take(work->crew, N_TASKS, &task);) {
+        for (uint32_t task; crew_take(work->crew, worker, N_TASKS, &task);) {
             if (atomic_load(&work->n_done) < phase * N_TASKS)
                 atomic_fetch_add(&work->n_early, 1);
             work->taken[phase][task]++;
@@ -61,6 +60,41 @@ static void every_task_is_taken_once_and_phases_do_not_overlap(void **state)
     check_size(5);
 }
 
+/* Worker 1 keeps its first task until all other tasks are done. */
+struct holding {
+    struct crew *crew;
+    atomic_uint n_done;
+    bool is_late;
+};
+
+enum { N_HELD = 30 }; /* so few that one at a time is taken */
+
+static void hold_one_task(void *arg, unsigned worker)
+{
+    struct holding *holding = arg;
+    const uint64_t deadline_ns = deadline_after_ms(60000);
+
+    for (uint32_t task; crew_take(holding->crew, worker, N_HELD, &task);) {
+        while (worker == 1 && atomic_load(&holding->n_done) < N_HELD - 1 && !holding->is_late)
+            holding->is_late = clock_ns() > deadline_ns;
+        atomic_fetch_add(&holding->n_done, 1);
+    }
+    crew_barrier(holding->crew);
+}
+
+static void a_slow_worker_leaves_the_tasks_to_the_others(void **state)
+{
+    struct holding holding = { 0 };
+    struct err err = { 0 };
+
+    (void)state;
+    assert_ok(crew_new(2, &holding.crew, &err), err);
+    crew_run(holding.crew, hold_one_task, &holding);
+    assert_false(holding.is_late);
+    assert_int_equal(atomic_load(&holding.n_done), N_HELD);
+    crew_free(holding.crew);
+}
+
 static uint64_t cpu_ns(void)
 {
     struct timespec t;
@@ -69,10 +103,19 @@ static uint64_t cpu_ns(void)
     return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
 }
 
+static void wait_until_asleep(const struct crew *crew, unsigned n)
+{
+    const uint64_t deadline_ns = deadline_after_ms(60000);
+
+    while (crew_counts(crew).n_asleep < n)
+        assert_true(clock_ns() < deadline_ns);
+}
+
 static void idle_workers_use_no_processor(void **state)
 {
-    const struct timespec rest = { .tv_nsec = 100 * (long)NS_PER_MS };
+    const struct timespec rest = { .tv_nsec = 200 * (long)NS_PER_MS };
     static struct work work;
+    struct crew_counts before, after;
     struct err err = { 0 };
     uint64_t start_ns;
 
@@ -80,9 +123,13 @@ static void idle_workers_use_no_processor(void **state)
     memset(&work, 0, sizeof(work));
     assert_ok(crew_new(4, &work.crew, &err), err);
     crew_run(work.crew, work_through_phases, &work);
+    wait_until_asleep(work.crew, 3);
+    before = crew_counts(work.crew);
     start_ns = cpu_ns();
     assert_int_equal(nanosleep(&rest, NULL), 0); /* what is measured is what they do meanwhile */
     assert_true(cpu_ns() - start_ns < 50 * NS_PER_MS);
+    after = crew_counts(work.crew);
+    assert_memory_equal(&after, &before, sizeof(after)); /* nobody woke to look */
     atomic_store(&work.n_done, 0);
     crew_run(work.crew, work_through_phases, &work); /* and they wake again */
     assert_int_equal(atomic_load(&work.n_done), N_PHASES * N_TASKS);
@@ -93,6 +140,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_task_is_taken_once_and_phases_do_not_overlap),
+        cmocka_unit_test(a_slow_worker_leaves_the_tasks_to_the_others),
         cmocka_unit_test(idle_workers_use_no_processor),
     };
 
