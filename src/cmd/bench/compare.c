@@ -60,28 +60,39 @@ static enum status pair_run(struct round *round, const struct peer *peer,
     return ST_OK;
 }
 
+static void print_json(const struct round *round, const char *name, const struct peer *peer,
+                       struct pairs *pairs, const struct outcome *o)
+{
+    printf("{\"test\":\"%s\",\"threads\":%u,\"tokens_per_s\":%.3f,\"peer\":\"%s\","
+           "\"peer_tokens_per_s\":%.3f,\"ratio\":%.4f,\"ratios\":[",
+           name, round->n_threads, o->median, peer_name(peer), samples_median(&pairs->theirs),
+           samples_median(&pairs->ratios));
+    for (size_t i = 0; i < pairs->ratios.n; i++)
+        printf("%s%.4f", i > 0 ? "," : "", pairs->ratios.values[i]);
+    printf("],\"gb_per_s\":%.3f,\"stream_gb_per_s\":%.3f,\"stream_share\":%.4f,\"gops\":%.3f,"
+           "\"peak_gops\":%.3f,\"peak_share\":%.4f,\"kernels\":\"%s\"}\n",
+           o->bytes_per_s / giga, round->machine.read_bytes_per_s / giga, o->share_of_read,
+           o->ops_per_s / giga, round->machine.int8_ops_per_s / giga, o->share_of_ops,
+           round_kernels(round));
+}
+
+static void print_row(const struct round *round, const char *name, const struct peer *peer,
+                      struct pairs *pairs, const struct outcome *o)
+{
+    printf("%-12s %7u %10.1f %6.0f%% %-20s %10.1f %8.2f %6.2f - %.2f\n", name, round->n_threads,
+           o->median, 100 * o->share_of_read, peer_name(peer), samples_median(&pairs->theirs),
+           samples_median(&pairs->ratios), samples_percentile(&pairs->ratios, 0),
+           samples_percentile(&pairs->ratios, 100));
+}
+
 static void print(const struct round *round, const struct measure_test *test,
                   const struct peer *peer, struct pairs *pairs)
 {
     const struct outcome o = round_judge(round, test, &pairs->ours);
-    const double theirs = samples_median(&pairs->theirs), ratio = samples_median(&pairs->ratios);
-    const double least = samples_percentile(&pairs->ratios, 0);
-    const double most = samples_percentile(&pairs->ratios, 100);
     char name[MEASURE_NAME_MAX];
 
     (void)measure_name(test, name);
-    if (round->options->is_json)
-        printf("{\"test\":\"%s\",\"threads\":%u,\"tokens_per_s\":%.3f,\"peer\":\"%s\","
-               "\"peer_tokens_per_s\":%.3f,\"ratio\":%.4f,\"ratio_min\":%.4f,\"ratio_max\":%.4f,"
-               "\"pairs\":%zu,\"gb_per_s\":%.3f,\"stream_gb_per_s\":%.3f,\"stream_share\":%.4f,"
-               "\"gops\":%.3f,\"peak_gops\":%.3f,\"kernels\":\"%s\"}\n",
-               name, round->n_threads, o.median, peer_name(peer), theirs, ratio, least, most,
-               pairs->ratios.n, o.bytes_per_s / giga, round->machine.read_bytes_per_s / giga,
-               o.share_of_read, o.ops_per_s / giga, round->machine.int8_ops_per_s / giga,
-               round_kernels(round));
-    else
-        printf("%-12s %7u %10.1f %6.0f%% %-20s %10.1f %8.2f %6.2f - %.2f\n", name, round->n_threads,
-               o.median, 100 * o.share_of_read, peer_name(peer), theirs, ratio, least, most);
+    (round->options->is_json ? print_json : print_row)(round, name, peer, pairs, &o);
     (void)fflush(stdout);
 }
 
