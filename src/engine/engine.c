@@ -21,6 +21,17 @@ const struct engine_type *engine_find(const char *name)
     return NULL;
 }
 
+const char *engine_phase_name(enum engine_phase phase)
+{
+    static const char *const names[N_ENGINE_PHASES] = {
+        [PHASE_EMBEDDING] = "embedding", [PHASE_NORM] = "norm",     [PHASE_QKV] = "qkv",
+        [PHASE_ATTENTION] = "attention", [PHASE_O] = "o",           [PHASE_GATE_UP] = "gate/up",
+        [PHASE_DOWN] = "down",           [PHASE_OUTPUT] = "output", [PHASE_WAIT] = "wait",
+    };
+
+    return names[phase];
+}
+
 /* Keys and values lie in pages the same way in every engine, which is what lets pages
  * travel between machines. */
 uint64_t engine_page_bytes(const struct shard_weights *weights, uint32_t page_tokens,

@@ -24,6 +24,7 @@
 #ifndef POMONA_ENGINE_ENGINE_H
 #define POMONA_ENGINE_ENGINE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -41,6 +42,8 @@ struct engine_options {
     enum kv_format kv_format; /* the same on every rank */
     unsigned n_threads;       /* 0: the fast cores that this process may use */
     const char *kernels;      /* "ref", "avx2", ...; NULL or "": the best of this machine */
+
+    bool is_profiled; /* keep time of phases: engine_type.profile */
 
     /* May be NULL.  Called while weights are brought into memory, on the
      * calling thread. */
@@ -68,6 +71,31 @@ struct engine_batch {
     uint32_t n_logit_rows;
 };
 
+/* Where the time of steps goes. */
+enum engine_phase {
+    PHASE_EMBEDDING, /* rows of the embedding, angles of positions */
+    PHASE_NORM,      /* norms, and activations made ready for matrices */
+    PHASE_QKV,       /* with turning by position and storing keys and values */
+    PHASE_ATTENTION,
+    PHASE_O,
+    PHASE_GATE_UP, /* with the activation function */
+    PHASE_DOWN,
+    PHASE_OUTPUT,
+    PHASE_WAIT, /* for other workers */
+    N_ENGINE_PHASES,
+};
+
+/* Sums over all steps since the shard was opened.  Phases are those of the owner's thread alone: it
+ * works as the others do, and what it does not work it waits, so they add up to total_ns but
+ * for what a step needs to begin and end. */
+struct engine_profile {
+    uint64_t n_steps, total_ns;
+    uint64_t phase_ns[N_ENGINE_PHASES];
+};
+
+/* "attention"; never NULL. */
+const char *engine_phase_name(enum engine_phase phase);
+
 /* An implementation.  To add one: a folder under engine/ with a const struct
  * engine_type, and one row of engines[] in engine.c. */
 struct engine_type {
@@ -84,6 +112,9 @@ struct engine_type {
      * Errors      ST_RANGE  a bound of the batch is broken; nothing was written to pages */
     enum status (*step)(struct engine_shard *shard, const struct engine_batch *batch,
                         float *hidden_out, float *logits_out, struct err *err);
+
+    /* May be NULL: this engine keeps no time.  All 0 unless options.is_profiled was set. */
+    void (*profile)(const struct engine_shard *shard, struct engine_profile *ret_profile);
 
     size_t (*page_bytes)(const struct engine_shard *shard);
     void (*page_copy)(struct engine_shard *shard, uint32_t to, uint32_t from);

@@ -58,6 +58,7 @@ static enum status open_engine(struct local *l, const struct local_options *o, s
         .max_rows = l->max_rows,
         .max_logit_rows = l->max_logit_rows,
         .kv_format = o->kv_format,
+        .is_profiled = o->is_profiled,
         .n_threads = o->n_threads,
         .kernels = o->kernels,
         .on_progress = o->on_progress,

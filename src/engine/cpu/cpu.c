@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/machine.h"
 #include "base/size.h"
 #include "engine/cpu/shard.h"
@@ -165,8 +166,8 @@ static enum status cpu_open(const struct shard_weights *weights,
     shard->options = *options;
     s = choose_kernels(shard, options->kernels, err);
     if (s == ST_OK)
-        s = crew_new(options->n_threads > 0 ? options->n_threads : machine_n_fast_cores(), &shard->crew,
-                     err);
+        s = crew_new(options->n_threads > 0 ? options->n_threads : machine_n_fast_cores(),
+                     &shard->crew, err);
     if (s == ST_OK)
         s = page_pool_init(&shard->pool, weights, options, err);
     if (s == ST_OK && !buffers_init(shard))
@@ -185,6 +186,14 @@ out:
     return s;
 }
 
+void cpu_lap(struct cpu_shard *shard, enum engine_phase phase)
+{
+    const uint64_t now_ns = clock_ns();
+
+    shard->profile.phase_ns[phase] += now_ns - shard->phase_began_ns;
+    shard->phase_began_ns = now_ns;
+}
+
 static enum status cpu_step(struct engine_shard *base, const struct engine_batch *batch,
                             float *hidden_out, float *logits_out, struct err *err)
 {
@@ -194,12 +203,26 @@ static enum status cpu_step(struct engine_shard *base, const struct engine_batch
 
     if (s != ST_OK)
         return s;
+    const uint64_t start_ns = shard->options.is_profiled ? clock_ns() : 0;
+
+    shard->phase_began_ns = start_ns;
     attend_plan_batch(&shard->attend, &shard->weights.shape, batch);
     crew_run(shard->crew, cpu_step_run, &step);
+    if (shard->options.is_profiled)
+        cpu_lap(shard, PHASE_WAIT);
     if (hidden_out)
         memcpy(hidden_out, shard->h,
                (size_t)batch->n_rows * shard->weights.shape.n_hidden * sizeof(*hidden_out));
+    if (shard->options.is_profiled) {
+        shard->profile.n_steps++;
+        shard->profile.total_ns += clock_ns() - start_ns;
+    }
     return ST_OK;
+}
+
+static void cpu_profile(const struct engine_shard *base, struct engine_profile *ret_profile)
+{
+    *ret_profile = const_cpu_of(base)->profile;
 }
 
 static size_t cpu_page_bytes(const struct engine_shard *base)
@@ -239,6 +262,7 @@ const struct engine_type cpu_engine = {
     .open = cpu_open,
     .close = cpu_close,
     .step = cpu_step,
+    .profile = cpu_profile,
     .page_bytes = cpu_page_bytes,
     .page_copy = cpu_page_copy,
     .page_export = cpu_page_export,

@@ -51,6 +51,8 @@ struct cpu_shard {
     uint32_t tile_width;   /* outputs of the widest task */
     struct bench *benches; /* [crew_size] */
     struct attend_plan attend;
+    struct engine_profile profile; /* of worker 0 */
+    uint64_t phase_began_ns;
     struct row_place *places; /* [max_rows] */
     float *h;                 /* [max_rows][n_hidden] */
     float *normed;            /* [max_rows][n_hidden] */
@@ -77,6 +79,9 @@ struct cpu_step {
     float *logits_out;
 };
 void cpu_step_run(void *arg, unsigned worker);
+
+/* The time since the last lap went to `phase`; worker 0 alone. */
+void cpu_lap(struct cpu_shard *shard, enum engine_phase phase);
 
 /* Put x, a key or a value of a row of the batch, into its page. */
 void cpu_store_kv(struct cpu_shard *shard, uint32_t layer, enum kv_part part, uint32_t kv_head,

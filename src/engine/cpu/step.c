@@ -23,7 +23,23 @@ struct hand {
     struct bench *bench;
     uint32_t n_rows;
     unsigned worker;
+    bool is_timed; /* this worker keeps time */
 };
+
+/* The time since the last lap went to `phase`. */
+static void lap(const struct hand *hand, enum engine_phase phase)
+{
+    if (hand->is_timed)
+        cpu_lap(hand->shard, phase);
+}
+
+/* The end of a phase for all workers. */
+static void meet(const struct hand *hand, enum engine_phase phase)
+{
+    lap(hand, phase);
+    crew_barrier(hand->shard->crew);
+    lap(hand, PHASE_WAIT);
+}
 
 static float *row_of(float *rows, uint32_t row, size_t width)
 {
@@ -64,10 +80,11 @@ static struct activations prepare(const struct hand *hand, const struct preparin
     if (is_shared) {
         for (uint32_t row; crew_take(shard->crew, hand->worker, p->n_rows, &row);)
             prepare_row(hand, p, row, normed, packed);
-        crew_barrier(shard->crew);
+        meet(hand, PHASE_NORM);
     } else {
         for (uint32_t row = 0; row < p->n_rows; row++)
             prepare_row(hand, p, row, normed, packed);
+        lap(hand, PHASE_NORM);
     }
     return (struct activations){ .x = p->norm ? normed : p->rows,
                                  .packed = packed,
@@ -138,7 +155,7 @@ static void begin(const struct hand *hand)
 {
     for (uint32_t row; crew_take(hand->shard->crew, hand->worker, hand->n_rows, &row);)
         begin_row(hand, row);
-    crew_barrier(hand->shard->crew);
+    meet(hand, PHASE_EMBEDDING);
 }
 
 /* ---- queries, keys, values ---- */
@@ -207,7 +224,7 @@ static void queries_keys_values(const struct hand *hand, uint32_t layer)
         else
             key_or_value_heads(hand, layer, KV_VALUE, (kv - n_kv) * outs, &tile);
     }
-    crew_barrier(shard->crew);
+    meet(hand, PHASE_QKV);
 }
 
 static void attention(const struct hand *hand, uint32_t layer)
@@ -219,13 +236,14 @@ static void attention(const struct hand *hand, uint32_t layer)
     for (uint32_t task; crew_take(shard->crew, hand->worker, plan->n_tasks * n_kv_head, &task);)
         cpu_attend(shard, &hand->bench->attend, layer, &plan->tasks[task / n_kv_head],
                    task % n_kv_head);
-    crew_barrier(shard->crew);
+    meet(hand, PHASE_ATTENTION);
 }
 
 /* ---- hidden rows ---- */
 
 /* h += W rows, for the two matrices that write the hidden rows. */
-static void add_product(const struct hand *hand, const struct panels *w, const float *rows)
+static void add_product(const struct hand *hand, const struct panels *w, const float *rows,
+                        enum engine_phase phase)
 {
     struct cpu_shard *shard = hand->shard;
     const size_t n_hidden = shard->weights.shape.n_hidden;
@@ -247,7 +265,7 @@ static void add_product(const struct hand *hand, const struct panels *w, const f
                 h[i] += out[r * TILE_OUTS + i];
         }
     }
-    crew_barrier(shard->crew);
+    meet(hand, phase);
 }
 
 static void gate_and_up(const struct hand *hand, uint32_t layer)
@@ -274,7 +292,7 @@ static void gate_and_up(const struct hand *hand, uint32_t layer)
         for (uint32_t r = 0; r < tile.a.n_rows; r++)
             shard->ops.swiglu(gate + (size_t)r * shape->n_ff, up + r * TILE_OUTS, n);
     }
-    crew_barrier(shard->crew);
+    meet(hand, PHASE_GATE_UP);
 }
 
 static void output(const struct hand *hand)
@@ -297,13 +315,19 @@ static void output(const struct hand *hand)
         multiply(hand, w, first, (uint32_t)size_min(TILE_OUTS, w->n_rows - first), &tile,
                  row_of(hand->step->logits_out, tile.first_row, w->n_rows) + first, w->n_rows);
     }
+    lap(hand, PHASE_OUTPUT);
 }
 
 void cpu_step_run(void *arg, unsigned worker)
 {
     const struct cpu_step *step = arg;
     struct cpu_shard *shard = step->shard;
-    const struct hand hand = { step, shard, &shard->benches[worker], step->batch->n_rows, worker };
+    const struct hand hand = { .step = step,
+                               .shard = shard,
+                               .bench = &shard->benches[worker],
+                               .n_rows = step->batch->n_rows,
+                               .worker = worker,
+                               .is_timed = worker == 0 && shard->options.is_profiled };
 
     begin(&hand);
     for (uint32_t layer = 0; layer < shard->weights.n_layers; layer++) {
@@ -311,9 +335,9 @@ void cpu_step_run(void *arg, unsigned worker)
 
         queries_keys_values(&hand, layer);
         attention(&hand, layer);
-        add_product(&hand, &l->o, shard->mixed);
+        add_product(&hand, &l->o, shard->mixed, PHASE_O);
         gate_and_up(&hand, layer);
-        add_product(&hand, &l->down, shard->ff);
+        add_product(&hand, &l->down, shard->ff, PHASE_DOWN);
     }
     if (step->batch->n_logit_rows > 0)
         output(&hand);
