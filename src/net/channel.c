@@ -118,12 +118,12 @@ static void on_readable(struct bufferevent *bev, void *arg)
     leave(c);
 }
 
+/* Callbacks are deferred: since the buffer was drained, more may have been sent. */
 static void on_drained(struct bufferevent *bev, void *arg)
 {
     struct channel *c = arg;
 
-    (void)bev;
-    if (c->is_finishing)
+    if (c->is_finishing && evbuffer_get_length(bufferevent_get_output(bev)) == 0)
         channel_close(c, ST_OK, "closed here");
 }
 

@@ -176,6 +176,42 @@ static void finishing_sends_what_is_queued_first(void **state)
     assert_int_equal(f->b.n_received, N_MESSAGES);
 }
 
+static void send_one_and_finish(evutil_socket_t fd, short what, void *arg)
+{
+    struct fixture *f = arg;
+
+    (void)fd;
+    (void)what;
+    send_cancel(f->a.channel, 1);
+    channel_finish(f->a.channel);
+}
+
+/* The loop has written the first message, and not yet told the channel so. */
+static void finishing_does_not_take_an_earlier_message_for_the_last(void **state)
+{
+    struct fixture *f = *state;
+    struct event *after_write;
+    int fds[2];
+
+    join(f);
+    assert_int_equal(pipe(fds), 0);
+    assert_int_equal(write(fds[1], "", 1), 1);
+    after_write = event_new(loop_base(f->loop), fds[0], EV_READ, send_one_and_finish, f);
+    assert_non_null(after_write);
+    send_cancel(f->a.channel, 0);
+    event_add(after_write, NULL);
+    run(f);
+    assert_true(f->a.is_closed);
+    channel_free(f->a.channel);
+    f->a.channel = NULL;
+    run(f);
+    assert_true(f->b.is_closed);
+    assert_int_equal(f->b.n_received, 2);
+    event_free(after_write);
+    close(fds[0]);
+    close(fds[1]);
+}
+
 static void a_channel_may_be_freed_by_its_own_callback(void **state)
 {
     struct fixture *f = *state;
@@ -297,6 +333,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(messages_arrive_in_order),
         TEST(finishing_sends_what_is_queued_first),
+        TEST(finishing_does_not_take_an_earlier_message_for_the_last),
         TEST(a_channel_may_be_freed_by_its_own_callback),
         TEST(an_overlong_frame_closes),
         TEST(bytes_that_are_no_message_close),
