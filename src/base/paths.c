@@ -31,24 +31,39 @@ enum status path_join(const char *dir, const char *name, char *ret_path, struct 
     return copy_path(joined, ret_path, err);
 }
 
-enum status path_data(const char *override, char *ret_path, struct err *err)
-{
-    const char *home = getenv("HOME");
+/* Where a system keeps the data of all programs of a user. */
+struct place {
+    const char *xdg; /* variable of the XDG Base Directory Specification, section 3 */
+    const char *below_home;
+};
 
-    if (override)
-        return copy_path(override, ret_path, err);
 #if defined(__APPLE__)
-    const char *below_home = "Library/Application Support/pomona";
+static const struct place data_place = { NULL, "Library/Application Support/pomona" };
+static const struct place cache_place = { NULL, "Library/Caches/pomona" };
 #else
-    const char *below_home = ".local/share/pomona";
-    const char *xdg = getenv("XDG_DATA_HOME");
+static const struct place data_place = { "XDG_DATA_HOME", ".local/share/pomona" };
+static const struct place cache_place = { "XDG_CACHE_HOME", ".cache/pomona" };
+#endif
+
+static enum status find_place(const struct place *place, char *ret_path, struct err *err)
+{
+    const char *home = getenv("HOME"), *xdg = place->xdg ? getenv(place->xdg) : NULL;
 
     if (xdg && xdg[0] == '/') /* relative values are to be ignored, says the specification */
         return path_join(xdg, "pomona", ret_path, err);
-#endif
     if (!home || !home[0])
         return err_set(err, ST_RANGE, "HOME is not set; name the data folder with --data DIR");
-    return path_join(home, below_home, ret_path, err);
+    return path_join(home, place->below_home, ret_path, err);
+}
+
+enum status path_data(const char *override, char *ret_path, struct err *err)
+{
+    return override ? copy_path(override, ret_path, err) : find_place(&data_place, ret_path, err);
+}
+
+enum status path_cache(char *ret_path, struct err *err)
+{
+    return find_place(&cache_place, ret_path, err);
 }
 
 enum status path_make(const char *path, struct err *err)

@@ -2,7 +2,8 @@
 /* base/paths.h - where Pomona keeps its data.
  *
  * Linux: $XDG_DATA_HOME/pomona, else ~/.local/share/pomona (XDG Base Directory
- * Specification 0.8).  macOS: ~/Library/Application Support/pomona.
+ * Specification 0.8).  macOS: ~/Library/Application Support/pomona.  What can be made
+ * again: $XDG_CACHE_HOME/pomona, else ~/.cache/pomona; ~/Library/Caches/pomona.
  */
 #ifndef POMONA_BASE_PATHS_H
 #define POMONA_BASE_PATHS_H
@@ -15,6 +16,9 @@ enum { PATH_MAX_BYTES = 1024 };
  * created.  ret_path is [PATH_MAX_BYTES].
  * Errors  ST_RANGE  too long, or neither HOME nor an override is set */
 enum status path_data(const char *override, char *ret_path, struct err *err);
+
+/* The folder of what can be made again.  As path_data(). */
+enum status path_cache(char *ret_path, struct err *err);
 
 /* "dir/name" into ret_path [PATH_MAX_BYTES].  Errors: ST_RANGE too long. */
 enum status path_join(const char *dir, const char *name, char *ret_path, struct err *err);

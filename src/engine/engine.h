@@ -34,6 +34,21 @@
 
 struct engine_shard;
 
+enum { ENGINE_KEEP_DIRS = 2, ENGINE_KEY_BYTES = 16 };
+
+/* Where an engine may keep what it makes of the weights, so that the next open is fast.
+ * Everything in these folders is the engine's: it may be deleted at any time and is made
+ * again; an engine checks what it finds there. */
+struct engine_keep {
+    const char *dirs[ENGINE_KEEP_DIRS]; /* tried in order, made where missing; NULL: none */
+    uint8_t key[ENGINE_KEY_BYTES];      /* another whenever the weights may be others */
+
+    /* May be NULL.  Called at most once, on the calling thread, where nothing could be kept:
+     * the engine goes on without. */
+    void (*on_lost)(void *arg, const struct err *why);
+    void *arg;
+};
+
 struct engine_options {
     uint32_t page_tokens;     /* power of two, 16..256 */
     uint32_t n_pages;         /* >= 1 */
@@ -43,7 +58,8 @@ struct engine_options {
     unsigned n_threads;       /* 0: the fast cores that this process may use */
     const char *kernels;      /* "ref", "avx2", ...; NULL or "": the best of this machine */
 
-    bool is_profiled; /* keep time of phases: engine_type.profile */
+    bool is_profiled;        /* keep time of phases: engine_type.profile */
+    struct engine_keep keep; /* borrowed during open */
 
     /* May be NULL.  Called while weights are brought into memory, on the
      * calling thread. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "execute/spec/draft_model.h"
+#include "model/keep.h"
 
 enum {
     PAGE_TOKENS = 32,
@@ -50,8 +51,15 @@ static enum status choose_sizes(struct local *l, const struct model *model,
     return ST_OK;
 }
 
-static enum status open_engine(struct local *l, const struct local_options *o, struct err *err)
+static enum status open_engine(struct local *l, const struct model *model,
+                               const struct local_options *o, struct err *err)
 {
+    struct model_keep keep;
+
+    model_keep_init(&keep, model);
+    keep.engine.on_lost = o->on_lost;
+    keep.engine.arg = o->lost_arg;
+
     const struct engine_options options = {
         .page_tokens = PAGE_TOKENS,
         .n_pages = l->n_pages,
@@ -61,6 +69,7 @@ static enum status open_engine(struct local *l, const struct local_options *o, s
         .is_profiled = o->is_profiled,
         .n_threads = o->n_threads,
         .kernels = o->kernels,
+        .keep = keep.engine,
         .on_progress = o->on_progress,
         .progress_arg = o->progress_arg,
     };
@@ -120,7 +129,7 @@ enum status local_open(const struct model *model, const struct local_options *op
     if (s == ST_OK)
         s = model_shard(model, 0, model_info(model)->n_layer, &l->weights, err);
     if (s == ST_OK)
-        s = open_engine(l, options, err);
+        s = open_engine(l, model, options, err);
     if (s == ST_OK)
         s = open_draft(l, model, options, err);
     if (s == ST_OK)

@@ -23,6 +23,10 @@ struct local_options {
     bool without_guesses;      /* as struct generation has it, for all */
     void (*on_progress)(void *arg, uint64_t done_bytes, uint64_t total_bytes); /* may be NULL */
     void *progress_arg;
+
+    /* As engine_keep; may be NULL. */
+    void (*on_lost)(void *arg, const struct err *why);
+    void *lost_arg;
 };
 
 /* model  borrowed, must outlive the local */

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <xxhash.h>
 
@@ -91,6 +92,18 @@ static void describe(struct model *m, const struct arch *arch, const char *path)
     info->created_unix_s = gguf_modified_unix_s(m->gguf);
 }
 
+/* The path without links resolved: what is kept beside a link of the store lies in the store. */
+static enum status remember_path(struct model *m, const char *path, struct err *err)
+{
+    char here[PATH_MAX_BYTES];
+
+    if (path[0] == '/')
+        return path_join("/", path + 1, m->path, err);
+    if (!getcwd(here, sizeof(here)))
+        return err_errno(err, "find the folder this program runs in");
+    return path_join(here, path, m->path, err);
+}
+
 enum status model_open(const char *path, struct model **ret_model, struct err *err)
 {
     const struct arch *arch;
@@ -99,7 +112,9 @@ enum status model_open(const char *path, struct model **ret_model, struct err *e
 
     if (!m)
         return err_set(err, ST_NOMEM, "no memory to open '%s'", path);
-    s = gguf_open(path, &m->gguf, err);
+    s = remember_path(m, path, err);
+    if (s == ST_OK)
+        s = gguf_open(path, &m->gguf, err);
     if (s != ST_OK)
         goto out;
     s = arch_of(m->gguf, &arch, err);

@@ -21,6 +21,7 @@
 #include "cmd/bench/stats.h"
 #include "cmd/session.h"
 #include "engine/engine.h"
+#include "model/keep.h"
 
 enum {
     TEXT_MAX_BYTES = 64 << 20,
@@ -121,6 +122,10 @@ static enum status text_read(struct scoring *sc, struct err *err)
 static enum status engine_open(struct scoring *sc, struct err *err)
 {
     const struct bench_options *bench = sc->options->bench;
+    struct model_keep keep;
+
+    model_keep_init(&keep, sc->model);
+
     const struct engine_options options = {
         .page_tokens = PAGE_TOKENS,
         .n_pages = sc->n_pages,
@@ -129,6 +134,7 @@ static enum status engine_open(struct scoring *sc, struct err *err)
         .kv_format = sc->options->bench->kv_format,
         .n_threads = bench->threads.values[0],
         .kernels = bench->kernels,
+        .keep = keep.engine,
     };
     enum status s;
 

@@ -178,6 +178,7 @@ static enum status cpu_open(const struct shard_weights *weights,
     if (s != ST_OK)
         goto out;
     frequencies_init(shard);
+    shard->options.keep = (struct engine_keep){ 0 }; /* was borrowed */
     *ret_shard = &shard->base;
     shard = NULL;
 out:

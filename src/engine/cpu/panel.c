@@ -189,11 +189,14 @@ void panel_pack(const struct matrix *w, uint32_t panel, void *ret_panel)
     const struct format *f = format_of(w->dtype);
     const uint32_t first = panel * PANEL_ROWS;
     const unsigned n_lanes = (unsigned)size_min(PANEL_ROWS, w->n_rows - first);
+    const size_t n_bytes = panel_bytes(w->dtype, w->n_cols);
     const unsigned char *rows =
         (const unsigned char *)w->data + first * dtype_row_bytes(w->dtype, w->n_cols);
 
     if (n_lanes < PANEL_ROWS)
-        memset(ret_panel, 0, panel_bytes(w->dtype, w->n_cols));
+        memset(ret_panel, 0, n_bytes);
+    else if (n_bytes >= PANEL_ALIGN) /* what rounding up adds */
+        memset((unsigned char *)ret_panel + n_bytes - PANEL_ALIGN, 0, PANEL_ALIGN);
     if (f->n_chunks > 0)
         pack_blocks(f, rows, n_lanes, w->n_cols, ret_panel);
     else

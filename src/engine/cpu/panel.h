@@ -4,7 +4,7 @@
  * A register holds the same columns of several rows, so a lane is an output and no sum
  * crosses lanes.  Every ISA reads the same bytes: 512 bits hold 16 rows, 256 bits hold
  * 8, 128 bits hold 4.  A panel takes the bytes its 16 rows had, rounded up to PANEL_ALIGN;
- * rows that a last panel lacks are zeros.
+ * rows that a last panel lacks are zeros, and so is what rounding adds.
  *
  * Shapes  one panel, blocks = n_cols / 32:
  *     Q4_0, Q4_1  quants [blocks][4 chunks][16 rows][4 bytes], 8 columns a chunk:

@@ -14,7 +14,11 @@
 
 #include "base/size.h"
 
-enum { SAMPLES = 3, SAMPLE_BYTES = 4096 }; /* of each matrix, for the key */
+enum {
+    SAMPLES = 3, /* of each matrix, for the key */
+    SAMPLE_BYTES = 4096,
+    FIXED_PARTS = 3, /* what a key has before the samples */
+};
 
 static const char magic[8] = { 'P', 'O', 'M', 'P', 'A', 'N', 'E', 'L' };
 
@@ -48,7 +52,7 @@ size_t panel_head_bytes(const struct panel_plan *plan)
     return fixed_bytes(plan->n_tensors) + plan->n_slices * sizeof(uint64_t);
 }
 
-static uint64_t tensor_bytes(const struct panel_tensor *t)
+uint64_t panel_tensor_bytes(const struct panel_tensor *t)
 {
     return (uint64_t)panel_count(t->n_rows) * t->panel_bytes;
 }
@@ -75,7 +79,7 @@ void panel_plan_init(struct panel_plan *plan, const struct matrix *const *matric
         struct panel_tensor *t = &plan->tensors[i];
 
         t->at = size_round_up(plan->n_bytes, PANEL_FILE_ALIGN);
-        plan->n_bytes = t->at + tensor_bytes(t);
+        plan->n_bytes = t->at + panel_tensor_bytes(t);
     }
 }
 
@@ -116,16 +120,37 @@ static void sample(const struct matrix *w, uint64_t *ret_sums)
         ret_sums[i] = XXH3_64bits(bytes + (n - piece) / (SAMPLES - 1) * i, piece);
 }
 
+/* How this build packs: a change of the layout shows here even where nobody thought of
+ * PANEL_LAYOUT. */
+static uint64_t way_of_packing(void)
+{
+    static const enum dtype dtypes[] = { DTYPE_F32, DTYPE_F16, DTYPE_Q4_0, DTYPE_Q4_1, DTYPE_Q8_0 };
+    enum { COLS = 2 * 32, BYTES_MAX = PANEL_ROWS * COLS * sizeof(float) };
+    unsigned char rows[BYTES_MAX], panel[BYTES_MAX];
+    uint64_t hash = 0;
+
+    for (size_t i = 0; i < sizeof(rows); i++)
+        rows[i] = (unsigned char)(i * 151 + i / 256);
+    for (size_t i = 0; i < ARRAY_LEN(dtypes); i++) {
+        const struct matrix w = { dtypes[i], PANEL_ROWS, COLS, rows };
+
+        panel_pack(&w, 0, panel);
+        hash = XXH3_64bits_withSeed(panel, panel_bytes(dtypes[i], COLS), hash);
+    }
+    return hash;
+}
+
 void panel_key(const uint8_t *model, uint32_t role, const struct matrix *const *matrices,
                uint32_t n, uint8_t *ret_key)
 {
-    uint64_t parts[2 + PANEL_TENSORS_MAX * SAMPLES] = { 0 };
+    uint64_t parts[FIXED_PARTS + PANEL_TENSORS_MAX * SAMPLES] = { 0 };
     XXH128_canonical_t canonical;
 
     _Static_assert(sizeof(canonical.digest) == PANEL_KEY_BYTES, "XXH128 fills a key");
     memcpy(parts, model, PANEL_KEY_BYTES);
+    parts[2] = way_of_packing();
     for (uint32_t i = 0; i < n; i++)
-        sample(matrices[i], parts + 2 + i * SAMPLES);
+        sample(matrices[i], parts + FIXED_PARTS + i * SAMPLES);
     XXH128_canonicalFromHash(&canonical, XXH3_128bits_withSeed(parts, sizeof(parts), role));
     memcpy(ret_key, canonical.digest, PANEL_KEY_BYTES);
 }
@@ -155,7 +180,7 @@ void panel_head_write(const struct panel_plan *plan, const uint8_t *key, const u
                                  .n_cols = t->n_cols,
                                  .n_slices = t->n_slices,
                                  .at = t->at,
-                                 .n_bytes = tensor_bytes(t) };
+                                 .n_bytes = panel_tensor_bytes(t) };
 
         memcpy(at, &row, sizeof(row));
     }

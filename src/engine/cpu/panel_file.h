@@ -65,6 +65,9 @@ struct panel_slice {
 /* n <= PANEL_TENSORS_MAX matrices whose formats and columns panel_bytes() knows. */
 void panel_plan_init(struct panel_plan *plan, const struct matrix *const *matrices, uint32_t n);
 
+/* Of all panels of one tensor. */
+uint64_t panel_tensor_bytes(const struct panel_tensor *tensor);
+
 struct panel_slice panel_plan_slice(const struct panel_plan *plan, uint32_t slice);
 
 /* Of the largest slice. */

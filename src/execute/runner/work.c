@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "execute/runner/serve.h"
 #include "execute/shard/follower.h"
+#include "model/keep.h"
 #include "model/model.h"
 
 enum {
@@ -126,9 +127,20 @@ static void on_progress(void *arg, uint64_t done_bytes, uint64_t total_bytes)
     report_send(w->reporter, &report);
 }
 
+static void on_lost(void *arg, const struct err *why)
+{
+    (void)arg;
+    log_warn("the weights are repacked at every start: %s", why->words);
+}
+
 static enum status open_engine(struct work *w, struct err *err)
 {
     const struct assignment *a = w->assignment;
+    struct model_keep keep;
+
+    model_keep_init(&keep, w->model);
+    keep.engine.on_lost = on_lost;
+
     const struct engine_options options = {
         .page_tokens = RUNNER_PAGE_TOKENS,
         .n_pages = a->n_pages,
@@ -137,6 +149,7 @@ static enum status open_engine(struct work *w, struct err *err)
         .kv_format = a->kv_format,
         .n_threads = a->n_threads,
         .kernels = a->kernels,
+        .keep = keep.engine,
         .on_progress = on_progress,
         .progress_arg = w,
     };

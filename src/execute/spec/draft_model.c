@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/size.h"
+#include "model/keep.h"
 
 enum { PAGE_TOKENS = 32, ROWS_EACH = 16, ROWS_MIN = 128 };
 
@@ -40,9 +41,14 @@ static struct draft_options sizes_of(const struct model *model,
     return o;
 }
 
-static enum status open_engine(struct draft_model *m, const struct draft_model_options *options,
+static enum status open_engine(struct draft_model *m, const struct model *model,
+                               const struct draft_model_options *options,
                                struct draft_options *sizes, struct err *err)
 {
+    struct model_keep keep;
+
+    model_keep_init(&keep, model);
+
     const struct engine_options o = {
         .page_tokens = sizes->page_tokens,
         .n_pages = sizes->n_pages,
@@ -50,6 +56,7 @@ static enum status open_engine(struct draft_model *m, const struct draft_model_o
         .max_logit_rows = sizes->max_sequences,
         .n_threads = options->n_threads,
         .kernels = options->kernels,
+        .keep = keep.engine,
         .on_progress = options->on_progress,
         .progress_arg = options->progress_arg,
     };
@@ -80,7 +87,7 @@ enum status draft_model_open(const struct model *model, const struct draft_model
         return err_set(err, ST_NOMEM, "a draft model");
     s = model_shard(model, 0, model_info(model)->n_layer, &m->weights, err);
     if (s == ST_OK)
-        s = open_engine(m, options, &sizes, err);
+        s = open_engine(m, model, options, &sizes, err);
     if (s == ST_OK)
         s = draft_new(&sizes, &m->draft, err);
     if (s == ST_OK) {

@@ -12,7 +12,7 @@ void avx512_fill_attention(struct kernel_ops *ops);
 /* The first n of sixteen lanes; all of them where n is 16 or more. */
 static inline __mmask16 avx512_first(size_t n)
 {
-    return n < 16 ? (__mmask16)((1u << n) - 1) : (__mmask16)0xffff;
+    return (__mmask16)(n < 16 ? (1u << n) - 1 : 0xffffu);
 }
 
 /* Halves to halves: 8, 4, 2, 1. */
