@@ -24,13 +24,16 @@ enum {
     SECONDS_MAX = 24 * 60 * 60,
 };
 
-/* All that the command line can say; which part counts depends on --url, --compare and --perplexity. */
+/* All that the command line can say; which part counts depends on --url, --compare
+ * and others. */
 struct asked {
     struct bench_options tests;
     struct serve_options serve;
     double ttft_ms, gap_ms;
     const char *compare; /* --compare, NULL for none */
     struct perplexity_options perplexity;
+    bool wants_profile;
+    struct profile_options profile;
     const char *kv; /* --kv, NULL for the default */
 };
 
@@ -115,9 +118,11 @@ static int run_tests(const struct app *app, struct asked *asked, const char *mod
     if (kv_format_find(asked->kv, &asked->tests.kv_format, &err) != ST_OK)
         return app_wrong_use(app, "--kv: %s", err.words);
     asked->tests.model = model;
-    asked->perplexity.bench = &asked->tests;
+    asked->perplexity.bench = asked->profile.bench = &asked->tests;
     if (asked->perplexity.path)
         s = bench_perplexity(&asked->perplexity, &err);
+    else if (asked->wants_profile || asked->profile.trace_path)
+        s = bench_profile(&asked->profile, &err);
     else if (asked->compare)
         s = bench_compare(&asked->tests, &peers, &err);
     else
@@ -146,6 +151,10 @@ int cmd_bench(struct app *app, int argc, char **argv)
           OPTION_TEXT, &t->kernels, 0, 0 },
         { "compare", 0, "NAME=PATH", "take turns with llama-bench=PATH,llama-batched-bench=PATH",
           OPTION_TEXT, &asked.compare, 0, 0 },
+        { "profile", 0, NULL, "where the time of a step goes", OPTION_FLAG, &asked.wants_profile, 0,
+          0 },
+        { "trace", 0, "FILE", "the same, step by step, for chrome://tracing and Perfetto",
+          OPTION_TEXT, &asked.profile.trace_path, 0, 0 },
         { "perplexity", 0, "FILE", "how well the model predicts this text, instead of speed",
           OPTION_TEXT, &asked.perplexity.path, 0, 0 },
         { "window", 0, "N", "tokens that are read as one context for it (default 512)", OPTION_U32,
@@ -183,6 +192,7 @@ int cmd_bench(struct app *app, int argc, char **argv)
     static const char *const examples[] = {
         "smollm2 -t 1,2 -p 256 -n 32",
         "smollm2 -p 0 -b 1,2,4,8 --json",
+        "smollm2 --profile -p 256 -n 32 -b 8 --trace steps.json",
         "smollm2 -r 9 --compare llama-bench=/usr/local/bin/llama-bench",
         "smollm2 --url http://127.0.0.1:52415/v1 -c 8",
         "smollm2 --url http://127.0.0.1:52415/v1 --rate 4 --ttft-ms 500 --gap-ms 50",

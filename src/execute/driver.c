@@ -322,6 +322,16 @@ static void learn_cost(struct driver *d, const struct flight *f, uint32_t n_rows
     spec_learn(d->spec, n_rows, d->landed_ns - from_ns, f->expected_ns);
 }
 
+static void tell_times(struct driver *d, const struct engine_batch *batch)
+{
+    if (!d->o.on_times)
+        return;
+    d->times.told_ns = clock_ns();
+    d->times.n_rows = batch->n_rows;
+    d->times.n_spans = batch->n_spans;
+    d->o.on_times(d->o.times_arg, &d->times);
+}
+
 static enum status land(struct driver *d, struct err *err)
 {
     const struct flight *f = &d->flights[d->first_flight];
@@ -330,16 +340,19 @@ static enum status land(struct driver *d, struct err *err)
 
     if (d->o.ring)
         s = receive(d, f, &batch, err);
+    d->times.arrived_ns = clock_ns();
     if (s == ST_OK)
         s = d->o.shard->type->step(d->o.shard, &batch, NULL, d->logits, err);
     if (s != ST_OK)
         return s;
+    d->times.computed_ns = clock_ns();
     d->first_flight = (d->first_flight + 1) % d->o.n_ranks;
     d->n_flights--;
     driver_learn_speed(d, batch.n_rows, clock_ns() - f->start_ns);
     driver_deliver(d, f);
     if (d->spec)
         learn_cost(d, f, batch.n_rows);
+    tell_times(d, &batch);
     return ST_OK;
 }
 
@@ -367,7 +380,9 @@ enum status driver_step(struct driver *d, struct err *err)
         return err_set(err, d->broken.status, "%s", d->broken.words);
 
     d->is_stepping = true;
+    d->times.begin_ns = clock_ns();
     s = launch(d, &why);
+    d->times.launched_ns = clock_ns();
     if (s == ST_OK && d->n_flights > 0)
         s = land(d, &why);
     if (s != ST_OK) {

@@ -36,6 +36,17 @@
 
 struct driver;
 
+/* When the parts of a step were over, in order: clock_ns(). */
+struct driver_times {
+    uint32_t n_rows, n_spans;
+    uint64_t begin_ns;    /* driver_step() was called */
+    uint64_t launched_ns; /* what comes next was planned and sent to rank 0 */
+    uint64_t arrived_ns;  /* hidden rows came from the rank before */
+    uint64_t computed_ns; /* the driver's layers and the logits */
+    uint64_t told_ns;     /* tokens chosen and handed out */
+};
+typedef void driver_times_fn(void *arg, const struct driver_times *times);
+
 struct driver_options {
     struct engine_shard *shard; /* borrowed: the last rank's layers */
     struct transport *ring;     /* borrowed; NULL where n_ranks is 1 */
@@ -50,9 +61,11 @@ struct driver_options {
     uint32_t max_guesses;          /* tokens guessed in one step, of all sequences, where that pays;
                                     * 0: none.  More than max_logit_rows has room for are not */
     struct draft *draft;           /* borrowed; NULL: no second model guesses */
-    uint32_t max_waiting;          /* more are refused */
-    uint64_t step_deadline_ms;     /* a step that waits longer for its peers is ST_DEADLINE */
-    uint32_t step_target_ms;       /* cut prompts so that a step takes about this long, for quick
+    driver_times_fn *on_times;     /* called when a step is over; NULL: nobody is */
+    void *times_arg;
+    uint32_t max_waiting;      /* more are refused */
+    uint64_t step_deadline_ms; /* a step that waits longer for its peers is ST_DEADLINE */
+    uint32_t step_target_ms;   /* cut prompts so that a step takes about this long, for quick
                                   * cancels and steady tokens; 0: only max_rows cuts */
 };
 

@@ -111,6 +111,8 @@ static enum status open_driver(struct local *l, const struct local_options *o, s
         .max_logit_rows = l->max_logit_rows,
         .max_guesses = o->without_guesses ? 0 : MAX_GUESSES,
         .draft = draft_model_draft(l->draft),
+        .on_times = o->on_times,
+        .times_arg = o->times_arg,
         .max_waiting = MAX_WAITING,
     };
 

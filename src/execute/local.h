@@ -21,6 +21,8 @@ struct local_options {
     uint32_t max_rows;         /* 0: 512 */
     const struct model *draft; /* borrowed, must outlive the local: guesses too; NULL: none does */
     bool without_guesses;      /* as struct generation has it, for all */
+    driver_times_fn *on_times; /* as struct driver_options has it; may be NULL */
+    void *times_arg;
     void (*on_progress)(void *arg, uint64_t done_bytes, uint64_t total_bytes); /* may be NULL */
     void *progress_arg;
 

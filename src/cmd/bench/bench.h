@@ -51,4 +51,12 @@ struct perplexity_options {
 /* Print how well the model predicts the text. */
 enum status bench_perplexity(const struct perplexity_options *options, struct err *err);
 
+struct profile_options {
+    const struct bench_options *bench; /* the first value of each of its lists counts */
+    const char *trace_path;            /* of a file to write, NULL for none */
+};
+
+/* Print where the time of steps goes. */
+enum status bench_profile(const struct profile_options *options, struct err *err);
+
 #endif

@@ -70,10 +70,10 @@ static enum status bed_init(struct bed *bed, struct local *local, const struct m
 }
 
 /* Numerical Recipes' linear congruential generator; its high bits are the better ones. */
-static int32_t next_token(struct bed *bed)
+int32_t measure_token(uint32_t *random, uint32_t n_vocab)
 {
-    bed->random = bed->random * 1664525u + 1013904223u;
-    return (int32_t)((bed->random >> 8) % bed->n_vocab);
+    *random = *random * 1664525u + 1013904223u;
+    return (int32_t)((*random >> 8) % n_vocab);
 }
 
 static enum status step(struct bed *bed, uint32_t n_rows, uint32_t n_spans, uint32_t n_logit_rows,
@@ -89,7 +89,7 @@ static enum status step(struct bed *bed, uint32_t n_rows, uint32_t n_spans, uint
     };
 
     for (uint32_t row = 0; row < n_rows; row++)
-        bed->tokens[row] = next_token(bed);
+        bed->tokens[row] = measure_token(&bed->random, bed->n_vocab);
     return bed->shard->type->step(bed->shard, &batch, NULL, bed->logits, err);
 }
 

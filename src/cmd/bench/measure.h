@@ -29,6 +29,9 @@ enum { MEASURE_NAME_MAX = 32, MEASURE_ROWS_MAX = 512 };
 /* The test's name into ret_name [MEASURE_NAME_MAX], which is returned. */
 const char *measure_name(const struct measure_test *test, char *ret_name);
 
+/* The token that follows in a sequence of no meaning that is the same each time. */
+int32_t measure_token(uint32_t *random, uint32_t n_vocab);
+
 /* Run the test once unmeasured, then n_repetitions (>= 1) times.
  * local      opened with room for the test: context_tokens >= n_tokens, max_sequences >=
  *            n_sequences, max_rows >= MEASURE_ROWS_MAX

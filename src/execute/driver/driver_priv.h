@@ -60,8 +60,9 @@ struct driver {
 
     struct flight *flights; /* [n_ranks], a ring */
     uint32_t first_flight, n_flights;
-    uint64_t landed_ns; /* when the last one had, its tokens told */
-    float *logits;      /* [max_logit_rows][n_vocab] */
+    struct driver_times times; /* of the step that lands */
+    uint64_t landed_ns;        /* when the last one had, its tokens told */
+    float *logits;             /* [max_logit_rows][n_vocab] */
 };
 
 uint32_t driver_pages_for(const struct driver *driver, uint32_t n_tokens);
