@@ -208,7 +208,7 @@ static enum status cpu_step(struct engine_shard *base, const struct engine_batch
 
     shard->phase_began_ns = start_ns;
     attend_plan_batch(&shard->attend, &shard->weights.shape, batch);
-    crew_run(shard->crew, cpu_step_run, &step);
+    crew_run_able(shard->crew, cpu_step_run, &step);
     if (shard->options.is_profiled)
         cpu_lap(shard, PHASE_WAIT);
     if (hidden_out)

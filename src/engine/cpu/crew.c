@@ -2,7 +2,8 @@
 /* engine/cpu/crew.c - persistent workers, a task counter and a barrier that watches, then sleeps.
  *
  * Two words are waited on: `generation`, which the last worker to arrive at a
- * barrier advances, and `run`, which the owner advances to start a run.  A waiter
+ * barrier advances, and `run`, which the owner advances to start a run, and which says who is
+ * present.  A worker that is not waits to be recalled, and joins the run it then finds.  A waiter
  * that has watched long enough takes the lock, counts itself in `n_asleep` and waits on the
  * condition; whoever advances a word looks at `n_asleep` afterwards.  Both sides
  * use sequentially consistent operations, so either the waiter sees the new value or
@@ -20,6 +21,7 @@
 #endif
 
 #include "base/clock.h"
+#include "engine/cpu/presence.h"
 
 enum {
     CACHE_LINE = 64,
@@ -29,8 +31,13 @@ enum {
     LOOKS_PER_TIME = 8, /* looks at the clock are rarer than looks at the word */
     RUN_NS = 3000,      /* a run of tasks lasts this at least: fifty times what taking it costs */
     RUN_MAX_NS = 200000,
+    LOSS_NS = 500000, /* a run that takes so much longer than expected was interrupted */
+    PRESENT_MAX = 1 << 16,
     SHARES = 2, /* a run is at most what is left / (SHARES * workers) */
 };
+
+/* What is waited on. */
+typedef atomic_ullong word;
 
 /* Tasks that a worker has taken and not done, and how fast it is in this phase. */
 struct share {
@@ -39,6 +46,8 @@ struct share {
     uint32_t n_timed;  /* tasks of the first run; 0 before it */
     uint64_t timed_ns; /* when it began; then how long it took */
     bool is_timed;
+    uint64_t began_ns; /* the run at hand, of n_run tasks */
+    uint32_t n_run;
 };
 
 struct crew {
@@ -48,15 +57,18 @@ struct crew {
     struct share *shares; /* [n_workers] */
     crew_fn fn;
     void *arg;
+    unsigned n_present; /* of the run at hand: workers 0 to n_present */
+    struct presence presence;
     atomic_bool is_ending;
 
     pthread_mutex_t lock;
-    pthread_cond_t advanced;
-    atomic_ullong n_yields, n_sleeps;
+    pthread_cond_t advanced, recalled; /* for those present, and those who sit out */
+    unsigned n_recalled;               /* workers that may wake; under the lock */
+    atomic_ullong n_yields, n_sleeps, lost_ns;
 
     /* Each on a cache line of its own: all are written while others watch. */
-    _Alignas(CACHE_LINE) atomic_uint run;
-    _Alignas(CACHE_LINE) atomic_uint generation;
+    _Alignas(CACHE_LINE) word run; /* its number, times PRESENT_MAX, and how many are present */
+    _Alignas(CACHE_LINE) word generation;
     _Alignas(CACHE_LINE) atomic_uint n_arrived;
     _Alignas(CACHE_LINE) atomic_uint next_task;
     _Alignas(CACHE_LINE) atomic_uint n_asleep;
@@ -77,14 +89,14 @@ static void relax(void)
 }
 
 /* Watch the word; false where it did not change in time. */
-static bool watch_while(struct crew *crew, atomic_uint *word, unsigned old)
+static bool watch_while(struct crew *crew, word *at, uint64_t old)
 {
     const uint64_t start_ns = clock_ns();
     uint64_t waited_ns = 0;
 
     while (waited_ns < YIELD_NS) {
         for (unsigned i = 0; i < LOOKS_PER_TIME; i++) {
-            if (atomic_load_explicit(word, memory_order_acquire) != old)
+            if (atomic_load_explicit(at, memory_order_acquire) != old)
                 return true;
             relax();
         }
@@ -98,26 +110,26 @@ static bool watch_while(struct crew *crew, atomic_uint *word, unsigned old)
     return false;
 }
 
-static void sleep_while(struct crew *crew, atomic_uint *word, unsigned old)
+static void sleep_while(struct crew *crew, word *at, uint64_t old)
 {
     pthread_mutex_lock(&crew->lock);
     atomic_fetch_add(&crew->n_asleep, 1);
     atomic_fetch_add_explicit(&crew->n_sleeps, 1, memory_order_relaxed);
-    while (atomic_load(word) == old)
+    while (atomic_load(at) == old)
         pthread_cond_wait(&crew->advanced, &crew->lock);
     atomic_fetch_sub(&crew->n_asleep, 1);
     pthread_mutex_unlock(&crew->lock);
 }
 
-static void wait_while(struct crew *crew, atomic_uint *word, unsigned old)
+static void wait_while(struct crew *crew, word *at, uint64_t old)
 {
-    if (!watch_while(crew, word, old))
-        sleep_while(crew, word, old);
+    if (!watch_while(crew, at, old))
+        sleep_while(crew, at, old);
 }
 
-static void advance(struct crew *crew, atomic_uint *word)
+static void advance(struct crew *crew, word *at, uint64_t to)
 {
-    atomic_fetch_add(word, 1);
+    atomic_store(at, to);
     if (atomic_load(&crew->n_asleep) == 0)
         return;
     pthread_mutex_lock(&crew->lock);
@@ -134,13 +146,14 @@ struct crew_counts crew_counts(const struct crew *crew)
 {
     return (struct crew_counts){ .n_yields = atomic_load(&crew->n_yields),
                                  .n_sleeps = atomic_load(&crew->n_sleeps),
-                                 .n_asleep = atomic_load(&crew->n_asleep) };
+                                 .n_asleep = atomic_load(&crew->n_asleep),
+                                 .n_present = crew->presence.n_present };
 }
 
 /* How many of `left` tasks to take at once, by the time that the first ones took. */
 static uint32_t run_of(const struct crew *crew, const struct share *share, uint32_t left)
 {
-    const uint64_t fair = left / (SHARES * (uint64_t)crew->n_workers);
+    const uint64_t fair = left / (SHARES * (uint64_t)crew->n_present);
     const uint64_t least = share->n_timed * (uint64_t)RUN_NS / share->timed_ns;
     const uint64_t most = share->n_timed * (uint64_t)RUN_MAX_NS / share->timed_ns;
     uint64_t n = fair < most ? fair : most;
@@ -153,19 +166,34 @@ static uint32_t run_of(const struct crew *crew, const struct share *share, uint3
 static uint32_t next_run(const struct crew *crew, struct share *share, uint32_t left)
 {
     if (share->n_timed == 0) { /* the first: one of few, more of many, and timed */
-        const uint32_t n = left / (16 * crew->n_workers);
+        const uint32_t n = left / (16 * crew->n_present);
 
         share->n_timed = n > 1 ? n : 1;
-        share->timed_ns = clock_ns();
         return share->n_timed;
     }
-    if (!share->is_timed) {
-        const uint64_t took_ns = clock_ns() - share->timed_ns;
+    return run_of(crew, share, left);
+}
 
+/* The run at hand is done: the first one tells how fast this worker is, and later ones whether it
+ * lost its core meanwhile. */
+static void time_run(struct crew *crew, struct share *share)
+{
+    const uint64_t now_ns = clock_ns(), took_ns = now_ns - share->began_ns;
+
+    if (share->n_run == 0) {
+        share->began_ns = now_ns;
+        return;
+    }
+    share->began_ns = now_ns;
+    if (!share->is_timed) {
         share->timed_ns = took_ns > 0 ? took_ns : 1;
         share->is_timed = true;
+        return;
     }
-    return run_of(crew, share, left);
+    const uint64_t expected_ns = share->n_run * share->timed_ns / share->n_timed;
+
+    if (took_ns > 2 * expected_ns + LOSS_NS)
+        atomic_fetch_add_explicit(&crew->lost_ns, took_ns - expected_ns, memory_order_relaxed);
 }
 
 /* More than there is may be counted as taken: the counter is set back at the barrier. */
@@ -174,6 +202,7 @@ static bool take_run(struct crew *crew, struct share *share, uint32_t n_tasks)
     const uint32_t seen = atomic_load_explicit(&crew->next_task, memory_order_relaxed);
     uint32_t n, first;
 
+    time_run(crew, share);
     if (seen >= n_tasks)
         return false;
     n = next_run(crew, share, n_tasks - seen);
@@ -182,6 +211,7 @@ static bool take_run(struct crew *crew, struct share *share, uint32_t n_tasks)
         return false;
     share->next = first;
     share->end = n < n_tasks - first ? first + n : n_tasks;
+    share->n_run = share->end - first;
     return true;
 }
 
@@ -199,19 +229,20 @@ bool crew_take(struct crew *crew, unsigned worker, uint32_t n_tasks, uint32_t *r
 
 void crew_barrier(struct crew *crew)
 {
-    const unsigned generation = atomic_load_explicit(&crew->generation, memory_order_relaxed);
+    const unsigned n_present = crew->n_present; /* may change as soon as all have arrived */
+    const uint64_t generation = atomic_load_explicit(&crew->generation, memory_order_relaxed);
 
-    if (crew->n_workers == 1) {
+    if (n_present == 1) {
         atomic_store_explicit(&crew->next_task, 0, memory_order_relaxed);
         return;
     }
-    if (atomic_fetch_add(&crew->n_arrived, 1) + 1 < crew->n_workers) {
+    if (atomic_fetch_add(&crew->n_arrived, 1) + 1 < n_present) {
         wait_while(crew, &crew->generation, generation);
         return;
     }
     atomic_store_explicit(&crew->n_arrived, 0, memory_order_relaxed);
     atomic_store_explicit(&crew->next_task, 0, memory_order_relaxed);
-    advance(crew, &crew->generation);
+    advance(crew, &crew->generation, generation + 1);
 }
 
 /* A run ends with a barrier, so the owner returns when every worker is done with `fn`. */
@@ -222,13 +253,35 @@ static void take_part(struct crew *crew, unsigned worker)
 }
 
 /* What waited long the last time sleeps at once.  Returns whether this wait was short. */
-static bool wait_for_run(struct crew *crew, unsigned seen, bool is_short)
+static bool wait_for_run(struct crew *crew, uint64_t seen, bool is_short)
 {
     const uint64_t start_ns = clock_ns();
 
     if (!is_short || !watch_while(crew, &crew->run, seen))
         sleep_while(crew, &crew->run, seen);
     return clock_ns() - start_ns < SHORT_NS;
+}
+
+/* Sleep through runs that go on without this worker. */
+static void sit_out(struct crew *crew, unsigned worker)
+{
+    pthread_mutex_lock(&crew->lock);
+    while (worker >= crew->n_recalled)
+        pthread_cond_wait(&crew->recalled, &crew->lock);
+    pthread_mutex_unlock(&crew->lock);
+}
+
+/* Let the first n workers take part; the owner, between runs. */
+static void recall(struct crew *crew, unsigned n)
+{
+    if (n == crew->n_present)
+        return;
+    pthread_mutex_lock(&crew->lock);
+    crew->n_recalled = n;
+    if (n > crew->n_present)
+        pthread_cond_broadcast(&crew->recalled);
+    pthread_mutex_unlock(&crew->lock);
+    crew->n_present = n;
 }
 
 static void become_a_worker(void)
@@ -243,26 +296,48 @@ static void *worker_main(void *arg)
     struct recruit *recruit = arg;
     struct crew *crew = recruit->crew;
     const unsigned worker = recruit->worker;
-    unsigned seen = 0; /* threads start before the first run */
+    uint64_t seen = 0; /* threads start before the first run */
     bool is_short = false;
 
     free(recruit);
     become_a_worker();
     for (;;) {
-        is_short = wait_for_run(crew, seen++, is_short);
+        is_short = wait_for_run(crew, seen, is_short);
         if (atomic_load(&crew->is_ending))
             return NULL;
-        take_part(crew, worker);
+        seen = atomic_load(&crew->run);
+        if (worker < seen % PRESENT_MAX)
+            take_part(crew, worker);
+        else
+            sit_out(crew, worker);
     }
+}
+
+static void run_with(struct crew *crew, unsigned n_present, crew_fn fn, void *arg)
+{
+    recall(crew, n_present);
+    crew->fn = fn;
+    crew->arg = arg;
+    if (n_present > 1)
+        advance(crew, &crew->run,
+                (atomic_load(&crew->run) / PRESENT_MAX + 1) * PRESENT_MAX + n_present);
+    take_part(crew, 0);
 }
 
 void crew_run(struct crew *crew, crew_fn fn, void *arg)
 {
-    crew->fn = fn;
-    crew->arg = arg;
-    if (crew->n_workers > 1)
-        advance(crew, &crew->run);
-    take_part(crew, 0);
+    run_with(crew, crew->n_workers, fn, arg);
+}
+
+void crew_run_able(struct crew *crew, crew_fn fn, void *arg)
+{
+    const uint64_t start_ns = clock_ns();
+    uint64_t now_ns;
+
+    run_with(crew, crew->presence.n_present, fn, arg);
+    now_ns = clock_ns();
+    presence_note(&crew->presence, now_ns, now_ns - start_ns,
+                  atomic_exchange_explicit(&crew->lost_ns, 0, memory_order_relaxed));
 }
 
 static enum status start_thread(struct crew *crew, unsigned worker, struct err *err)
@@ -288,9 +363,13 @@ enum status crew_new(unsigned n_workers, struct crew **ret_crew, struct err *err
 
     if (!crew)
         return err_set(err, ST_NOMEM, "start %u compute threads: out of memory", n_workers);
-    *crew = (struct crew){ .n_workers = n_workers };
+    *crew = (struct crew){ .n_workers = n_workers,
+                           .n_present = n_workers,
+                           .n_recalled = n_workers,
+                           .presence = presence_of(n_workers) };
     pthread_mutex_init(&crew->lock, NULL);
     pthread_cond_init(&crew->advanced, NULL);
+    pthread_cond_init(&crew->recalled, NULL);
     crew->threads = calloc(n_workers, sizeof(*crew->threads));
     crew->shares = aligned_alloc(CACHE_LINE, n_workers * sizeof(*crew->shares));
     if (crew->shares)
@@ -311,11 +390,13 @@ void crew_free(struct crew *crew)
 {
     if (!crew)
         return;
+    recall(crew, crew->n_workers);
     atomic_store(&crew->is_ending, true);
-    advance(crew, &crew->run);
+    advance(crew, &crew->run, atomic_load(&crew->run) + PRESENT_MAX);
     for (unsigned i = 0; i < crew->n_threads; i++)
         pthread_join(crew->threads[i], NULL);
     pthread_cond_destroy(&crew->advanced);
+    pthread_cond_destroy(&crew->recalled);
     pthread_mutex_destroy(&crew->lock);
     free(crew->threads);
     free(crew->shares);

@@ -22,6 +22,9 @@
  * processes of this machine, as the ranks of a pipeline do, leaves them the cores.  A crew of one
  * has no threads and nothing to wait for.
  *
+ * A worker that loses its core for milliseconds with tasks in its hands holds up all others; where
+ * that happens often it sits out for a while (presence.h).
+ *
  * Workers are not bound to cores.  What only one worker uses is first written by that worker, so
  * the system places it near it; what all use, weights and pages, is not placed.  On macOS workers
  * ask for the quality of service that runs on performance cores.
@@ -48,6 +51,10 @@ void crew_free(struct crew *crew); /* NULL is allowed; ends and joins the thread
 unsigned crew_size(const struct crew *crew);
 void crew_run(struct crew *crew, crew_fn fn, void *arg);
 
+/* The same with those workers that help now (presence.h), worker 0 always: for work that is
+ * shared by crew_take() alone. */
+void crew_run_able(struct crew *crew, crew_fn fn, void *arg);
+
 /* The next number of 0..n_tasks, each given to one worker; false when none is left, which every
  * worker must see before the barrier.  worker  the caller */
 bool crew_take(struct crew *crew, unsigned worker, uint32_t n_tasks, uint32_t *ret_task);
@@ -57,9 +64,10 @@ void crew_barrier(struct crew *crew);
 
 /* What a crew asked of the system so far. */
 struct crew_counts {
-    uint64_t n_yields; /* offers of a core, while watching */
-    uint64_t n_sleeps; /* waits that slept */
-    uint64_t n_asleep; /* now */
+    uint64_t n_yields;  /* offers of a core, while watching */
+    uint64_t n_sleeps;  /* waits that slept */
+    uint64_t n_asleep;  /* now */
+    uint64_t n_present; /* workers of the next crew_run_able() */
 };
 struct crew_counts crew_counts(const struct crew *crew);
 

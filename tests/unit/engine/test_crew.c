@@ -95,6 +95,58 @@ static void a_slow_worker_leaves_the_tasks_to_the_others(void **state)
     crew_free(holding.crew);
 }
 
+/* Workers but the first lose their core for a while, now and then. */
+struct losing {
+    struct crew *crew;
+    bool loses;
+};
+
+static void wait_ns(uint64_t ns)
+{
+    const uint64_t end_ns = clock_ns() + ns;
+
+    while (clock_ns() < end_ns)
+        ;
+}
+
+static void lose_a_core(void *arg, unsigned worker)
+{
+    const struct losing *losing = arg;
+
+    for (uint32_t task; crew_take(losing->crew, worker, 64, &task);)
+        wait_ns(worker > 0 && losing->loses && task > 32 ? 4 * NS_PER_MS : NS_PER_MS / 50);
+    crew_barrier(losing->crew);
+}
+
+static void run_until_present(struct losing *losing, unsigned n)
+{
+    const uint64_t deadline_ns = deadline_after_ms(60000);
+
+    while (crew_counts(losing->crew).n_present != n) {
+        crew_run_able(losing->crew, lose_a_core, losing);
+        assert_true(clock_ns() < deadline_ns);
+    }
+}
+
+static void a_worker_that_holds_up_the_others_sits_out_for_a_while(void **state)
+{
+    struct losing losing = { .loses = true };
+    static struct work work;
+    struct err err = { 0 };
+
+    (void)state;
+    assert_ok(crew_new(2, &losing.crew, &err), err);
+    run_until_present(&losing, 1);
+    memset(&work, 0, sizeof(work));
+    work.crew = losing.crew;
+    crew_run(work.crew, work_through_phases, &work); /* which everybody takes part in */
+    assert_int_equal(atomic_load(&work.n_done), N_PHASES * N_TASKS);
+    crew_run_able(losing.crew, lose_a_core, &losing);
+    losing.loses = false;
+    run_until_present(&losing, 2);
+    crew_free(losing.crew);
+}
+
 static uint64_t cpu_ns(void)
 {
     struct timespec t;
@@ -141,6 +193,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_task_is_taken_once_and_phases_do_not_overlap),
         cmocka_unit_test(a_slow_worker_leaves_the_tasks_to_the_others),
+        cmocka_unit_test(a_worker_that_holds_up_the_others_sits_out_for_a_while),
         cmocka_unit_test(idle_workers_use_no_processor),
     };
 
