@@ -266,10 +266,15 @@ void driver_cancel(struct driver *d, uint64_t id)
         sweep(d);
 }
 
+static uint64_t now(const struct driver *d)
+{
+    return d->o.clock ? d->o.clock(d->o.clock_arg) : clock_ns();
+}
+
 static enum status send(struct driver *d, struct flight *f, struct err *err)
 {
     f->number = d->next_step++;
-    f->start_ns = clock_ns();
+    f->start_ns = now(d);
     f->deadline_ns = deadline_after_ms(d->o.step_deadline_ms);
     if (!d->o.ring)
         return ST_OK;
@@ -314,12 +319,17 @@ static enum status receive(struct driver *d, const struct flight *f, struct engi
 }
 
 /* Where several steps are under way, one takes as long as it keeps the next from landing. */
-static void learn_cost(struct driver *d, const struct flight *f, uint32_t n_rows)
+static void learn_times(struct driver *d, const struct flight *f)
 {
     const uint64_t from_ns = f->start_ns > d->landed_ns ? f->start_ns : d->landed_ns;
+    const uint32_t n_rows = f->batch.n_rows;
+    uint64_t elapsed_ns;
 
-    d->landed_ns = clock_ns();
-    spec_learn(d->spec, n_rows, d->landed_ns - from_ns, f->expected_ns);
+    d->landed_ns = now(d);
+    elapsed_ns = d->landed_ns - from_ns;
+    budget_learn(&d->budget, n_rows - f->n_prompt_rows, f->n_prompt_rows, elapsed_ns);
+    if (d->spec)
+        spec_learn(d->spec, n_rows, elapsed_ns, f->expected_ns);
 }
 
 static void tell_times(struct driver *d, const struct engine_batch *batch)
@@ -348,10 +358,8 @@ static enum status land(struct driver *d, struct err *err)
     d->times.computed_ns = clock_ns();
     d->first_flight = (d->first_flight + 1) % d->o.n_ranks;
     d->n_flights--;
-    driver_learn_speed(d, batch.n_rows, clock_ns() - f->start_ns);
     driver_deliver(d, f);
-    if (d->spec)
-        learn_cost(d, f, batch.n_rows);
+    learn_times(d, f);
     tell_times(d, &batch);
     return ST_OK;
 }

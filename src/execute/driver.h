@@ -63,10 +63,13 @@ struct driver_options {
     struct draft *draft;           /* borrowed; NULL: no second model guesses */
     driver_times_fn *on_times;     /* called when a step is over; NULL: nobody is */
     void *times_arg;
-    uint32_t max_waiting;      /* more are refused */
-    uint64_t step_deadline_ms; /* a step that waits longer for its peers is ST_DEADLINE */
-    uint32_t step_target_ms;   /* cut prompts so that a step takes about this long, for quick
-                                  * cancels and steady tokens; 0: only max_rows cuts */
+    uint32_t max_waiting;         /* more are refused */
+    uint64_t step_deadline_ms;    /* a step that waits longer for its peers is ST_DEADLINE */
+    uint32_t step_target_ms;      /* cut prompts so that a step takes about this long where nothing
+                                    * decodes (execute/budget.h), for quick cancels and newcomers;
+                                    * 0: only max_rows cuts */
+    uint64_t (*clock)(void *arg); /* what measures steps; NULL: clock_ns() */
+    void *clock_arg;
 };
 
 enum status driver_new(const struct driver_options *options, struct driver **ret_driver,

@@ -101,6 +101,8 @@ static enum status fake_step(struct engine_shard *shard, const struct engine_bat
     if (f->n_steps == f->o.fail_at_step)
         return err_set(err, ST_IO, "the fake engine fails at this step");
     f->n_rows += b->n_rows;
+    if (f->o.clock_ns)
+        *f->o.clock_ns += f->o.base_ns + b->n_rows * f->o.row_ns;
     if (b->n_rows > f->most_rows)
         f->most_rows = b->n_rows;
     for (uint32_t i = 0; i < b->n_spans; i++) {

@@ -22,8 +22,10 @@ struct fake_options {
     uint32_t n_vocab;
     uint32_t page_tokens, n_pages;
     uint32_t max_rows, max_logit_rows;
-    uint64_t step_ns;      /* time a step takes at least */
-    uint32_t fail_at_step; /* the step that fails with ST_IO, from 1; 0: none */
+    uint64_t step_ns;         /* time a step takes at least */
+    uint64_t *clock_ns;       /* may be NULL: set forward by each step, without waiting for it, */
+    uint64_t base_ns, row_ns; /* by that much and that much for each row */
+    uint32_t fail_at_step;    /* the step that fails with ST_IO, from 1; 0: none */
     /* May be NULL.  Called after logits were drawn, to script them. */
     void (*script)(void *arg, uint32_t position, int32_t token, float *logits);
     void *script_arg;

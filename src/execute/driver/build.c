@@ -75,6 +75,7 @@ bool driver_may_launch(const struct driver *d)
 void driver_build(struct driver *d, struct flight *f)
 {
     f->message_bytes = planned_bytes(d);
+    f->n_prompt_rows = 0;
     f->batch = (struct engine_batch){
         .tokens = f->tokens,
         .spans = f->spans,
@@ -87,6 +88,7 @@ void driver_build(struct driver *d, struct flight *f)
         if (n_rows == 0)
             continue;
         cut_drafts(q, n_rows);
+        f->n_prompt_rows += sequence_is_decoding(q) ? 0 : n_rows;
         add_span(d, f, q, n_rows);
         q->n_sent += n_rows;
         q->n_flights++;

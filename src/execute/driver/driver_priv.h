@@ -18,6 +18,7 @@
 #ifndef POMONA_EXECUTE_DRIVER_DRIVER_PRIV_H
 #define POMONA_EXECUTE_DRIVER_DRIVER_PRIV_H
 
+#include "execute/budget.h"
 #include "execute/driver.h"
 #include "execute/fair.h"
 #include "execute/sample/sample.h"
@@ -28,7 +29,9 @@
 
 struct flight {
     uint64_t number;
-    uint64_t start_ns, deadline_ns;
+    uint64_t start_ns; /* on the clock that measures */
+    uint64_t deadline_ns;
+    uint32_t n_prompt_rows;    /* rows of sequences that decode are the others */
     size_t message_bytes;      /* to rank 0 */
     double expected_ns;        /* as spec_guess() modelled it; 0 without guesses */
     struct engine_batch batch; /* points into what follows */
@@ -47,7 +50,7 @@ struct driver {
     bool is_broken, is_stepping;
     struct err broken;
     uint64_t next_id, next_step, n_generated, n_preempted;
-    uint64_t ns_per_row; /* measured; 0: not yet */
+    struct budget budget;
 
     struct sequence **sequences; /* [n_sequences], oldest first; capacity n_capacity */
     size_t n_sequences, n_capacity;
@@ -71,8 +74,6 @@ uint32_t driver_pages_for(const struct driver *driver, uint32_t n_tokens);
  * ret_expected_ns  as driver_guess()
  * Returns  the number of rows; 0: nothing can be computed before something lands, or at all */
 uint32_t driver_plan(struct driver *driver, double *ret_expected_ns);
-
-void driver_learn_speed(struct driver *driver, uint32_t n_rows, uint64_t elapsed_ns);
 
 void driver_admit(struct driver *driver);
 void driver_find_room(struct driver *driver); /* pages for the rows planned */

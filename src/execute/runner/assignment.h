@@ -17,7 +17,7 @@ enum {
     RUNNER_MAX_GUESSES = 32, /* of one step */
     RUNNER_MAX_WAITING = 512,
     RUNNER_STEP_DEADLINE_MS = 60000,
-    RUNNER_STEP_TARGET_MS = 50, /* a cancel waits for one step at most */
+    RUNNER_STEP_TARGET_MS = 200, /* a cancel and a newcomer wait for one step at most */
     RUNNER_KERNELS_MAX = 32,
 };
 

@@ -45,6 +45,7 @@ struct fixture {
     struct driver *driver;
     struct fake_options fake;
     struct driver_options options;
+    uint64_t clock_ns;
 };
 
 static void open_all(struct fixture *f)
@@ -359,23 +360,88 @@ static void a_sequence_without_numbers_fails_alone(void **state)
     assert_int_equal(driver_load(f->driver).kv_tokens_used, 0);
 }
 
-static void slow_steps_get_fewer_rows(void **state)
+static uint64_t read_clock(void *arg)
+{
+    return *(uint64_t *)arg;
+}
+
+/* A machine whose steps take `base_ns`, and `row_ns` for each row. */
+static void set_machine(struct fixture *f, uint64_t base_ns, uint64_t row_ns)
+{
+    f->fake.clock_ns = f->options.clock_arg = &f->clock_ns;
+    f->options.clock = read_clock;
+    f->fake.base_ns = base_ns;
+    f->fake.row_ns = row_ns;
+    f->fake.max_rows = f->options.max_rows = 100;
+}
+
+static void where_nothing_decodes_steps_keep_their_time(void **state)
 {
     struct fixture *f = *state;
-    struct generation g = generation_of(120, 5);
+    struct generation g = generation_of(120, 1);
     struct stream s[4] = { { .n = 0 } };
 
-    f->options.max_rows = f->fake.max_rows = 100;
-    f->options.step_target_ms = 1;
-    f->fake.step_ns = 4000000; /* far more than 1 ms / 16 rows */
+    set_machine(f, 0, 50000);
+    f->options.step_target_ms = 4; /* 80 rows */
     open_all(f);
     for (int i = 0; i < 4; i++, g.prompt++) /* no page in common */
         submit(f, &g, &s[i]);
+    assert_int_equal(driver_step(f->driver, NULL), ST_OK);
+    assert_int_equal(fake_engine_most_rows(f->shard), 64); /* the speed is unknown */
     run_to_end(f);
-    assert_int_equal(fake_engine_most_rows(f->shard), 64); /* the first step, speed unknown */
-    assert_true(fake_engine_n_steps(f->shard) > 15);       /* 480 rows in steps of 16 */
+    assert_in_range(fake_engine_most_rows(f->shard), 79, 81);
     for (int i = 0; i < 4; i++)
         assert_int_equal(s[i].finish, FINISH_LENGTH);
+}
+
+/* The gap between the tokens of `s` over `n` steps, at most; a step is not longer than a gap. */
+static uint64_t widest_gap(struct fixture *f, int n)
+{
+    uint64_t widest = 0;
+
+    for (int i = 0; i < n && driver_has_work(f->driver); i++) {
+        const uint64_t from = f->clock_ns;
+
+        assert_int_equal(driver_step(f->driver, NULL), ST_OK);
+        if (f->clock_ns - from > widest)
+            widest = f->clock_ns - from;
+    }
+    return widest;
+}
+
+static void a_long_prompt_slows_streams_by_less_than_half(void **state)
+{
+    struct fixture *f = *state;
+    const struct generation g = generation_of(10, 100);
+    struct generation slow = generation_of(120, 5);
+    struct stream streams[2] = { { .n = 0 } }, newcomer = { 0 }, third = { 0 };
+    uint64_t before;
+    size_t n_before;
+
+    set_machine(f, 5000000, 100000);
+    open_all(f);
+    submit(f, &g, &streams[0]);
+    submit(f, &g, &streams[1]);
+    widest_gap(f, 10);
+    slow.prompt += 3;
+    submit(f, &slow, &newcomer);
+    run_to_end(f); /* what a row costs is known now */
+
+    streams[0] = streams[1] = newcomer = (struct stream){ 0 };
+    slow.prompt += 3;
+    submit(f, &g, &streams[0]);
+    submit(f, &g, &streams[1]);
+    widest_gap(f, 10);
+    before = widest_gap(f, 10);
+    n_before = streams[0].n;
+    submit(f, &slow, &newcomer);
+    slow.prompt += 3;
+    submit(f, &slow, &third);
+    assert_in_range(widest_gap(f, 12), before, before * 3 / 2);
+    assert_int_equal(streams[0].n, n_before + 12); /* they go on */
+    assert_true(newcomer.n > 0);                   /* and so do prompts: 120 rows, 17 a step */
+    run_to_end(f);
+    assert_int_equal(third.n, 5);
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -394,7 +460,8 @@ int main(void)
         CASE(a_small_pool_serves_one_after_another),
         CASE(a_broken_step_tells_every_sequence_once),
         CASE(a_sequence_without_numbers_fails_alone),
-        CASE(slow_steps_get_fewer_rows),
+        CASE(where_nothing_decodes_steps_keep_their_time),
+        CASE(a_long_prompt_slows_streams_by_less_than_half),
     };
 
     return cmocka_run_group_tests_name("execute/driver", tests, NULL, NULL);

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* execute/budget.h - how many rows of prompts a step may hold.
+ *
+ * Beside decoding streams a step may take BUDGET_STRETCH_PERCENT of what it
+ * takes without prompts, so that a long prompt is felt as a slower pace, never
+ * as a stop.  What a row adds is no constant: the first ones of a step fill tiles of
+ * the kernels, and each costs more the longer its prompt is.  So the number is
+ * not computed from a model but follows the times of steps: too long, fewer;
+ * too short, more.  Without streams prompts have all rows that fit the time in
+ * which a newcomer or a cancel is to be noticed.
+ *
+ * Units  nanoseconds
+ */
+#ifndef POMONA_EXECUTE_BUDGET_H
+#define POMONA_EXECUTE_BUDGET_H
+
+#include <stdint.h>
+
+enum {
+    BUDGET_STRETCH_PERCENT = 140, /* the gap between tokens stays below 150 even where times vary */
+    BUDGET_LEAST_ROWS = 4,        /* a prompt always gets on */
+    BUDGET_FIRST_ROWS = 16,       /* until times are known */
+    BUDGET_ALONE_ROWS = 64,       /* without streams the least: fewer gain little and lose speed */
+};
+
+/* All zero at first. */
+struct budget {
+    double decode_ns; /* of a step of decode_rows rows without prompts */
+    double decode_rows;
+    double rows;         /* of prompts, beside decodes */
+    double added_row_ns; /* what one of them added */
+    double alone_row_ns; /* what one costs where nothing decodes */
+};
+
+/* n_decodes  decoding rows of the step, 0 without streams
+ * alone_ns   what a step without streams may take; 0: as long as it takes
+ * Returns    1..max_rows */
+uint32_t budget_prompt_rows(const struct budget *budget, uint32_t n_decodes, uint64_t alone_ns,
+                            uint32_t max_rows);
+
+/* A step of so many rows took `elapsed_ns`. */
+void budget_learn(struct budget *budget, uint32_t n_decodes, uint32_t n_prompt_rows,
+                  uint64_t elapsed_ns);
+
+#endif
