@@ -88,6 +88,7 @@ void wire_of_plan(const struct plan *plan, Wire__Plan *ret_plan, Wire__PlanShard
 {
     wire__plan__init(ret_plan);
     ret_plan->model = (char *)plan->model;
+    ret_plan->draft = (char *)plan->draft;
     ret_plan->context_tokens = plan->context_tokens;
     ret_plan->kv_tokens = plan->kv_tokens;
     ret_plan->kv_format = (uint32_t)plan->kv_format;
@@ -133,6 +134,8 @@ enum status wire_to_plan(const Wire__Plan *wire, struct plan *ret_plan, struct e
         return err_set(err, ST_FORMAT, "a message has a plan with keys and values in format %u",
                        wire->kv_format);
     s = text_take(wire->model, "model name", plan.model, sizeof(plan.model), err);
+    if (s == ST_OK && wire->draft[0])
+        s = text_take(wire->draft, "model name", plan.draft, sizeof(plan.draft), err);
     for (size_t i = 0; i < wire->n_shards && s == ST_OK; i++) {
         s = take_shard(wire->shards[i], next_layer, &plan.shards[i], err);
         next_layer += wire->shards[i]->n_layers;

@@ -100,9 +100,11 @@ enum status placement_body(const struct placement *p, const char *model, json_t 
         failed |= json_object_set_new(body, "context", json_integer(p->context_tokens));
     if (p->kv)
         failed |= json_object_set_new(body, "kv", json_string(p->kv));
+    if (p->draft)
+        failed |= json_object_set_new(body, "draft", json_string(p->draft));
     if (failed != 0) {
         json_decref(body);
-        return err_set(err, ST_FORMAT, "a node's name is not UTF-8");
+        return err_set(err, ST_FORMAT, "a name is not UTF-8");
     }
     *ret_body = body;
     return ST_OK;
@@ -131,6 +133,10 @@ enum status placement_query(const struct placement *p, const char *model, struct
     if (p->kv) {
         buf_puts(ret_query, "&kv=");
         api_escape(ret_query, p->kv);
+    }
+    if (p->draft) {
+        buf_puts(ret_query, "&draft=");
+        api_escape(ret_query, p->draft);
     }
     return buf_status(ret_query);
 }

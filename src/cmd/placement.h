@@ -14,6 +14,7 @@ struct placement {
     const char *split;       /* "18,12", layers of each node; NULL: the cluster chooses */
     uint32_t context_tokens; /* 0: the model's */
     const char *kv;          /* "q8_0"; NULL: as the node is told */
+    const char *draft;       /* a model's name; NULL: none guesses */
 };
 
 enum { PLACEMENT_CONTEXT_MAX = 1 << 20 };
@@ -27,7 +28,9 @@ enum { PLACEMENT_CONTEXT_MAX = 1 << 20 };
     { "context", 'c', "N", "longest sequence, in tokens (default: the model's)", OPTION_U32,        \
       &(p)->context_tokens, 16, PLACEMENT_CONTEXT_MAX },                                            \
     { "kv", 0, "FORMAT", "how keys and values are kept: f16, q8_0 (default: the node's)",           \
-      OPTION_TEXT, &(p)->kv, 0, 0 }
+      OPTION_TEXT, &(p)->kv, 0, 0 },                                                                \
+    { "draft", 0, "MODEL", "a small model of the same vocabulary that guesses tokens ahead",        \
+      OPTION_TEXT, &(p)->draft, 0, 0 }
 /* clang-format on */
 
 /* What can be wrong before a node is asked.

@@ -18,6 +18,7 @@
 enum {
     NODE_NAME_MAX = 64, /* bytes, NUL included; [A-Za-z0-9._-]+ */
     PLAN_SHARDS_MAX = 64,
+    PLAN_DRAFT_CONTEXTS = 4, /* whole contexts the draft model has room for */
 };
 
 struct plan_shard {
@@ -30,6 +31,8 @@ struct plan_shard {
 
 struct plan {
     char model[MODEL_NAME_MAX];
+    char draft
+        [MODEL_NAME_MAX]; /* a second model, in the driver's process, that guesses tokens; "": none */
     uint32_t context_tokens; /* longest sequence */
     enum kv_format kv_format;
     uint64_t kv_tokens; /* size of the page pool, the same on every rank */

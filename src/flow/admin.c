@@ -138,7 +138,7 @@ void admin_state_handler(void *arg, struct exchange *x)
 static bool asks_for_nothing(const struct place_request *request)
 {
     return request->n_nodes == 0 && request->n_split == 0 && request->context_tokens == 0 &&
-           !request->has_kv_format;
+           !request->has_kv_format && !request->draft[0];
 }
 
 enum plan_mode { PLAN_TO_SHOW, PLAN_TO_PLACE };

@@ -38,11 +38,26 @@ enum status placement_nodes(struct service *service, const struct model_info *mo
     return s;
 }
 
-enum status placement_plan(const struct service *service, const struct model_info *model,
+/* The model that guesses for `model`, as a node of the cluster holds it. */
+static enum status find_draft(struct service *service, const struct model_info *model,
+                              const char *name, struct model_info *ret_draft, struct api_error *e)
+{
+    if (!service_find_model(service, name, ret_draft))
+        return api_error_set(e, API_INVALID_VALUE, "draft", "No node of the cluster holds '%s'.",
+                             name);
+    if (ret_draft->n_vocab != model->n_vocab)
+        return api_error_set(e, API_INVALID_VALUE, "draft",
+                             "'%s' has %u tokens and '%s' has %u: not one vocabulary.", name,
+                             ret_draft->n_vocab, model->name, model->n_vocab);
+    return ST_OK;
+}
+
+enum status placement_plan(struct service *service, const struct model_info *model,
                            const struct node_set *nodes, const struct place_request *request,
                            struct plan *ret_plan, struct api_error *e)
 {
     struct partition_options options = { .kv_format = service->kv_format };
+    struct model_info draft;
     struct err err = { 0 };
     enum status s;
 
@@ -53,6 +68,12 @@ enum status placement_plan(const struct service *service, const struct model_inf
         options.context_tokens = request->context_tokens;
         if (request->has_kv_format)
             options.kv_format = request->kv_format;
+    }
+    if (request && request->draft[0]) {
+        s = find_draft(service, model, request->draft, &draft, e);
+        if (s != ST_OK)
+            return s;
+        options.draft = &draft;
     }
     s = partition_plan(model, nodes, &options, ret_plan, &err);
     if (s == ST_RANGE)

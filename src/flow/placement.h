@@ -14,7 +14,7 @@ enum status placement_nodes(struct service *service, const struct model_info *mo
                             struct api_error *e);
 
 /* Stage 4: the layers of each. */
-enum status placement_plan(const struct service *service, const struct model_info *model,
+enum status placement_plan(struct service *service, const struct model_info *model,
                            const struct node_set *nodes, const struct place_request *request,
                            struct plan *ret_plan, struct api_error *e);
 

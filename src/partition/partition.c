@@ -57,6 +57,7 @@ static enum status task_init(struct split_task *task, const struct model_info *m
     task->model = model;
     task->context_tokens = context;
     task->kv_format = options->kv_format;
+    task->draft_bytes = options->draft ? split_draft_bytes(options->draft, context) : 0;
     task->least_tokens = pool_of_one_context(context);
     task->wanted_tokens = task->least_tokens * n_sequences;
     return ST_OK;
@@ -227,6 +228,8 @@ enum status partition_plan(const struct model_info *model, const struct node_set
         return s;
 
     memcpy(plan.model, model->name, sizeof(plan.model));
+    if (options->draft)
+        memcpy(plan.draft, options->draft->name, sizeof(plan.draft));
     plan.context_tokens = task.context_tokens;
     plan.kv_format = task.kv_format;
     plan.kv_tokens = pool_tokens(&task, &used, layers);

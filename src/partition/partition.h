@@ -26,6 +26,7 @@ struct partition_options {
     uint32_t n_sequences;    /* KV for so many full contexts is wanted; 0: 16.  Fewer are given
                                  * where memory is short, never less than one */
     enum kv_format kv_format;
+    const struct model_info *draft; /* borrowed; guesses beside the last layers; NULL: none */
 };
 
 /* Errors  ST_FULL   the model does not fit: the words say needed and available

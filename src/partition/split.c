@@ -43,13 +43,19 @@ static uint64_t fixed_bytes(const struct split_task *task, const struct node_set
     return bytes;
 }
 
+static uint64_t draft_bytes(const struct split_task *task, const struct node_set *nodes, size_t i)
+{
+    return i + 1 == nodes->n_nodes ? task->draft_bytes : 0;
+}
+
 uint64_t split_weight_bytes(const struct split_task *task, const struct node_set *nodes, size_t i,
                             uint32_t n_layers)
 {
     const struct model_info *model = task->model;
     const uint64_t bytes = add(mul(n_layers, model->layer_bytes), fixed_bytes(task, nodes, i));
 
-    return model->file_bytes > 0 && bytes > model->file_bytes ? model->file_bytes : bytes;
+    return add(model->file_bytes > 0 && bytes > model->file_bytes ? model->file_bytes : bytes,
+               draft_bytes(task, nodes, i));
 }
 
 /* Of one layer; what the model says is for f16, and whatever a peer says must do no harm. */
@@ -63,6 +69,13 @@ static uint64_t kv_bytes_per_token(const struct split_task *task)
 uint64_t split_kv_bytes(const struct split_task *task, uint32_t n_layers, uint64_t kv_tokens)
 {
     return mul(mul(n_layers, kv_bytes_per_token(task)), kv_tokens);
+}
+
+uint64_t split_draft_bytes(const struct model_info *draft, uint32_t context_tokens)
+{
+    const uint64_t n_tokens = mul(context_tokens, PLAN_DRAFT_CONTEXTS);
+
+    return add(draft->file_bytes, mul(mul(draft->n_layer, draft->kv_bytes_per_token), n_tokens));
 }
 
 uint64_t split_layer_bytes(const struct split_task *task)
@@ -119,7 +132,7 @@ uint64_t split_room_tokens(const struct split_task *task, const struct node_set 
 static double quota_weight(const struct split_task *task, const struct node_set *nodes, size_t i)
 {
     const uint64_t free_bytes = node_free_bytes(&nodes->nodes[i]);
-    const uint64_t fixed = fixed_bytes(task, nodes, i);
+    const uint64_t fixed = add(fixed_bytes(task, nodes, i), draft_bytes(task, nodes, i));
 
     return free_bytes > fixed ? (double)(free_bytes - fixed) : 1.0;
 }

@@ -19,6 +19,7 @@ struct split_task {
     const struct model_info *model;
     uint32_t context_tokens;
     enum kv_format kv_format;
+    uint64_t draft_bytes;   /* of the draft model, beside the last layers; 0: none */
     uint64_t least_tokens;  /* KV pool for one context */
     uint64_t wanted_tokens; /* KV pool wished for, >= least_tokens */
 };
@@ -29,6 +30,9 @@ uint64_t node_free_bytes(const struct node_view *node);
 uint64_t split_weight_bytes(const struct split_task *task, const struct node_set *nodes, size_t i,
                             uint32_t n_layers);
 uint64_t split_kv_bytes(const struct split_task *task, uint32_t n_layers, uint64_t kv_tokens);
+
+/* A draft model, with its KV pool. */
+uint64_t split_draft_bytes(const struct model_info *draft, uint32_t context_tokens);
 
 /* One layer, with its part of the least KV pool. */
 uint64_t split_layer_bytes(const struct split_task *task);

@@ -157,6 +157,16 @@ def test_keys_and_values_in_8_bits_answer_too():
     assert_fails(pomona(*args, "--kv", "q9"), 1, "q9", "f16", "q8_0")
 
 
+def test_guesses_change_no_answer():
+    args = ("run", MODEL, "Repeat: one two three one two three one two three", "--max-tokens", "32",
+            "--temperature", "0")
+    plain = pomona(*args, "--no-spec")
+    assert plain.returncode == 0 and plain.stdout, plain.stderr
+    assert pomona(*args).stdout == plain.stdout
+    assert pomona(*args, "--draft", MODEL).stdout == plain.stdout
+    assert_fails(pomona(*args, "--draft", "nosuch"), 1, "draft", "nosuch")
+
+
 def test_run_in_json_tells_the_answer_and_its_numbers():
     args = ("run", MODEL, "-", "--max-tokens", "8", "--temperature", "0")
     plain, done = pomona(*args, stdin="Hello"), pomona(*args, "--json", stdin="Hello")

@@ -59,6 +59,20 @@ def test_the_model_named_is_ready_before_anybody_asks(alone):
     wait_until(lambda: node.health()["instances_ready"] == 1, 20, "the model is placed")
 
 
+def test_a_draft_model_guesses_for_an_instance(alone, tmp_path):
+    node = alone()
+    (tmp_path / "data" / "models" / "small.gguf").symlink_to(MODEL_FILE.resolve())
+    wait_until(lambda: names(node) == ["small"], 10, "the model is listed")
+    status, answer = node.request("POST", "/cluster/place", {"model": "small", "draft": "none"})
+    assert status == 400 and answer["error"]["param"] == "draft", answer
+    status, answer = node.request("POST", "/cluster/place", {"model": "small", "draft": "small"},
+                                  timeout=60)
+    assert status == 200 and "instance" in json.loads(answer.splitlines()[-1]), answer
+    assert "'small' guesses tokens ahead" in node.log.read_text()
+    status, answer = complete(node, "small")
+    assert status == 200, answer
+
+
 def test_a_model_that_does_not_fit_is_refused_at_once(tmp_path):
     status, words = refused("--model", str(MODEL_FILE), "--memory-gb", "0.05",
                             "--data", str(tmp_path), "--listen", f"127.0.0.1:{free_ports(1)[0]}")

@@ -212,6 +212,8 @@ static void assign_send(struct runner *r, const struct instance *in, const uint8
     assign.n_ranks = (uint32_t)plan->n_shards;
     assign.first_layer = plan->shards[r->rank].first_layer;
     assign.n_layers = plan->shards[r->rank].n_layers;
+    if (r->rank + 1 == plan->n_shards && plan->draft[0])
+        assign.draft_path = (char *)path_of(cluster, plan->draft);
     assign.context_tokens = plan->context_tokens;
     assign.kv_tokens = plan->kv_tokens;
     assign.kv_format = (uint32_t)plan->kv_format;
@@ -238,6 +240,18 @@ static enum status check_model(const struct cluster *cluster, const char *model,
     return ST_OK;
 }
 
+/* The driver's node needs the draft model too. */
+static enum status check_draft(const struct cluster *cluster, const struct plan *plan,
+                               uint32_t rank, struct err *err)
+{
+    if (!plan->draft[0] || rank + 1 < plan->n_shards || path_of(cluster, plan->draft))
+        return ST_OK;
+    return err_set(err, ST_NOTFOUND,
+                   "node '%s' is to drive '%s' and does not hold '%s', its draft "
+                   "model",
+                   cluster->self->info.name, plan->model, plan->draft);
+}
+
 enum status runner_start(struct cluster *cluster, struct instance *in, uint32_t rank,
                          const uint8_t *digest, struct err *err)
 {
@@ -246,6 +260,8 @@ enum status runner_start(struct cluster *cluster, struct instance *in, uint32_t 
     int fd;
 
     s = check_model(cluster, in->view.view.model, digest, err);
+    if (s == ST_OK)
+        s = check_draft(cluster, &in->view.plan, rank, err);
     if (s != ST_OK)
         return s;
     r = calloc(1, sizeof(*r));

@@ -48,6 +48,7 @@ enum status assignment_read(const Wire__ShardAssign *m, struct assignment **ret_
         return err_set(err, ST_NOMEM, "an assignment");
     if (!copy_text(a->instance_id, sizeof(a->instance_id), m->instance_id) ||
         !copy_text(a->model_path, sizeof(a->model_path), m->model_path) ||
+        !copy_text(a->draft_path, sizeof(a->draft_path), m->draft_path) ||
         !copy_text(a->listen_host, sizeof(a->listen_host), m->listen_host) ||
         !copy_text(a->kernels, sizeof(a->kernels), m->kernels)) {
         free(a);

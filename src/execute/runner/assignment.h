@@ -25,6 +25,7 @@ struct assignment {
     char instance_id[INSTANCE_ID_MAX];
     uint8_t key[INSTANCE_KEY_BYTES];
     char model_path[PATH_MAX_BYTES];
+    char draft_path[PATH_MAX_BYTES]; /* "": no draft model */
     uint8_t model_digest[MODEL_DIGEST_BYTES];
     uint32_t rank, n_ranks;
     uint32_t first_layer, n_layers;

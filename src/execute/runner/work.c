@@ -9,8 +9,10 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "contract/plan.h"
 #include "execute/runner/serve.h"
 #include "execute/shard/follower.h"
+#include "execute/spec/draft_model.h"
 #include "model/keep.h"
 #include "model/model.h"
 
@@ -29,6 +31,8 @@ struct work {
     struct shard_weights weights;
     const struct engine_type *engine;
     struct engine_shard *shard;
+    struct model *draft_file; /* NULL: none */
+    struct draft_model *draft;
     struct transport *ring;
     uint64_t progress_due_ns;
 };
@@ -160,6 +164,34 @@ static enum status open_engine(struct work *w, struct err *err)
     return w->engine->open(&w->weights, &options, &w->shard, err);
 }
 
+/* On the driver, where the plan has one. */
+static enum status open_draft(struct work *w, struct err *err)
+{
+    const struct assignment *a = w->assignment;
+    const struct draft_model_options options = {
+        .of = w->model,
+        .context_tokens = a->context_tokens,
+        .max_sequences = RUNNER_MAX_SEQUENCES,
+        .n_contexts = PLAN_DRAFT_CONTEXTS,
+        .kernels = a->kernels,
+        .n_threads = a->n_threads,
+        .on_progress = on_progress,
+        .progress_arg = w,
+    };
+    enum status s;
+
+    if (!a->draft_path[0])
+        return ST_OK;
+    s = model_open(a->draft_path, &w->draft_file, err);
+    if (s == ST_OK)
+        s = draft_model_open(w->draft_file, &options, &w->draft, err);
+    if (s != ST_OK)
+        err_wrap(err, "the draft model");
+    else
+        log_info("'%s' guesses tokens ahead", model_info(w->draft_file)->name);
+    return s;
+}
+
 static void report_ready(const struct work *w, uint64_t start_ns)
 {
     struct report report = {
@@ -203,6 +235,7 @@ static enum status drive(const struct work *w, const struct step_limits *limits,
         .max_sequences = limits->max_spans,
         .max_logit_rows = limits->max_spans + RUNNER_MAX_GUESSES,
         .max_guesses = RUNNER_MAX_GUESSES,
+        .draft = draft_model_draft(w->draft),
         .max_waiting = RUNNER_MAX_WAITING,
         .step_deadline_ms = RUNNER_STEP_DEADLINE_MS,
         .step_target_ms = RUNNER_STEP_TARGET_MS,
@@ -222,12 +255,16 @@ static enum status prepare(struct work *w, struct err *err)
         s = join_ring(w, err);
     if (s == ST_OK)
         s = open_engine(w, err);
+    if (s == ST_OK)
+        s = open_draft(w, err);
     return s;
 }
 
 static void release(struct work *w)
 {
     transport_close(w->ring);
+    draft_model_close(w->draft);
+    model_free(w->draft_file);
     if (w->shard)
         w->engine->close(w->shard);
     shard_weights_release(&w->weights);

@@ -19,8 +19,8 @@ struct draft_model {
 static enum status check_sizes(const struct draft_options *o, struct err *err)
 {
     if (o->n_pages == 0)
-        return err_set(err, ST_RANGE, "%u sequences of %u tokens are too many to draft for",
-                       o->max_sequences, o->context_tokens);
+        return err_set(err, ST_RANGE, "a draft model for no or too many contexts of %u tokens",
+                       o->context_tokens);
     return ST_OK;
 }
 
@@ -35,7 +35,7 @@ static struct draft_options sizes_of(const struct model *model,
         .max_sequences = options->max_sequences,
         .max_rows = (uint32_t)size_max((size_t)options->max_sequences * ROWS_EACH, ROWS_MIN),
     };
-    const uint64_t n_pages = (uint64_t)(o.context_tokens / PAGE_TOKENS + 1) * o.max_sequences;
+    const uint64_t n_pages = (uint64_t)(o.context_tokens / PAGE_TOKENS + 1) * options->n_contexts;
 
     o.n_pages = n_pages <= UINT32_MAX ? (uint32_t)n_pages : 0;
     return o;

@@ -14,8 +14,9 @@ struct draft_model;
 struct draft_model_options {
     const struct model *of;  /* borrowed: the model it drafts for */
     uint32_t context_tokens; /* of that one; sequences beyond the draft model's own go without */
-    uint32_t max_sequences;  /* that draft in one step, each of context_tokens at most */
-    const char *kernels;     /* as in struct engine_options, and so on: */
+    uint32_t max_sequences;  /* that draft in one step */
+    uint32_t n_contexts; /* whole contexts there is room for; sequences without go without drafts */
+    const char *kernels; /* as in struct engine_options, and so on: */
     unsigned n_threads;
     void (*on_progress)(void *arg, uint64_t done_bytes, uint64_t total_bytes);
     void *progress_arg;

@@ -101,6 +101,8 @@ enum status place_request_from_json(const json_t *body, struct place_request *re
     if (s == ST_OK)
         s = set_kv_format(kv, &r, e);
     if (s == ST_OK)
+        s = param_text(body, "draft", r.draft, sizeof(r.draft), e);
+    if (s == ST_OK)
         s = check(&r, e);
     if (s == ST_OK)
         *ret = r;
@@ -126,6 +128,7 @@ enum status place_request_from_query(const char *query, struct place_request *re
     enum status s = ST_OK;
 
     (void)query_value(query, "model", r.model, sizeof(r.model));
+    (void)query_value(query, "draft", r.draft, sizeof(r.draft));
     (void)query_value(query, "nodes", text, sizeof(text));
     for (const char *at = text; *at && s == ST_OK; at += *at == ',') {
         const size_t n = strcspn(at, ",");

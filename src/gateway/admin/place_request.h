@@ -20,13 +20,14 @@ struct place_request {
     uint32_t context_tokens; /* 0: the default */
     bool has_kv_format;      /* false: the node's */
     enum kv_format kv_format;
+    char draft[MODEL_NAME_MAX]; /* "": none guesses */
 };
 
-/* {"model","nodes":[...],"split":[...],"context":N,"kv":"f16"} */
+/* {"model","nodes":[...],"split":[...],"context":N,"kv":"f16","draft":"small"} */
 enum status place_request_from_json(const json_t *body, struct place_request *ret,
                                     struct api_error *e);
 
-/* "model=M&nodes=a,b&split=18,12&context=N&kv=f16"; `query` may be NULL */
+/* "model=M&nodes=a,b&split=18,12&context=N&kv=f16&draft=small"; `query` may be NULL */
 enum status place_request_from_query(const char *query, struct place_request *ret,
                                      struct api_error *e);
 

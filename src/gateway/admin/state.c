@@ -133,6 +133,10 @@ void admin_render_plan(const struct plan *plan, struct buf *out)
 {
     buf_putc(out, '{');
     key_text(out, "model", plan->model);
+    if (plan->draft[0]) {
+        buf_putc(out, ',');
+        key_text(out, "draft", plan->draft);
+    }
     buf_printf(out, ",\"context_tokens\":%u,\"kv_tokens\":%" PRIu64 ",\"kv_format\":\"%s\",",
                plan->context_tokens, plan->kv_tokens, kv_format_name(plan->kv_format));
     write_shards(plan, out);

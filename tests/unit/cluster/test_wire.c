@@ -9,6 +9,7 @@
 
 static const struct plan two_shards = {
     .model = "m:8b",
+    .draft = "m:1b",
     .context_tokens = 4096,
     .kv_format = KV_Q8_0,
     .kv_tokens = 1ull << 40,

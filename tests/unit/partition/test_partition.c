@@ -85,7 +85,7 @@ static void the_pool_is_what_is_wanted_or_what_there_is(void **state)
     const uint64_t plenty[] = { 4000 }, little[] = { 160 }, tight[] = { 142 };
     const struct model_info model = small_model();
     const struct partition_options options = { .context_tokens = 1000 };
-    struct partition_options q8_0 = options;
+    struct partition_options q8_0 = options, with_draft = options;
     struct node_set nodes = nodes_of(plenty, 1);
     struct plan plan;
     struct err err;
@@ -102,6 +102,12 @@ static void the_pool_is_what_is_wanted_or_what_there_is(void **state)
     assert_int_equal(plan.kv_format, KV_Q8_0);
     assert_int_equal(plan.kv_tokens, 16 * 1024);
     assert_int_equal(plan.shards[0].kv_bytes, 16 * 1024 * 12 * 544);
+
+    with_draft.draft = &model; /* the file and four contexts of f16 */
+    assert_ok(partition_plan(&model, &nodes, &with_draft, &plan, &err), err);
+    assert_string_equal(plan.draft, model.name);
+    assert_int_equal(plan.shards[0].weight_bytes,
+                     130 * MIB + model.file_bytes + 4 * 1000 * 12 * 1024);
 
     nodes = nodes_of(little, 1); /* 30 MiB left: 2560 tokens of 12 KiB */
     assert_ok(partition_plan(&model, &nodes, &options, &plan, &err), err);
