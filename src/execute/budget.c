@@ -33,6 +33,8 @@ uint32_t budget_prompt_rows(const struct budget *b, uint32_t n_decodes, uint64_t
     if (n_decodes == 0)
         return clamp(b->alone_row_ns > 0 ? (double)alone_ns / b->alone_row_ns : 0,
                      BUDGET_ALONE_ROWS, max_rows);
+    if (b->n_mixed >= (b->decode_ns > 0 ? BUDGET_LOOK_STEPS : 1))
+        return 0;
     return clamp(b->rows > 0 ? b->rows : BUDGET_FIRST_ROWS, BUDGET_LEAST_ROWS, max_rows);
 }
 
@@ -67,6 +69,7 @@ static void learn_decode(struct budget *b, uint32_t n_decodes, double ns)
     if (b->decode_ns > 0)
         b->decode_ns = decode_ns(b, n_decodes);
     b->decode_rows = n_decodes;
+    b->n_mixed = 0;
     average(&b->decode_ns, ns);
 }
 
@@ -76,6 +79,7 @@ void budget_learn(struct budget *b, uint32_t n_decodes, uint32_t n_prompt_rows, 
 
     if (elapsed_ns == 0) /* a clock that stands still teaches nothing */
         return;
+    b->n_mixed += n_decodes > 0 && n_prompt_rows > 0 ? 1 : 0;
     if (n_prompt_rows == 0)
         learn_decode(b, n_decodes, ns);
     else if (n_decodes == 0)

@@ -20,7 +20,8 @@ enum {
     BUDGET_STRETCH_PERCENT = 140, /* the gap between tokens stays below 150 even where times vary */
     BUDGET_LEAST_ROWS = 4,        /* a prompt always gets on */
     BUDGET_FIRST_ROWS = 16,       /* until times are known */
-    BUDGET_ALONE_ROWS = 64,       /* without streams the least: fewer gain little and lose speed */
+    BUDGET_LOOK_STEPS = 64, /* after so many steps with prompts one goes without, to be measured */
+    BUDGET_ALONE_ROWS = 64, /* without streams the least: fewer gain little and lose speed */
 };
 
 /* All zero at first. */
@@ -30,11 +31,12 @@ struct budget {
     double rows;         /* of prompts, beside decodes */
     double added_row_ns; /* what one of them added */
     double alone_row_ns; /* what one costs where nothing decodes */
+    uint32_t n_mixed;    /* steps of both since the last one of decodes alone */
 };
 
 /* n_decodes  decoding rows of the step, 0 without streams
  * alone_ns   what a step without streams may take; 0: as long as it takes
- * Returns    1..max_rows */
+ * Returns    0..max_rows; 0 beside decodes alone: prompts leave this step to them */
 uint32_t budget_prompt_rows(const struct budget *budget, uint32_t n_decodes, uint64_t alone_ns,
                             uint32_t max_rows);
 

@@ -28,20 +28,15 @@ static void take_stock(struct driver *d)
     }
 }
 
-uint32_t driver_plan(struct driver *d, double *ret_expected_ns)
+static uint32_t plan_rows(struct driver *d, uint32_t n_decodes, uint32_t n_prompt_rows,
+                          double *ret_expected_ns)
 {
-    const uint64_t alone_ns = d->o.step_target_ms * NS_PER_MS;
-    struct sched_limits limits = { .max_rows = d->o.max_rows,
-                                   .max_logit_rows = d->o.max_logit_rows };
-    uint32_t n_rows;
+    const struct sched_limits limits = { .max_rows = d->o.max_rows,
+                                         .max_prompt_rows = n_prompt_rows,
+                                         .max_logit_rows = d->o.max_logit_rows,
+                                         .max_decodes = n_decodes };
+    uint32_t n_rows = sched_plan(d->entries, d->n_sequences, &limits, d->rows);
 
-    take_stock(d);
-    driver_admit(d);
-    /* Streams are dealt to as many flights as there are ranks, so that none of these idles. */
-    limits.max_decodes = (count_streams(d) + d->o.n_ranks - 1) / d->o.n_ranks;
-    limits.max_prompt_rows =
-        budget_prompt_rows(&d->budget, limits.max_decodes, alone_ns, d->o.max_rows);
-    n_rows = sched_plan(d->entries, d->n_sequences, &limits, d->rows);
     *ret_expected_ns = d->spec ? driver_guess(d, n_rows, limits.max_rows) : 0;
     if (*ret_expected_ns > 0)
         (void)sched_plan(d->entries, d->n_sequences, &limits, d->rows);
@@ -49,5 +44,21 @@ uint32_t driver_plan(struct driver *d, double *ret_expected_ns)
     n_rows = 0;
     for (size_t i = 0; i < d->n_sequences; i++)
         n_rows += d->rows[i];
+    return n_rows;
+}
+
+uint32_t driver_plan(struct driver *d, double *ret_expected_ns)
+{
+    const uint64_t alone_ns = d->o.step_target_ms * NS_PER_MS;
+    uint32_t n_decodes, n_prompt_rows, n_rows;
+
+    take_stock(d);
+    driver_admit(d);
+    /* Streams are dealt to as many flights as there are ranks, so that none of these idles. */
+    n_decodes = (count_streams(d) + d->o.n_ranks - 1) / d->o.n_ranks;
+    n_prompt_rows = budget_prompt_rows(&d->budget, n_decodes, alone_ns, d->o.max_rows);
+    n_rows = plan_rows(d, n_decodes, n_prompt_rows, ret_expected_ns);
+    if (n_rows == 0 && n_prompt_rows == 0 && d->n_flights == 0) /* streams wait for pages */
+        n_rows = plan_rows(d, n_decodes, BUDGET_LEAST_ROWS, ret_expected_ns);
     return n_rows;
 }

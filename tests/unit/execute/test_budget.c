@@ -131,11 +131,30 @@ static void noise_neither_stops_prompts_nor_frees_them(void **state)
 
         x = x * 1664525u + 1013904223u; /* Numerical Recipes */
         budget_learn(&b, 4, n_prompt, step_ns(4 + n_prompt) * (80 + (x >> 16) % 40) / 100);
-        assert_in_range(n_prompt, i % 3 == 0 ? 0 : BUDGET_LEAST_ROWS, MAX_ROWS);
+        assert_in_range(n_prompt, i % 3 == 0 ? 0 : BUDGET_LEAST_ROWS, MAX_ROWS); /* it has looked */
         if (i > 100 && n_prompt > most)
             most = n_prompt;
     }
     assert_true(most < 40);
+}
+
+static void a_step_goes_without_prompts_where_that_is_unknown_or_long_ago(void **state)
+{
+    struct budget b = { 0 };
+
+    (void)state;
+    assert_int_equal(budget_prompt_rows(&b, 2, 0, MAX_ROWS), BUDGET_FIRST_ROWS);
+    learn(&b, 2, BUDGET_FIRST_ROWS);
+    assert_int_equal(budget_prompt_rows(&b, 2, 0, MAX_ROWS), 0);
+    assert_int_equal(budget_prompt_rows(&b, 0, 0, MAX_ROWS), MAX_ROWS);
+    learn(&b, 2, 0);
+    for (int i = 0; i < BUDGET_LOOK_STEPS; i++) {
+        assert_true(budget_prompt_rows(&b, 2, 0, MAX_ROWS) > 0);
+        learn(&b, 2, 5);
+    }
+    assert_int_equal(budget_prompt_rows(&b, 2, 0, MAX_ROWS), 0);
+    learn(&b, 2, 0);
+    assert_true(budget_prompt_rows(&b, 2, 0, MAX_ROWS) > 0);
 }
 
 int main(void)
@@ -148,6 +167,7 @@ int main(void)
         cmocka_unit_test(slow_rows_leave_the_least),
         cmocka_unit_test(a_dear_first_row_does_not_hide_cheap_ones),
         cmocka_unit_test(the_end_of_a_prompt_teaches_no_haste),
+        cmocka_unit_test(a_step_goes_without_prompts_where_that_is_unknown_or_long_ago),
         cmocka_unit_test(noise_neither_stops_prompts_nor_frees_them),
     };
 
