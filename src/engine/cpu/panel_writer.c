@@ -15,12 +15,20 @@
 #include <unistd.h>
 
 #include "base/paths.h"
+#include "base/size.h"
 
 /* What is left free on a disk: a twentieth of it, at most this. */
 static const uint64_t spare_bytes_max = 1ull << 30;
 
+/* Files are written in pieces of a large system page, each at a multiple of it: then the
+ * system keeps them in large pages, which it maps as such. */
+enum { WINDOW_BYTES = 2 * 1024 * 1024 };
+
 struct panel_writer {
     const struct panel_plan *plan;
+    unsigned char *window; /* [WINDOW_BYTES] of the file, from window_at on */
+    uint64_t window_at;
+    size_t n_window; /* bytes so far */
     int fd;
     char part[PATH_MAX_BYTES], path[PATH_MAX_BYTES], dir[PATH_MAX_BYTES];
     uint64_t *sums; /* [n_slices] */
@@ -121,6 +129,7 @@ static void writer_free(struct panel_writer *w)
 {
     if (w->fd >= 0)
         close(w->fd); /* which unlocks */
+    free(w->window);
     free(w->sums);
     free(w);
 }
@@ -138,8 +147,9 @@ enum status panel_writer_new(const char *dir, const char *name, const struct pan
     w->sums = calloc(plan->n_slices, sizeof(*w->sums));
     snprintf(hidden, sizeof(hidden), ".%s.part", name);
     snprintf(w->dir, sizeof(w->dir), "%s", dir);
-    s = w->sums ? path_join(dir, name, w->path, err)
-                : err_set(err, ST_NOMEM, "no memory to write '%s/%s'", dir, name);
+    w->window = calloc(1, WINDOW_BYTES);
+    s = w->sums && w->window ? path_join(dir, name, w->path, err)
+                             : err_set(err, ST_NOMEM, "no memory to write '%s/%s'", dir, name);
     if (s == ST_OK)
         s = path_join(dir, hidden, w->part, err);
     if (s == ST_OK)
@@ -170,13 +180,46 @@ static enum status write_at(const struct panel_writer *w, const unsigned char *b
     return ST_OK;
 }
 
+static enum status flush(struct panel_writer *w, struct err *err)
+{
+    const enum status s = write_at(w, w->window, w->n_window, w->window_at, err);
+
+    w->window_at += w->n_window;
+    w->n_window = 0;
+    return s;
+}
+
+/* NULL bytes are zeros. */
+static enum status append(struct panel_writer *w, const unsigned char *bytes, size_t n,
+                          struct err *err)
+{
+    enum status s = ST_OK;
+
+    while (n > 0 && s == ST_OK) {
+        const size_t piece = size_min(n, WINDOW_BYTES - w->n_window);
+
+        if (bytes)
+            memcpy(w->window + w->n_window, bytes, piece);
+        else
+            memset(w->window + w->n_window, 0, piece);
+        bytes = bytes ? bytes + piece : NULL;
+        n -= piece;
+        w->n_window += piece;
+        if (w->n_window == WINDOW_BYTES)
+            s = flush(w, err);
+    }
+    return s;
+}
+
 enum status panel_writer_put(struct panel_writer *w, uint32_t slice, const void *bytes,
                              struct err *err)
 {
     const struct panel_slice s = panel_plan_slice(w->plan, slice);
+    const uint64_t at = w->window_at + w->n_window;
+    enum status status = append(w, NULL, s.at - at, err); /* what aligns tensors */
 
     w->sums[slice] = panel_slice_sum(bytes, s.n_bytes);
-    return write_at(w, bytes, s.n_bytes, s.at, err);
+    return status == ST_OK ? append(w, bytes, s.n_bytes, err) : status;
 }
 
 static enum status write_head(const struct panel_writer *w, const uint8_t *key, struct err *err)
@@ -207,8 +250,10 @@ static void flush_folder(const char *dir)
 
 enum status panel_writer_commit(struct panel_writer *w, const uint8_t *key, struct err *err)
 {
-    enum status s = write_head(w, key, err);
+    enum status s = flush(w, err);
 
+    if (s == ST_OK)
+        s = write_head(w, key, err);
     if (s == ST_OK && fsync(w->fd) != 0)
         s = failed("flush", w->part, err);
     if (s == ST_OK && rename(w->part, w->path) != 0)

@@ -8,7 +8,7 @@
  * Slices are written with pwrite(), not through a mapping: a disk that fills up is then an
  * error, not a SIGBUS, and what was written is not memory of this process.
  *
- * Threads  put() by any, on different slices; the rest by one
+ * Threads  one at a time
  */
 #ifndef POMONA_ENGINE_CPU_PANEL_WRITER_H
 #define POMONA_ENGINE_CPU_PANEL_WRITER_H
@@ -31,7 +31,7 @@ enum status panel_folder_make(const char *dir, uint64_t n_bytes, uint64_t larges
 enum status panel_writer_new(const char *dir, const char *name, const struct panel_plan *plan,
                              struct panel_writer **ret_writer, struct err *err);
 
-/* bytes [n_bytes of the slice], borrowed.  Errors: ST_FULL, ST_IO */
+/* The next slice, from 0 on.  bytes [n_bytes of the slice], borrowed.  Errors: ST_FULL, ST_IO */
 enum status panel_writer_put(struct panel_writer *writer, uint32_t slice, const void *bytes,
                              struct err *err);
 
