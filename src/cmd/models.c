@@ -7,6 +7,7 @@
 #include "base/size.h"
 #include "cmd/options.h"
 #include "cmd/units.h"
+#include "model/keep.h"
 #include "model/store/store.h"
 
 static void on_bad(void *arg, const char *path, const struct err *why)
@@ -18,32 +19,45 @@ static void on_bad(void *arg, const char *path, const struct err *why)
 
 static void print_table(const struct store_entry *entries, size_t n, const char *dir)
 {
-    char size[UNITS_MAX], parameters[UNITS_MAX];
+    char size[UNITS_MAX], panels[UNITS_MAX], parameters[UNITS_MAX], panels_dir[PATH_MAX_BYTES];
 
     if (n == 0) {
         printf("no models in %s: 'pomona import FILE' adds one\n", dir);
         return;
     }
-    printf("%-36s %-8s %8s %10s %10s %8s\n", "NAME", "ARCH", "LAYERS", "PARAMS", "SIZE", "CONTEXT");
+    printf("%-36s %-8s %8s %10s %10s %10s %8s\n", "NAME", "ARCH", "LAYERS", "PARAMS", "SIZE",
+           "PANELS", "CONTEXT");
     for (size_t i = 0; i < n; i++) {
         const struct model_info *info = &entries[i].info;
+        const uint64_t panel_bytes = model_keep_bytes(entries[i].path, panels_dir);
 
-        printf("%-36s %-8s %8u %10s %10s %8u\n", info->name, info->architecture, info->n_layer,
+        printf("%-36s %-8s %8u %10s %10s %10s %8u\n", info->name, info->architecture, info->n_layer,
                units_count(info->n_parameters, parameters), units_bytes(info->file_bytes, size),
-               info->context_tokens);
+               panel_bytes > 0 ? units_bytes(panel_bytes, panels) : "-", info->context_tokens);
     }
+}
+
+static void on_orphan(void *arg, const char *path)
+{
+    const struct app *app = arg;
+
+    fprintf(stderr, "%s %s: '%s' was made for a model that is gone: it may be deleted\n",
+            app->program, app->command, path);
 }
 
 /* One object a line, fields as in a node's /cluster/state. */
 static enum status print_json(const struct store_entry *entries, size_t n, struct err *err)
 {
+    char panels_dir[PATH_MAX_BYTES];
+
     for (size_t i = 0; i < n; i++) {
         const struct model_info *info = &entries[i].info;
-        json_t *object =
-            json_pack("{s:s, s:s, s:i, s:I, s:I, s:i, s:s}", "name", info->name, "architecture",
-                      info->architecture, "n_layer", (int)info->n_layer, "parameters",
-                      (json_int_t)info->n_parameters, "file_bytes", (json_int_t)info->file_bytes,
-                      "context_tokens", (int)info->context_tokens, "path", entries[i].path);
+        json_t *object = json_pack(
+            "{s:s, s:s, s:i, s:I, s:I, s:I, s:i, s:s}", "name", info->name, "architecture",
+            info->architecture, "n_layer", (int)info->n_layer, "parameters",
+            (json_int_t)info->n_parameters, "file_bytes", (json_int_t)info->file_bytes,
+            "panel_bytes", (json_int_t)model_keep_bytes(entries[i].path, panels_dir),
+            "context_tokens", (int)info->context_tokens, "path", entries[i].path);
 
         if (!object)
             return err_set(err, ST_FORMAT, "'%s' has a path or a name that is not UTF-8",
@@ -72,6 +86,8 @@ static enum status list(struct app *app, bool is_json, struct err *err)
         s = print_json(entries, n, err);
     else if (s == ST_OK)
         print_table(entries, n, store.dir);
+    if (s == ST_OK)
+        model_keep_orphans(store.dir, on_orphan, app);
     free(entries);
     return s;
 }

@@ -2,6 +2,7 @@
 /* cmd/session.c - open a model in this process; make tokens of conversations. */
 #include "cmd/session.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/random.h"
@@ -34,10 +35,16 @@ enum status session_find(const struct app *app, const char *name_or_path,
     return s;
 }
 
+static void on_lost(void *arg, const struct err *why)
+{
+    *(struct err *)arg = *why;
+}
+
 static enum status load(const struct app *app, const struct session_options *options,
                         struct session *session, struct err *err)
 {
     struct progress progress;
+    struct err lost = { 0 };
     struct local_options local_options = {
         .kernels = options->kernels,
         .n_threads = options->n_threads,
@@ -46,6 +53,8 @@ static enum status load(const struct app *app, const struct session_options *opt
         .without_guesses = options->without_guesses,
         .on_progress = progress_bytes,
         .progress_arg = &progress,
+        .on_lost = on_lost,
+        .lost_arg = &lost,
     };
     enum status s = kv_format_find(options->kv, &local_options.kv_format, err);
 
@@ -54,6 +63,9 @@ static enum status load(const struct app *app, const struct session_options *opt
     progress_begin(&progress, app, "loading");
     s = local_open(session->model, &local_options, &session->local, err);
     progress_end(&progress);
+    if (lost.status != ST_OK)
+        fprintf(stderr, "%s %s: the weights are repacked at every start: %s\n", app->program,
+                app->command, lost.words);
     return s;
 }
 

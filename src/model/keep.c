@@ -3,6 +3,7 @@
 #include "model/keep.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -92,4 +93,32 @@ uint64_t model_keep_bytes(const char *model_path, char *ret_dir)
         return n_bytes;
     }
     return 0;
+}
+
+static bool is_orphan(const char *dir, const char *name, char *ret_path)
+{
+    const size_t n = strlen(name), n_suffix = strlen(suffix);
+    char model[PATH_MAX_BYTES];
+    struct stat st;
+
+    if (n <= n_suffix || strcmp(name + n - n_suffix, suffix) != 0 ||
+        path_join(dir, name, ret_path, NULL) != ST_OK)
+        return false;
+    memcpy(model, ret_path, strlen(ret_path) + 1);
+    model[strlen(model) - n_suffix] = '\0';
+    return lstat(model, &st) != 0 && errno == ENOENT;
+}
+
+void model_keep_orphans(const char *dir, void (*on_orphan)(void *arg, const char *path), void *arg)
+{
+    DIR *all = opendir(dir);
+    const struct dirent *file;
+    char path[PATH_MAX_BYTES];
+
+    if (!all)
+        return;
+    while ((file = readdir(all)))
+        if (is_orphan(dir, file->d_name, path))
+            on_orphan(arg, path);
+    closedir(all);
 }

@@ -29,4 +29,7 @@ void model_keep_init(struct model_keep *keep, const struct model *model);
  * ret_dir  [PATH_MAX_BYTES], the folder, where there is one */
 uint64_t model_keep_bytes(const char *model_path, char *ret_dir);
 
+/* Tell of each folder of panels in `dir` whose model is not there any more. */
+void model_keep_orphans(const char *dir, void (*on_orphan)(void *arg, const char *path), void *arg);
+
 #endif

@@ -97,8 +97,13 @@ static enum status remember_path(struct model *m, const char *path, struct err *
 {
     char here[PATH_MAX_BYTES];
 
+    if (path[0] == '/' && strlen(path) < sizeof(m->path)) {
+        memcpy(m->path, path, strlen(path) + 1);
+        return ST_OK;
+    }
     if (path[0] == '/')
-        return path_join("/", path + 1, m->path, err);
+        return err_set(err, ST_RANGE, "the path '%.40s...' is longer than %d bytes", path,
+                       PATH_MAX_BYTES - 1);
     if (!getcwd(here, sizeof(here)))
         return err_errno(err, "find the folder this program runs in");
     return path_join(here, path, m->path, err);

@@ -129,6 +129,26 @@ def test_an_imported_model_is_listed_and_runs_by_name(data, how):
     assert "134.5M" in pomona("models", "--data", data).stdout
     done = pomona("run", "SmolLM2", "Hello", "--max-tokens", "4", "--data", data)
     assert done.returncode == 0 and done.stdout.strip(), done.stderr
+    panels = os.path.join(data, "models", "smollm2.gguf.panels")  # of a link, too, in the store
+    assert sorted(os.listdir(panels)) == [f"layer-{n:03}" for n in range(30)] + ["output"]
+    model = json.loads(pomona("models", "--json", "--data", data).stdout)
+    assert model["panel_bytes"] > model["file_bytes"] / 2
+    os.unlink(os.path.join(data, "models", "smollm2.gguf"))
+    assert panels in pomona("models", "--data", data).stderr
+
+
+def test_weights_that_cannot_be_kept_are_packed_in_memory(data, tmp_path):
+    model = tmp_path / "model.gguf"
+    model.symlink_to(MODEL)
+    assert pomona("import", model, "--link", "--data", data).returncode == 0
+    (data / "models" / "model.gguf.panels").write_text("in the way")
+    (tmp_path / "cache").write_text("in the way")
+    args = ("run", "model", "Hello", "--raw", "--temperature", "0", "-n", "4", "--data", data)
+    lost = pomona(*args, XDG_CACHE_HOME=str(tmp_path / "cache"), HOME=str(tmp_path / "cache"))
+    assert lost.returncode == 0 and "repacked at every start" in lost.stderr
+    kept = pomona(*args, XDG_CACHE_HOME=str(tmp_path / "other"))
+    assert kept.stdout == lost.stdout and kept.stderr == ""
+    assert len(list((tmp_path / "other").glob("pomona/panels/model.gguf-*/layer-*"))) == 30
 
 
 def test_a_taken_name_is_not_given_twice(data, tmp_path):

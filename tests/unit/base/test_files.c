@@ -79,6 +79,12 @@ static void data_follows_the_platform_and_the_override(void **state)
     assert_string_equal(path, "/xdg/pomona");
     setenv("XDG_DATA_HOME", "relative", 1);
     setenv("HOME", "/home/u", 1);
+    setenv("XDG_CACHE_HOME", "/scratch", 1);
+    assert_ok(path_cache(path, &err), err);
+    assert_string_equal(path, "/scratch/pomona");
+    unsetenv("XDG_CACHE_HOME");
+    assert_ok(path_cache(path, &err), err);
+    assert_string_equal(path, "/home/u/.cache/pomona");
     assert_ok(path_data(NULL, path, &err), err);
     assert_string_equal(path, "/home/u/.local/share/pomona");
     unsetenv("HOME");
