@@ -18,7 +18,7 @@
 
 enum {
     BUDGET_STRETCH_PERCENT = 140, /* the gap between tokens stays below 150 even where times vary */
-    BUDGET_LEAST_ROWS = 4,        /* a prompt always gets on */
+    BUDGET_LEAST_ROWS = 1,        /* a prompt always gets on */
     BUDGET_FIRST_ROWS = 16,       /* until times are known */
     BUDGET_LOOK_STEPS = 64, /* after so many steps with prompts one goes without, to be measured */
     BUDGET_ALONE_ROWS = 64, /* without streams the least: fewer gain little and lose speed */
