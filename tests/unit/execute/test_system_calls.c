@@ -68,6 +68,7 @@ static bool forbid_system_calls(void)
         ALLOW(SYS_clock_nanosleep),
         ALLOW(SYS_getpid),
         ALLOW(SYS_gettid),
+        ALLOW(SYS_sigaltstack),
 #endif
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
     };
