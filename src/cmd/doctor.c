@@ -26,6 +26,7 @@
 #include "cmd/options.h"
 #include "cmd/units.h"
 #include "engine/engine.h"
+#include "model/keep.h"
 #include "model/store/store.h"
 
 enum verdict { FINE, ADVICE, MISSING };
@@ -86,7 +87,8 @@ static enum verdict check_data(const struct app *app, struct buf *found)
 static enum verdict check_models(const struct app *app, struct buf *found)
 {
     struct store_entry *entries = NULL;
-    char dir[PATH_MAX_BYTES];
+    char dir[PATH_MAX_BYTES], panels_dir[PATH_MAX_BYTES], text[UNITS_MAX];
+    uint64_t panel_bytes = 0;
     struct err err = { 0 };
     struct store store;
     size_t n = 0;
@@ -96,8 +98,13 @@ static enum verdict check_models(const struct app *app, struct buf *found)
         buf_puts(found, err.words);
         return MISSING;
     }
+    for (size_t i = 0; i < n; i++)
+        panel_bytes += model_keep_bytes(entries[i].path, panels_dir);
     free(entries);
     buf_printf(found, "%zu in %s", n, store.dir);
+    if (panel_bytes > 0)
+        buf_printf(found, ", with %s of panels (*.panels) that may be deleted at any time",
+                   units_bytes(panel_bytes, text));
     if (n > 0)
         return FINE;
     buf_printf(found, ": '%s import FILE' adds one", app->program);

@@ -133,6 +133,7 @@ def test_an_imported_model_is_listed_and_runs_by_name(data, how):
     assert sorted(os.listdir(panels)) == [f"layer-{n:03}" for n in range(30)] + ["output"]
     model = json.loads(pomona("models", "--json", "--data", data).stdout)
     assert model["panel_bytes"] > model["file_bytes"] / 2
+    assert "may be deleted" in pomona("doctor", "--data", data).stdout
     os.unlink(os.path.join(data, "models", "smollm2.gguf"))
     assert panels in pomona("models", "--data", data).stderr
 
