@@ -93,7 +93,7 @@ bool gguf_has(const struct gguf *gguf, const char *key)
 
 enum status gguf_get_u32(const struct gguf *gguf, const char *key, uint32_t *ret, struct err *err)
 {
-    const struct gguf_pair *pair;
+    const struct gguf_pair *pair = NULL;
     uint64_t value;
     enum status s = need_pair(gguf, key, &pair, err);
 
@@ -110,7 +110,7 @@ enum status gguf_get_u32(const struct gguf *gguf, const char *key, uint32_t *ret
 
 enum status gguf_get_f32(const struct gguf *gguf, const char *key, float *ret, struct err *err)
 {
-    const struct gguf_pair *pair;
+    const struct gguf_pair *pair = NULL;
     float single = NAN;
     double wide;
     enum status s = need_pair(gguf, key, &pair, err);
@@ -134,7 +134,7 @@ enum status gguf_get_f32(const struct gguf *gguf, const char *key, float *ret, s
 
 enum status gguf_get_bool(const struct gguf *gguf, const char *key, bool *ret, struct err *err)
 {
-    const struct gguf_pair *pair;
+    const struct gguf_pair *pair = NULL;
     enum status s = need_pair(gguf, key, &pair, err);
 
     if (s != ST_OK)
@@ -148,7 +148,7 @@ enum status gguf_get_bool(const struct gguf *gguf, const char *key, bool *ret, s
 enum status gguf_get_text(const struct gguf *gguf, const char *key, struct gguf_text *ret,
                           struct err *err)
 {
-    const struct gguf_pair *pair;
+    const struct gguf_pair *pair = NULL;
     enum status s = need_pair(gguf, key, &pair, err);
 
     if (s != ST_OK)
@@ -178,7 +178,7 @@ enum status gguf_get_word(const struct gguf *gguf, const char *key, char *ret, s
 enum status gguf_get_array(const struct gguf *gguf, const char *key, enum gguf_type type,
                            struct gguf_array *ret, struct err *err)
 {
-    const struct gguf_pair *pair;
+    const struct gguf_pair *pair = NULL;
     enum status s = need_pair(gguf, key, &pair, err);
 
     if (s != ST_OK)
