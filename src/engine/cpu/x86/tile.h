@@ -80,12 +80,10 @@ INLINE void prefetch_block(const struct block_format *f, const struct tile *t, s
     const size_t n_blocks = t->a->n_cols / BLOCK, block_bytes = f->n_chunks * CHUNK_BYTES;
     const size_t scale_bytes = PANEL_ROWS * sizeof(uint16_t);
     const unsigned char *panel = t->panel;
-    size_t ahead = block + size_min(BLOCKS_AHEAD, n_blocks);
+    size_t ahead = block + BLOCKS_AHEAD;
 
-    if (ahead >= n_blocks) {
+    for (; ahead >= n_blocks; ahead -= n_blocks)
         panel += n_vectors / PANEL_VECTORS * t->panel_bytes;
-        ahead -= n_blocks;
-    }
     UNROLL
     for (unsigned p = 0; p < n_vectors / PANEL_VECTORS; p++, panel += t->panel_bytes) {
         UNROLL
