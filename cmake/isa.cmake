@@ -12,6 +12,10 @@ function(pomona_isa flags)
   set_property(SOURCE ${ARGN} APPEND PROPERTY COMPILE_OPTIONS ${flags})
 endfunction()
 
+# Of the kernels for AMX, which are compiled for the tests too, its instructions emulated.
+set(POMONA_AMX_FLAGS -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni
+                     -mavx512vbmi -mamx-tile -mamx-int8)
+
 # Where nearly all time goes, sanitizers would make it a hundred times more.  The tests of these
 # kernels put unmapped pages around all memory instead, which every preset then checks.
 function(pomona_kernels_unsanitized)

@@ -3,11 +3,17 @@
 # In tests/unit/<folder>/CMakeLists.txt:
 #   pomona_unit_test(test_status USES base)   builds test_status.c with cmocka
 #
-# Labels: unit, integration, system.  `ctest -L unit` runs the first kind alone.
+# Labels: unit, integration, system.  `ctest -L unit` runs the first kind alone.  A test is
+# fast, or SLOW: then scripts/test.sh --quick leaves it out.
 pkg_check_modules(cmocka REQUIRED IMPORTED_TARGET GLOBAL cmocka)
 
 function(pomona_unit_test name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT" "USES;SOURCES;ARGS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "SLOW" "TIMEOUT" "USES;SOURCES;ARGS")
+  if(arg_SLOW)
+    set(speed slow)
+  else()
+    set(speed fast)
+  endif()
   cmake_path(RELATIVE_PATH CMAKE_CURRENT_SOURCE_DIR BASE_DIRECTORY ${PROJECT_SOURCE_DIR}/tests/unit
              OUTPUT_VARIABLE folder)
   string(REPLACE "/" "_" target "${folder}_${name}")
@@ -18,8 +24,8 @@ function(pomona_unit_test name)
   target_link_libraries(${target} PRIVATE pomona_warnings ${arg_USES} PkgConfig::cmocka)
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/tests)
   add_test(NAME unit/${folder}/${name} COMMAND ${target} ${arg_ARGS})
-  set_tests_properties(unit/${folder}/${name} PROPERTIES LABELS unit TIMEOUT ${arg_TIMEOUT}
-    ENVIRONMENT "${POMONA_TEST_ENVIRONMENT}")
+  set_tests_properties(unit/${folder}/${name} PROPERTIES
+    LABELS "unit;${speed}" TIMEOUT ${arg_TIMEOUT} ENVIRONMENT "${POMONA_TEST_ENVIRONMENT}")
 endfunction()
 
 # Tests in Python run under the environment that scripts/test.sh makes.
@@ -28,7 +34,8 @@ endfunction()
 #   POMONA            the executable
 #   POMONA_BUILD      the build folder (programs of tests/support are in tests/support/)
 #   POMONA_TEST_MODEL SmolLM2-135M-Instruct as GGUF, fetched by scripts/fetch_smollm2.sh
-# A test that misses one of them fails; it does not skip.
+# A test that misses one of them fails; it does not skip.  SERIAL keeps other tests away from one that
+# measures or that holds others to deadlines.
 set(POMONA_TEST_MODEL ${PROJECT_SOURCE_DIR}/.cache/models/SmolLM2-135M-Instruct.Q4_1.gguf
     CACHE FILEPATH "The real model that tests run")
 set(POMONA_PYTHON ${PROJECT_SOURCE_DIR}/.venv/bin/python CACHE FILEPATH "Python of the tests")
@@ -40,13 +47,19 @@ set(POMONA_TEST_ENVIRONMENT
     POMONA_TEST_MODEL=${POMONA_TEST_MODEL})
 
 function(pomona_python_test name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "LABEL;TIMEOUT" "")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "SLOW;SERIAL" "LABEL;TIMEOUT" "")
+  if(arg_SLOW)
+    set(speed slow)
+  else()
+    set(speed fast)
+  endif()
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 300)
   endif()
   add_test(NAME ${arg_LABEL}/${name}
            COMMAND ${POMONA_PYTHON} -m pytest -q -p no:cacheprovider ${CMAKE_CURRENT_SOURCE_DIR}/${name}.py)
   set_tests_properties(${arg_LABEL}/${name} PROPERTIES
-    LABELS ${arg_LABEL} TIMEOUT ${arg_TIMEOUT} RUN_SERIAL ON
+    LABELS "${arg_LABEL};${speed}" TIMEOUT ${arg_TIMEOUT}
+    RUN_SERIAL ${arg_SERIAL}
     ENVIRONMENT "${POMONA_TEST_ENVIRONMENT};PYTHONPATH=${PROJECT_SOURCE_DIR}/tests")
 endfunction()

@@ -22,7 +22,7 @@ usage: scripts/test.sh [--quick | --full]
 
 Install what the tests need, build, and run them.
 
-  --quick     release build: lint, unit and integration tests; under 3 minutes
+  --quick     release build: lint, unit and integration tests but the slow ones; under 3 minutes
   (default)   all of these and the system tests; unit, fuzz and integration tests again under
               ASan with UBSan and under TSan; under 25 minutes on two cores
   --full      also every repetition of the failure tests, and the quickstart in a clean
@@ -64,7 +64,7 @@ stage() {
 }
 
 stages_quick() {
-    stage "release: lint, unit, integration" release -L 'lint|unit|integration'
+    stage "release: lint, unit, integration" release -L 'lint|unit|integration' -LE 'full|slow'
 }
 
 stages_default() {
@@ -94,6 +94,6 @@ if [ "$STAGES" = stages_full ]; then prepare full; else prepare; fi
 "$STAGES"
 say
 [ "$STAGES" = stages_full ] ||
-    say_detail "not run: $([ $STAGES = stages_quick ] && echo 'sanitizers, system tests, ')what only --full runs"
+    say_detail "not run: $([ $STAGES = stages_quick ] && echo 'sanitizers, slow and system tests, ')what only --full runs"
 [ ${#FAILED[@]} -eq 0 ] || die "failed: $(IFS=,; echo "${FAILED[*]}")"
 say "${GREEN}every stage passed$PLAIN"

@@ -2,6 +2,7 @@
 /* base/machine.c - cores, memory and CPU features of this machine. */
 #include "base/machine.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,9 @@
 #endif
 #if defined(__x86_64__)
 #include <cpuid.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#endif
 #elif defined(__aarch64__) && defined(__linux__)
 #include <sys/auxv.h>
 #endif
@@ -28,6 +32,7 @@ static const struct {
     { CPU_AVX_VNNI, "avx-vnni" },
     { CPU_AVX512, "avx512" },
     { CPU_AVX512_VNNI, "avx512-vnni" },
+    { CPU_AVX512_VBMI, "avx512-vbmi" },
     { CPU_AVX512_BF16, "avx512-bf16" },
     { CPU_AMX_INT8, "amx-int8" },
     { CPU_NEON, "neon" },
@@ -62,6 +67,29 @@ static uint32_t bit_of(uint32_t reg, unsigned bit)
     return reg >> bit & 1u;
 }
 
+#if defined(__linux__)
+
+/* A first tile instruction without this ends the process, whatever CPUID lists.  Threads that
+ * are there already gain it too.  Numbers: Linux, Documentation/arch/x86/xstate.rst. */
+static bool may_use_tiles(void)
+{
+    enum { ARCH_GET_XCOMP_PERM = 0x1022, ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18 };
+    uint64_t permitted = 0;
+
+    return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0 &&
+           syscall(SYS_arch_prctl, ARCH_GET_XCOMP_PERM, &permitted) == 0 &&
+           (permitted >> XFEATURE_XTILEDATA & 1) != 0;
+}
+
+#else
+
+static bool may_use_tiles(void)
+{
+    return false;
+}
+
+#endif
+
 /* Leaf and bit numbers: Intel SDM volume 2, CPUID, leaves 1 and 7. */
 uint32_t machine_cpu_features(void)
 {
@@ -89,10 +117,13 @@ uint32_t machine_cpu_features(void)
         features |= CPU_AVX512;
         if (bit_of(c7, 11))
             features |= CPU_AVX512_VNNI;
+        if (bit_of(c7, 1))
+            features |= CPU_AVX512_VBMI;
         if (bit_of(a71, 5))
             features |= CPU_AVX512_BF16;
     }
-    if ((xcr0 & XCR0_AMX) == XCR0_AMX && bit_of(d7, 24) && bit_of(d7, 25))
+    if ((xcr0 & XCR0_AMX) == XCR0_AMX && bit_of(d7, 24) && bit_of(d7, 25) &&
+        may_use_tiles())
         features |= CPU_AMX_INT8;
     return features;
 }

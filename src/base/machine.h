@@ -18,13 +18,15 @@ enum cpu_feature {
     CPU_AVX512 = 1u << 2, /* F, BW, DQ and VL */
     CPU_AVX512_VNNI = 1u << 3,
     CPU_AVX512_BF16 = 1u << 4,
-    CPU_AMX_INT8 = 1u << 5, /* listed; the kernel's permission is another matter */
+    CPU_AMX_INT8 = 1u << 5, /* with tiles that this process may use */
     CPU_NEON = 1u << 6,
     CPU_NEON_DOTPROD = 1u << 7,
     CPU_NEON_I8MM = 1u << 8,
+    CPU_AVX512_VBMI = 1u << 9,
 };
 
-/* Mask of enum cpu_feature that both the CPU and the operating system allow. */
+/* Mask of enum cpu_feature that both the CPU and the operating system allow.  Where the CPU has
+ * AMX, asks the system to let this process use its tiles; what it refuses is not in the mask. */
 uint32_t machine_cpu_features(void);
 
 /* Word for one feature bit: "avx2".  NULL for an unknown bit. */

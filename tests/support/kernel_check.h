@@ -7,11 +7,17 @@
 #ifndef POMONA_TESTS_SUPPORT_KERNEL_CHECK_H
 #define POMONA_TESTS_SUPPORT_KERNEL_CHECK_H
 
+#include <stdbool.h>
+
 #include "engine/cpu/kernels.h"
 
 /* The kernels of every ISA of this build that this machine has; the others are named as
  * skipped on stdout.  Returns how many. */
 size_t kernel_check_isas(struct kernel_ops *ret_isas, size_t capacity);
+
+/* The kernels for AMX with its instructions emulated; false where this machine lacks the rest of
+ * what they need, which is then said on stdout. */
+bool kernel_check_emulated_amx(struct kernel_ops *ret_ops);
 
 /* Products of every weight format for many shapes: the bits that kernels.h defines, whatever the
  * rows and panels beside, and nothing written or read outside; ref within a bound. */

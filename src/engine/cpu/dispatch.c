@@ -23,6 +23,8 @@ static const struct isa {
     { "avx-vnni", CPU_AVX2 | CPU_AVX_VNNI, kernel_fill_avxvnni },
     { "avx512", CPU_AVX2 | CPU_AVX512, kernel_fill_avx512 },
     { "avx512-vnni", CPU_AVX2 | CPU_AVX512 | CPU_AVX512_VNNI, kernel_fill_avx512vnni },
+    { "amx-int8", CPU_AVX2 | CPU_AVX512 | CPU_AVX512_VNNI | CPU_AVX512_VBMI | CPU_AMX_INT8,
+      kernel_fill_amx },
 #elif defined(__aarch64__)
     { "neon", CPU_NEON, kernel_fill_neon },
     { "neon-dotprod", CPU_NEON | CPU_NEON_DOTPROD, kernel_fill_neon_dotprod },

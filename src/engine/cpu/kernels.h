@@ -132,6 +132,7 @@ void kernel_fill_avx2(struct kernel_ops *ops);
 void kernel_fill_avxvnni(struct kernel_ops *ops);
 void kernel_fill_avx512vnni(struct kernel_ops *ops);
 void kernel_fill_avx512(struct kernel_ops *ops); /* rows; matrices are those of narrower ISAs */
+void kernel_fill_amx(struct kernel_ops *ops);
 void kernel_fill_neon(struct kernel_ops *ops);
 void kernel_fill_neon_dotprod(struct kernel_ops *ops);
 void kernel_fill_neon_i8mm(struct kernel_ops *ops);

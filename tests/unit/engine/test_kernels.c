@@ -51,6 +51,15 @@ static void products_are_the_definitions_and_do_not_depend_on_company(void **sta
         kernel_check_products(&f->isas[k]);
 }
 
+static void products_of_emulated_amx_are_the_definitions(void **state)
+{
+    struct kernel_ops ops;
+
+    (void)state;
+    if (kernel_check_emulated_amx(&ops))
+        kernel_check_products(&ops);
+}
+
 static void every_format_dequantises_to_its_definition(void **state)
 {
     struct fixture *f = *state;
@@ -167,6 +176,7 @@ int main(void)
         cmocka_unit_test(every_table_is_complete),
         cmocka_unit_test(every_format_dequantises_to_its_definition),
         cmocka_unit_test(products_are_the_definitions_and_do_not_depend_on_company),
+        cmocka_unit_test(products_of_emulated_amx_are_the_definitions),
         cmocka_unit_test(norms_and_activations_are_right),
         cmocka_unit_test(halves_convert_as_the_standard_says),
     };

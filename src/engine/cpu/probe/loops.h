@@ -16,7 +16,7 @@ struct probe_loops {
     const char *name;
 
     /* A sum over n_bytes (a multiple of PROBE_READ_BYTES) at `from`, aligned to 64 bytes: its
-     * value is of no use but to keep the reads. */
+     * value is of no use but to keep the reads.  NULL: as the narrower ISAs do. */
     uint64_t (*read)(const void *from, size_t n_bytes);
 
     /* Rounds of independent dot products in registers, ops_per_round operations each. */
@@ -28,6 +28,7 @@ extern const struct probe_loops probe_plain;
 extern const struct probe_loops probe_avx2;
 extern const struct probe_loops probe_avx_vnni;
 extern const struct probe_loops probe_avx512_vnni;
+extern const struct probe_loops probe_amx;
 extern const struct probe_loops probe_neon_dotprod;
 
 #endif

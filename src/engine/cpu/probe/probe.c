@@ -38,6 +38,7 @@ static const struct {
     { CPU_AVX2, &probe_avx2 },
     { CPU_AVX2 | CPU_AVX_VNNI, &probe_avx_vnni },
     { CPU_AVX512 | CPU_AVX512_VNNI, &probe_avx512_vnni },
+    { CPU_AVX512 | CPU_AMX_INT8, &probe_amx },
 #elif defined(__aarch64__)
     { CPU_NEON | CPU_NEON_DOTPROD, &probe_neon_dotprod },
 #endif
