@@ -2,6 +2,8 @@
 /* execute/budget.c - how many rows of prompts a step may hold. */
 #include "execute/budget.h"
 
+#include "base/clock.h"
+
 /* What a new measurement weighs beside all older ones: one slow step changes little. */
 static const double weight = 1.0 / 8;
 
@@ -38,6 +40,15 @@ uint32_t budget_prompt_rows(const struct budget *b, uint32_t n_decodes, uint64_t
     return clamp(b->rows > 0 ? b->rows : BUDGET_FIRST_ROWS, BUDGET_LEAST_ROWS, max_rows);
 }
 
+uint32_t budget_short_rows(const struct budget *b, uint32_t n_decodes, uint32_t max_rows)
+{
+    const double ns = (double)BUDGET_SHORT_MS * (double)NS_PER_MS - decode_ns(b, n_decodes);
+
+    if (n_decodes == 0 || b->decode_ns <= 0 || b->added_row_ns <= 0 || ns <= 0)
+        return 0;
+    return clamp(ns / b->added_row_ns, 0, max_rows);
+}
+
 static void average(double *known, double measured)
 {
     *known = *known > 0 ? *known + (measured - *known) * weight : measured;
@@ -59,7 +70,8 @@ static void learn_mixed(struct budget *b, uint32_t n_decodes, uint32_t n_prompt_
 {
     const double without_ns = decode_ns(b, n_decodes);
 
-    follow(b, n_prompt_rows, without_ns * BUDGET_STRETCH_PERCENT / 100, ns);
+    if (n_prompt_rows <= BUDGET_FIRST_ROWS || n_prompt_rows <= b->rows + 1) /* no short prompts' */
+        follow(b, n_prompt_rows, without_ns * BUDGET_STRETCH_PERCENT / 100, ns);
     if (ns > without_ns)
         average(&b->added_row_ns, (ns - without_ns) / n_prompt_rows);
 }

@@ -6,7 +6,12 @@
  * as a stop.  What a row adds is no constant: the first ones of a step fill tiles of
  * the kernels, and each costs more the longer its prompt is.  So the number is
  * not computed from a model but follows the times of steps: too long, fewer;
- * too short, more.  Without streams prompts have all rows that fit the time in
+ * too short, more.
+ *
+ * A short prompt ends within a few steps, so these may take BUDGET_SHORT_MS: streams then flow at
+ * twenty tokens a second, faster than people read, and newcomers do not wait for a second.
+ *
+ * Without streams prompts have all rows that fit the time in
  * which a newcomer or a cancel is to be noticed.
  *
  * Units  nanoseconds
@@ -21,6 +26,8 @@ enum {
     BUDGET_LEAST_ROWS = 1,        /* a prompt always gets on */
     BUDGET_FIRST_ROWS = 16,       /* until times are known */
     BUDGET_LOOK_STEPS = 64, /* after so many steps with prompts one goes without, to be measured */
+    BUDGET_SHORT_MS = 50,
+    BUDGET_SHORT_TOKENS = 256, /* a prompt with so many to compute is short */
     BUDGET_ALONE_ROWS = 64, /* without streams the least: fewer gain little and lose speed */
 };
 
@@ -39,6 +46,10 @@ struct budget {
  * Returns    0..max_rows; 0 beside decodes alone: prompts leave this step to them */
 uint32_t budget_prompt_rows(const struct budget *budget, uint32_t n_decodes, uint64_t alone_ns,
                             uint32_t max_rows);
+
+/* Rows of prompts in a step beside n_decodes, all those beyond budget_prompt_rows() of short ones.
+ * 0..max_rows; 0 while times are not known. */
+uint32_t budget_short_rows(const struct budget *budget, uint32_t n_decodes, uint32_t max_rows);
 
 /* A step of so many rows took `elapsed_ns`. */
 void budget_learn(struct budget *budget, uint32_t n_decodes, uint32_t n_prompt_rows,

@@ -111,17 +111,32 @@ static bool is_nearer_its_end(const struct sched_entry *a, uint32_t a_rows,
     return a->n_pending - a_rows < b->n_pending - b_rows;
 }
 
-static size_t nearest_prompt(const struct sched_entry *entries, size_t n, const uint32_t *rows)
+static size_t nearest_prompt(const struct sched_entry *entries, size_t n, const uint32_t *rows,
+                             bool only_short)
 {
     size_t best = n;
 
     for (size_t i = 0; i < n; i++) {
-        if (!is_prompt(&entries[i]) || entries[i].n_pending == rows[i])
+        if (!is_prompt(&entries[i]) || entries[i].n_pending == rows[i] ||
+            (only_short && !entries[i].is_short))
             continue;
         if (best == n || is_nearer_its_end(&entries[i], rows[i], &entries[best], rows[best]))
             best = i;
     }
     return best;
+}
+
+static void give_nearest(const struct sched_entry *entries, size_t n, struct room *room,
+                         uint32_t *rows, bool only_short)
+{
+    room->prompt_rows = min_u32(room->prompt_rows, room->rows);
+    while (room->prompt_rows > 0) {
+        const size_t i = nearest_prompt(entries, n, rows, only_short);
+
+        if (i == n)
+            break;
+        give_prompt(&entries[i], &rows[i], room, room->prompt_rows);
+    }
 }
 
 static void plan_prompts(const struct sched_entry *entries, size_t n, struct room *room,
@@ -133,12 +148,19 @@ static void plan_prompts(const struct sched_entry *entries, size_t n, struct roo
     if (i < n && room->prompt_rows > 0)
         give_prompt(&entries[i], &rows[i], room,
                     (room->prompt_rows + OLDEST_SHARE - 1) / OLDEST_SHARE);
-    while (room->prompt_rows > 0) {
-        i = nearest_prompt(entries, n, rows);
-        if (i == n)
-            break;
-        give_prompt(&entries[i], &rows[i], room, room->prompt_rows);
-    }
+    give_nearest(entries, n, room, rows, false);
+}
+
+/* What a step may hold of short prompts beyond its share of all prompts. */
+static void plan_short_prompts(const struct sched_entry *entries, size_t n, uint32_t max_rows,
+                               struct room *room, uint32_t *rows)
+{
+    uint32_t n_given = 0;
+
+    for (size_t i = 0; i < n; i++)
+        n_given += is_prompt(&entries[i]) ? rows[i] : 0;
+    room->prompt_rows = max_rows > n_given ? max_rows - n_given : 0;
+    give_nearest(entries, n, room, rows, true);
 }
 
 /* One guess for each stream in turn, so that none takes the room of all. */
@@ -173,6 +195,7 @@ uint32_t sched_plan(const struct sched_entry *entries, size_t n, const struct sc
         ret_rows[i] = 0;
     plan_decodes(entries, n, &room, ret_rows);
     plan_prompts(entries, n, &room, ret_rows);
+    plan_short_prompts(entries, n, limits->max_short_rows, &room, ret_rows);
     for (size_t i = 0; i < n; i++)
         room.logit_rows -= ret_rows[i] > 0 ? 1 : 0; /* for each span one at most */
     plan_drafts(entries, n, &room, ret_rows);

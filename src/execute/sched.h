@@ -7,7 +7,8 @@
  *            never stops tokens that are flowing.  Of the rows for prompts a
  *            quarter goes to the oldest, so that it ends; the rest to the one with
  *            the least left, so that short ones do not wait behind it.
- *            Interactive ones go before batch ones.  Guesses have what is left.
+ *            Interactive ones go before batch ones.  Short prompts may have more rows
+ *            beyond these.  Guesses have what is left.
  * Making room  who runs out of pages takes them from the lowest: batch before
  *            interactive, the latest first, never from one that stands higher.  So
  *            the highest always gets to its end.  A newcomer takes room from
@@ -32,11 +33,13 @@ struct sched_entry {     /* one sequence; entries are ordered oldest first */
     uint64_t served;    /* to its tenant */
     uint32_t n_pending; /* tokens known and not yet in a step; 1 is a decode, 0 is under way */
     uint32_t n_drafts;  /* guessed tokens of a decode */
+    bool is_short;      /* a prompt that is over within a few steps */
 };
 
 struct sched_limits {
     uint32_t max_rows;
     uint32_t max_prompt_rows;
+    uint32_t max_short_rows; /* of prompts in all, where those beyond max_prompt_rows are short */
     uint32_t max_logit_rows; /* at least one for each running sequence */
     uint32_t max_decodes;    /* decodes of this step; others are left to the next */
 };

@@ -24,6 +24,7 @@ static void take_stock(struct driver *d)
             .served = fair_served(d->fair, q->tenant),
             .n_pending = q->is_over || q->n_sent >= q->n_tokens ? 0 : q->n_tokens - q->n_sent,
             .n_drafts = d->spec ? 0 : q->n_drafts,
+            .is_short = q->n_prompt - q->n_cached_tokens <= BUDGET_SHORT_TOKENS,
         };
     }
 }
@@ -31,8 +32,11 @@ static void take_stock(struct driver *d)
 static uint32_t plan_rows(struct driver *d, uint32_t n_decodes, uint32_t n_prompt_rows,
                           double *ret_expected_ns)
 {
+    const uint32_t n_short_rows =
+        n_prompt_rows > 0 ? budget_short_rows(&d->budget, n_decodes, d->o.max_rows) : 0;
     const struct sched_limits limits = { .max_rows = d->o.max_rows,
                                          .max_prompt_rows = n_prompt_rows,
+                                         .max_short_rows = n_short_rows,
                                          .max_logit_rows = d->o.max_logit_rows,
                                          .max_decodes = n_decodes };
     uint32_t n_rows = sched_plan(d->entries, d->n_sequences, &limits, d->rows);

@@ -10,6 +10,7 @@
 
 #include "execute/sample/philox.h"
 #include "execute/sample/sample_priv.h"
+#include "execute/sample/weights.h"
 
 /* Below this, dividing by the temperature leaves the range of a float. */
 static const float greedy_below = 1e-5f;
@@ -140,17 +141,14 @@ static int32_t choose_token(struct sampler *s, const struct sample_input *in)
 {
     const float *logits = adjusted_logits(s, in);
     const int32_t best = largest(logits, s->n_vocab);
-    double total = 0;
     float top, scale;
+    double total;
 
     if (best < 0 || !(in->how->temperature >= greedy_below))
         return best;
     top = logits[best];
     scale = 1.0f / in->how->temperature;
-    for (uint32_t i = 0; i < s->n_vocab; i++) {
-        s->logits[i] = logits[i] <= top ? expf((logits[i] - top) * scale) : 0;
-        total += (double)s->logits[i];
-    }
+    total = sample_weights(s->logits, logits, s->n_vocab, top, scale);
     return draw_token(s->logits, s->n_vocab, total, in->how,
                       philox_uniform(in->how->seed, in->n_tokens), s->candidates);
 }
@@ -176,13 +174,10 @@ static void add_logprobs(struct sampler *s, const struct sample_input *in, struc
     const size_t n_max = in->how->n_top_logprobs < REQUEST_TOP_LOGPROBS_MAX
                              ? in->how->n_top_logprobs
                              : REQUEST_TOP_LOGPROBS_MAX;
-    double sum = 0;
-    float log_sum;
+    const float log_sum =
+        (float)log(sample_weights(s->logits, in->logits, s->n_vocab, max, 1.0f));
     size_t n = 0;
 
-    for (uint32_t i = 0; i < s->n_vocab; i++)
-        sum += in->logits[i] <= max ? (double)expf(in->logits[i] - max) : 0;
-    log_sum = (float)log(sum);
     for (uint32_t i = 0; n_max > 0 && i < s->n_vocab; i++)
         if (isfinite(in->logits[i]))
             n = insert_top(s->top, n, n_max, (int32_t)i, in->logits[i]);

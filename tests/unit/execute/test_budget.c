@@ -157,6 +157,39 @@ static void a_step_goes_without_prompts_where_that_is_unknown_or_long_ago(void *
     assert_true(budget_prompt_rows(&b, 2, 0, MAX_ROWS) > 0);
 }
 
+static void short_prompts_fill_a_step_to_its_bound(void **state)
+{
+    struct budget b = { 0 };
+    uint32_t n;
+
+    (void)state;
+    assert_int_equal(budget_short_rows(&b, 4, MAX_ROWS), 0); /* nothing is known */
+    for (int i = 0; i < 50; i++)
+        learn(&b, 4, 0);
+    assert_int_equal(budget_short_rows(&b, 4, MAX_ROWS), 0);
+    learn(&b, 4, 16);
+    n = budget_short_rows(&b, 4, MAX_ROWS);
+    assert_in_range(step_ns(4 + n), 49000000, 51000000);
+    assert_int_equal(budget_short_rows(&b, 4, 7), 7);
+    assert_int_equal(budget_short_rows(&b, 0, MAX_ROWS), 0);
+    budget_learn(&b, 4, 0, 900000000); /* decodes alone are slower than that */
+    assert_int_equal(budget_short_rows(&b, 4, MAX_ROWS), 0);
+}
+
+static void steps_filled_with_short_prompts_teach_no_restraint(void **state)
+{
+    struct budget b = { 0 };
+    uint32_t n;
+
+    (void)state;
+    for (int i = 0; i < 100; i++)
+        learn(&b, 4, i % 2 == 0 ? 0 : budget_prompt_rows(&b, 4, 0, MAX_ROWS));
+    n = budget_prompt_rows(&b, 4, 0, MAX_ROWS);
+    for (int i = 0; i < 20; i++)
+        learn(&b, 4, 200);
+    assert_int_equal(budget_prompt_rows(&b, 4, 0, MAX_ROWS), n);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -168,6 +201,8 @@ int main(void)
         cmocka_unit_test(a_dear_first_row_does_not_hide_cheap_ones),
         cmocka_unit_test(the_end_of_a_prompt_teaches_no_haste),
         cmocka_unit_test(a_step_goes_without_prompts_where_that_is_unknown_or_long_ago),
+        cmocka_unit_test(short_prompts_fill_a_step_to_its_bound),
+        cmocka_unit_test(steps_filled_with_short_prompts_teach_no_restraint),
         cmocka_unit_test(noise_neither_stops_prompts_nor_frees_them),
     };
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "execute/budget.h"
 #include "execute/driver.h"
 #include "support/fake_engine.h"
 
@@ -96,7 +97,7 @@ static int tear_down(void **state)
     return 0;
 }
 
-static const int32_t numbers[200] = { 3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8, 9, 7, 9, 3, 2, 3, 8, 4 };
+static const int32_t numbers[400] = { 3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8, 9, 7, 9, 3, 2, 3, 8, 4 };
 
 static struct generation generation_of(size_t n_prompt, uint32_t max_tokens)
 {
@@ -413,12 +414,14 @@ static void a_long_prompt_slows_streams_by_less_than_half(void **state)
 {
     struct fixture *f = *state;
     const struct generation g = generation_of(10, 100);
-    struct generation slow = generation_of(120, 5);
+    struct generation slow = generation_of(300, 5); /* no short prompt */
     struct stream streams[2] = { { .n = 0 } }, newcomer = { 0 }, third = { 0 };
     uint64_t before;
     size_t n_before;
 
     set_machine(f, 5000000, 100000);
+    f->options.context_tokens = 512;
+    f->fake.n_pages = f->options.n_pages = 128;
     open_all(f);
     submit(f, &g, &streams[0]);
     submit(f, &g, &streams[1]);
@@ -437,11 +440,38 @@ static void a_long_prompt_slows_streams_by_less_than_half(void **state)
     submit(f, &slow, &newcomer);
     slow.prompt += 3;
     submit(f, &slow, &third);
-    assert_in_range(widest_gap(f, 12), before, before * 3 / 2);
-    assert_int_equal(streams[0].n, n_before + 12); /* they go on */
-    assert_true(newcomer.n > 0);                   /* and so do prompts: 120 rows, 17 a step */
+    assert_in_range(widest_gap(f, 30), before, before * 3 / 2);
+    assert_int_equal(streams[0].n, n_before + 30); /* they go on */
+    assert_true(newcomer.n > 0);                   /* and so do prompts: 300 rows, 17 a step */
     run_to_end(f);
     assert_int_equal(third.n, 5);
+}
+
+static void a_short_prompt_is_not_kept_waiting_by_streams(void **state)
+{
+    struct fixture *f = *state;
+    const struct generation g = generation_of(10, 60);
+    struct generation quick = generation_of(100, 5);
+    struct stream streams[2] = { { .n = 0 } }, first = { 0 }, newcomer = { 0 };
+    size_t n_before;
+
+    set_machine(f, 5000000, 100000);
+    open_all(f);
+    submit(f, &g, &streams[0]);
+    submit(f, &g, &streams[1]);
+    widest_gap(f, 10);
+    quick.prompt += 3; /* no page in common */
+    submit(f, &quick, &first);
+    widest_gap(f, 20); /* what a row costs is known now */
+    assert_int_equal(first.n, 5);
+
+    n_before = streams[0].n;
+    quick.prompt += 3;
+    submit(f, &quick, &newcomer);
+    assert_in_range(widest_gap(f, 2), 10000000, BUDGET_SHORT_MS * 1100000); /* 98 rows, then 2 */
+    assert_int_equal(newcomer.n, 1);
+    assert_int_equal(streams[0].n, n_before + 2);
+    run_to_end(f);
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -462,6 +492,7 @@ int main(void)
         CASE(a_sequence_without_numbers_fails_alone),
         CASE(where_nothing_decodes_steps_keep_their_time),
         CASE(a_long_prompt_slows_streams_by_less_than_half),
+        CASE(a_short_prompt_is_not_kept_waiting_by_streams),
     };
 
     return cmocka_run_group_tests_name("execute/driver", tests, NULL, NULL);

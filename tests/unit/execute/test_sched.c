@@ -19,6 +19,10 @@ enum { N_MAX = 5 };
     {                                                                                              \
         .is_running = true, .n_pending = (pending), .n_drafts = (drafts)                           \
     }
+#define SHORT(pending)                                                                             \
+    {                                                                                              \
+        .is_running = true, .n_pending = (pending), .is_short = true                               \
+    }
 #define UNDER_WAY(p)                                                                               \
     {                                                                                              \
         .is_running = true, .is_under_way = true, .priority = (p)                                  \
@@ -40,52 +44,62 @@ struct scene {
     uint32_t rows[N_MAX];
 };
 
-/* limits: rows, prompt rows, logit rows, decodes */
+/* limits: rows, prompt rows, rows with short prompts, logit rows, decodes */
 static const struct scene scenes[] = {
-    { "nothing to do", { 8, 8, 8, 8 }, 0, { { 0 } }, { 0 } },
+    { "nothing to do", { 8, 8, 0, 8, 8 }, 0, { { 0 } }, { 0 } },
     { "a decode goes before an older prompt",
-      { 8, 8, 8, 8 },
+      { 8, 8, 0, 8, 8 },
       2,
       { RUNNING(I, 100), RUNNING(I, 1) },
       { 7, 1 } },
     { "the oldest prompt has a quarter, the shortest the rest",
-      { 16, 16, 8, 8 },
+      { 16, 16, 0, 8, 8 },
       3,
       { RUNNING(I, 100), RUNNING(I, 30), RUNNING(I, 9) },
       { 4, 3, 9 } },
     { "prompts have no more rows than they may",
-      { 16, 5, 8, 8 },
+      { 16, 5, 0, 8, 8 },
       3,
       { RUNNING(I, 1), RUNNING(I, 100), RUNNING(I, 30) },
       { 1, 2, 3 } },
     { "interactive prompts go before shorter and older ones of a batch",
-      { 20, 20, 8, 8 },
+      { 20, 20, 0, 8, 8 },
       3,
       { RUNNING(B, 10), RUNNING(I, 12), RUNNING(B, 5) },
       { 3, 12, 5 } },
     { "one row for prompts is the oldest's",
-      { 16, 1, 8, 8 },
+      { 16, 1, 0, 8, 8 },
       2,
       { RUNNING(I, 100), RUNNING(I, 3) },
       { 1, 0 } },
-    { "who waits has no rows", { 8, 8, 8, 8 }, 2, { WAITING(I, 0), RUNNING(I, 1) }, { 0, 1 } },
+    { "who waits has no rows", { 8, 8, 0, 8, 8 }, 2, { WAITING(I, 0), RUNNING(I, 1) }, { 0, 1 } },
     { "a sequence under way waits for its step",
-      { 8, 8, 8, 8 },
+      { 8, 8, 0, 8, 8 },
       2,
       { UNDER_WAY(I), RUNNING(I, 1) },
       { 0, 1 } },
     { "decodes are dealt to several steps, prompts are not",
-      { 8, 8, 8, 1 },
+      { 8, 8, 0, 8, 1 },
       3,
       { RUNNING(I, 1), RUNNING(I, 1), RUNNING(I, 5) },
       { 1, 0, 5 } },
     { "guesses share the rows that prompts leave",
-      { 10, 10, 8, 8 },
+      { 10, 10, 0, 8, 8 },
       3,
       { GUESSING(1, 4), GUESSING(1, 4), RUNNING(I, 5) },
       { 3, 2, 5 } },
+    { "short prompts have rows beyond those of all prompts, the nearest to its end first",
+      { 30, 4, 12, 8, 8 },
+      4,
+      { RUNNING(I, 1), RUNNING(I, 100), SHORT(20), SHORT(6) },
+      { 1, 1, 5, 6 } },
+    { "a prompt that is not short has none of these",
+      { 30, 4, 12, 8, 8 },
+      2,
+      { RUNNING(I, 100), SHORT(5) },
+      { 1, 5 } },
     { "guesses have no more rows of logits than there are",
-      { 20, 20, 4, 8 },
+      { 20, 20, 0, 4, 8 },
       3,
       { GUESSING(1, 4), RUNNING(I, 5), RUNNING(I, 1) },
       { 2, 5, 1 } },

@@ -24,7 +24,7 @@ enum {
     BLOCK = 32,
     CHUNK_BYTES = 4 * PANEL_ROWS,
     PANEL_VECTORS = PANEL_ROWS / VECTOR_LANES,
-    BLOCKS_AHEAD = 32, /* 9 KiB of a panel of Q4_0: what one core has under way from memory */
+    BLOCKS_AHEAD = 64, /* 9 KiB of a panel of Q4_0: what one core has under way from memory */
     TILE_PANELS = TILE_VECTORS / PANEL_VECTORS,
 };
 
@@ -89,11 +89,11 @@ INLINE void prefetch_block(const struct block_format *f, const struct tile *t, s
         UNROLL
         for (unsigned line = 0; line < f->n_chunks; line++)
             _mm_prefetch((const char *)panel + ahead * block_bytes + line * CHUNK_BYTES,
-                         _MM_HINT_T0);
-        _mm_prefetch((const char *)panel + t->scales_at + ahead * scale_bytes, _MM_HINT_T0);
+                         _MM_HINT_T1);
+        _mm_prefetch((const char *)panel + t->scales_at + ahead * scale_bytes, _MM_HINT_T1);
         if (f->has_m)
             _mm_prefetch((const char *)panel + t->scales_at + (n_blocks + ahead) * scale_bytes,
-                         _MM_HINT_T0);
+                         _MM_HINT_T1);
     }
 }
 
