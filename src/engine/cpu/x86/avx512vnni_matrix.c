@@ -15,21 +15,22 @@ struct group_scales {
     _Alignas(64) float scale[GROUP];
 };
 
-INLINE float largest_magnitude(const float *x)
+INLINE __m128 largest_magnitude(const float *x)
 {
-    return _mm512_reduce_max_ps(
-        _mm512_max_ps(_mm512_abs_ps(_mm512_loadu_ps(x)), _mm512_abs_ps(_mm512_loadu_ps(x + 16))));
+    return _mm_set_ss(_mm512_reduce_max_ps(_mm512_max_ps(
+        _mm512_abs_ps(_mm512_loadu_ps(x)), _mm512_abs_ps(_mm512_loadu_ps(x + 16)))));
 }
 
+/* The largest magnitudes stay in one register: stored one by one, they would have to reach the
+ * cache before they could be loaded together. */
 INLINE void scale_group(struct group_scales *ret_scales, const float *x, size_t n_blocks)
 {
-    _Alignas(64) float max[GROUP] = { 0 };
-    __m512 largest;
+    __m512 largest = _mm512_setzero_ps();
     __mmask16 is_something;
 
     for (size_t b = 0; b < n_blocks; b++)
-        max[b] = largest_magnitude(x + b * BLOCK);
-    largest = _mm512_load_ps(max);
+        largest = _mm512_mask_broadcastss_ps(largest, (__mmask16)(1u << b),
+                                             largest_magnitude(x + b * BLOCK));
     is_something = _mm512_cmp_ps_mask(largest, _mm512_set1_ps(PACKED_NOTHING), _CMP_GT_OQ);
     _mm512_store_ps(ret_scales->factor,
                     _mm512_maskz_div_ps(is_something, _mm512_set1_ps(PACKED_MAX), largest));
