@@ -162,7 +162,7 @@ static struct plan *make_plan(struct service *service, struct exchange *x,
         goto fail;
     }
     if (mode == PLAN_TO_PLACE && asks_for_nothing(request) &&
-        placement_join(service, &model, plan)) {
+        placement_join(service, &model, NULL, plan)) {
         free(nodes);
         return plan;
     }

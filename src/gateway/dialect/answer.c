@@ -68,16 +68,6 @@ void answer_free(struct answer *a)
     free(a);
 }
 
-void answer_reset(struct answer *a)
-{
-    for (size_t i = 0; i < a->n_choices; i++) {
-        const bool wants_logprobs = a->choices[i].wants_logprobs;
-
-        choice_release(&a->choices[i]);
-        a->choices[i] = (struct answer_choice){ .wants_logprobs = wants_logprobs };
-    }
-}
-
 void answer_collect(struct answer *a, const struct reply_delta *delta)
 {
     struct answer_choice *c = &a->choices[delta->choice];

@@ -41,9 +41,6 @@ enum status answer_new(const struct api_request *request, const char *model, int
                        struct answer **ret_answer, struct err *err);
 void answer_free(struct answer *a); /* NULL is allowed */
 
-/* Begin again: nothing was collected. */
-void answer_reset(struct answer *a);
-
 void answer_collect(struct answer *a, const struct reply_delta *delta);
 void answer_whole(const struct answer *a, const struct reply_usage *usage, struct buf *out);
 
