@@ -22,17 +22,23 @@ static const uint64_t SEED_STEP = 0x9E3779B97F4A7C15u;
 void flow_on_delta(void *arg, const struct reply_delta *delta)
 {
     struct flow *f = arg;
+    const bool is_known = delta->n_tokens <= f->request.n_known_tokens;
+    struct reply_delta sent = *delta;
 
     if (!f->request.streams) {
         answer_collect(f->answer, delta);
         return;
     }
+    if (is_known && delta->finish == FINISH_NONE)
+        return;
+    if (is_known)
+        sent.n_text = sent.n_logprobs = 0;
     if (!f->is_streaming)
         sse_start(f->x);
     f->is_streaming = true;
     f->last_sent_ns = clock_ns();
     buf_clear(&f->events);
-    answer_events(f->answer, delta, &f->events);
+    answer_events(f->answer, &sent, &f->events);
     if (buf_status(&f->events) == ST_OK)
         sse_send(f->x, &f->events);
     else

@@ -7,6 +7,7 @@
 #include "base/size.h"
 #include "gateway/dialect/dialect.h"
 #include "gateway/dialect/param.h"
+#include "gateway/dialect/repeat.h"
 #include "gateway/http/json_in.h"
 #include "gateway/http/server.h"
 
@@ -43,6 +44,9 @@ static void generate(struct gateway *g, struct exchange *x, const struct dialect
     request.dialect = dialect;
     s = dialect->parse(body, &request, &e);
     json_decref(body);
+    if (s == ST_OK)
+        s = repeat_read(exchange_header(x, REPEAT_KEY_HEADER),
+                        exchange_header(x, REPEAT_TOKENS_HEADER), &request, &e);
     if (s != ST_OK) {
         api_request_release(&request);
         exchange_fail(x, &e);

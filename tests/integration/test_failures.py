@@ -184,6 +184,36 @@ def test_the_clients_of_a_killed_gateway_see_their_connections_end(tmp_path):
         assert_answers(cluster["a"])
 
 
+@pytest.mark.parametrize("way", [{"temperature": 1}, {"temperature": 0, "stop": ["ed to the"]}],
+                         ids=["sampled", "held back"])
+def test_a_client_whose_gateway_died_goes_on_at_another(tmp_path, way):
+    key = {"Idempotency-Key": "3f6c-11"}
+    with Cluster(tmp_path, names="abc") as cluster:
+        cluster.start()
+        cluster.place("a", nodes=["c"])
+        first = Stream(cluster["a"], N_TOKENS, headers=key, **way)
+        await_tokens([first], 40)
+        cluster["a"].kill()
+        first.join(timeout=5)
+        assert first.ended_at is not None and not first.is_done and first.resume_tokens >= 40
+
+        usage = {"stream_options": {"include_usage": True}}
+        rest = Stream(cluster["b"], N_TOKENS, **way, **usage, headers={
+            **key, "Pomona-Resume-Tokens": str(first.resume_tokens)})
+        whole = Stream(cluster["b"], N_TOKENS, headers=key, **way, **usage)
+        other = Stream(cluster["b"], N_TOKENS, headers={"Idempotency-Key": "other"}, **way)
+        assert_complete([rest, whole, other])
+        assert first.texts[0] + rest.texts[0] == whole.texts[0]
+        assert rest.finishes == whole.finishes and rest.usage == {**whole.usage, **{
+            "prompt_tokens_details": rest.usage["prompt_tokens_details"]}}
+        assert (other.texts == whole.texts) == (way["temperature"] == 0)
+
+        at_the_end = Stream(cluster["b"], N_TOKENS, **way, headers={
+            **key, "Pomona-Resume-Tokens": str(N_TOKENS)})
+        assert_complete([at_the_end])
+        assert at_the_end.texts == {0: ""} and at_the_end.finishes == whole.finishes
+
+
 def test_another_ready_instance_takes_over_at_once(tmp_path, undisturbed):
     with Cluster(tmp_path, names="abg", memory_gb={"a": 4.0, "b": 4.0, "g": 0.02}) as cluster:
         cluster.start()
