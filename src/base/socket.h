@@ -3,7 +3,10 @@
 #ifndef POMONA_BASE_SOCKET_H
 #define POMONA_BASE_SOCKET_H
 
-enum { LINK_DEAD_S = 3 };
+/* Where one packet in ten is lost, each way, this is six tries to send one and as many probes: it
+ * goes wrong once in twenty thousand times.  Members notice a dead machine far sooner; this is
+ * for a link that carries no beats. */
+enum { LINK_DEAD_S = 7 };
 
 /* Let the system end the TCP connection `fd` where the other machine acknowledges nothing for
  * LINK_DEAD_S, neither what is sent to it nor, where nothing is, the system's own probes: the

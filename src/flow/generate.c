@@ -259,8 +259,8 @@ static enum step open_choices(struct flow *f)
     }
     if (s == ST_OK)
         return STEP_WAIT;
-    f->setback = s == ST_PEER ? SETBACK_LOSS : SETBACK_NONE;
-    return flow_fail(f, s == ST_PEER ? API_UPSTREAM : API_OVERLOADED, &err);
+    f->setback = s == ST_NOMEM ? SETBACK_NONE : SETBACK_LOSS;
+    return flow_fail(f, s == ST_NOMEM ? API_OVERLOADED : API_UPSTREAM, &err);
 }
 
 enum step flow_execute(struct flow *f)
