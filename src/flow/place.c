@@ -66,16 +66,27 @@ static bool must_await_loss(struct flow *f, const struct cluster_instance *insta
     return false;
 }
 
-/* The ready instance with the least to do, if there is one. */
-static void pick(struct flow *f, const struct cluster_instance *instances, size_t n,
-                 struct instance_view *views)
+enum leaving { LEAVING_OUT, LEAVING_TOO };
+
+static void pick_from(struct flow *f, const struct cluster_instance *instances, size_t n,
+                      enum leaving leaving, struct instance_view *views)
 {
     for (size_t i = 0; i < n; i++) {
         views[i] = instances[i].view;
-        if (strcmp(views[i].id, f->lost_instance) == 0 || !may_take(f, &instances[i]))
+        if (strcmp(views[i].id, f->lost_instance) == 0 || !may_take(f, &instances[i]) ||
+            (instances[i].is_leaving && leaving == LEAVING_OUT))
             views[i].is_ready = false;
     }
     balance_pick(views, n, f->model.name, random_u64(), &f->route);
+}
+
+/* The ready instance with the least to do, if there is one; one that leaves is better than none. */
+static void pick(struct flow *f, const struct cluster_instance *instances, size_t n,
+                 struct instance_view *views)
+{
+    pick_from(f, instances, n, LEAVING_OUT, views);
+    if (!f->route.is_placed)
+        pick_from(f, instances, n, LEAVING_TOO, views);
     if (f->route.is_placed)
         take_instance(f, find_instance(instances, n, f->route.instance_id));
 }

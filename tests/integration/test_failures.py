@@ -12,11 +12,12 @@ Each death happens twice; POMONA_TEST_FULL=1 repeats it 20 times.
 """
 import os
 import signal
+import subprocess
 import time
 
 import pytest
 
-from support.cluster import MODEL, Cluster, Stream, is_running, wait_until
+from support.cluster import MODEL, POMONA, Cluster, Stream, is_running, wait_until
 
 N_STREAMS = 16
 N_TOKENS = 200
@@ -232,6 +233,44 @@ def test_another_ready_instance_takes_over_at_once(tmp_path, undisturbed):
         assert max(s.gap_after(killed_at) for s in streams) <= 2.5
 
 
+def pomona(cluster, *args):
+    return subprocess.run([POMONA, *args, "--api", f"http://127.0.0.1:{cluster['g'].api_port}"],
+                          capture_output=True, text=True, timeout=90, check=False)
+
+
+def test_a_node_is_drained_under_streams(tmp_path, undisturbed):
+    with Cluster(tmp_path, names="abcg", memory_gb=GATEWAY_ONLY) as cluster:
+        cluster.start()
+        place_in_thirds(cluster)
+        streams = start_streams(cluster["g"])
+        await_tokens(streams, 10)
+        done = pomona(cluster, "drain", "b")
+        assert done.returncode == 0 and done.stdout == "b holds nothing\n", done
+        wait_until(lambda: cluster["b"].runners() == [], 3, "its runner ended")
+        assert_complete(streams)
+        for s, want in zip(streams, undisturbed):
+            assert s.outcome() == want
+
+        status = pomona(cluster, "status").stdout
+        assert [line.split()[2] for line in status.splitlines() if line.startswith(("a ", "b "))
+                ] == ["alive", "draining"], status
+        instances = cluster["g"].get("/cluster/state")["instances"]
+        assert len(instances) == 1
+        assert "b" not in {shard["node"] for shard in instances[0]["shards"]}
+        unplace(cluster)
+        status, answer = cluster["g"].request("POST", "/cluster/place",
+                                              {"model": MODEL, "nodes": ["a", "b"]})
+        assert status == 400 and "drained" in answer["error"]["message"], answer
+        assert_answers(cluster["b"])  # as a gateway it goes on
+
+        assert pomona(cluster, "undrain", "b").returncode == 0
+        for node in cluster.up():
+            wait_until(lambda: not any(n["draining"] for n in node.get("/cluster/state")["nodes"]),
+                       3, f"node {node.name} knows that b takes part again")
+        unplace(cluster)
+        cluster.place("g", nodes=["b"])
+
+
 NEITHER_ALONE = {"a": 0.2, "b": 0.2, "g": 0.02}
 
 
@@ -245,6 +284,23 @@ def test_a_stream_waits_for_a_node_that_comes_back(tmp_path):
         wait_until(lambda: cluster["g"].health()["instances_ready"] == 0, 5, "it is lost")
         cluster.start("b")
         assert_complete([stream])
+
+
+def test_a_node_whose_part_fits_nowhere_beside_it_is_drained_with_a_pause(tmp_path):
+    memory = {"a": 0.2, "b": 0.2, "c": 0.2, "g": 0.02}
+    with Cluster(tmp_path, names="abcg", memory_gb=memory) as cluster:
+        cluster.start()
+        shards = cluster.place("g", nodes=["a", "b"])["shards"]
+        assert len(shards) == 2
+        stream = Stream(cluster["g"], 1000, temperature=0)
+        await_tokens([stream], 10)
+        done = pomona(cluster, "drain", "b")
+        assert done.returncode == 0, done
+        assert_complete([stream])
+        (instance,) = cluster["g"].get("/cluster/state")["instances"]
+        assert {shard["node"] for shard in instance["shards"]} == {"a", "c"}
+        assert pomona(cluster, "drain", "c", "--wait", "1").returncode == 1  # nowhere to go
+        assert_answers(cluster["g"])
 
 
 def test_where_nothing_fits_it_is_said_what_is_missing(tmp_path):
