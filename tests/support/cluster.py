@@ -78,6 +78,7 @@ class Node:
         self.known_runners = set()
 
     def start(self):
+        assert not self.is_up(), f"node {self.name} is up already"
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=log,
                                             stderr=log, start_new_session=True)
