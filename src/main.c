@@ -29,6 +29,8 @@ static const struct command commands[] = {
     { "place", cmd_place, "load a model over the nodes of a cluster" },
     { "unplace", cmd_unplace, "end a model's instances and free their memory" },
     { "plan", cmd_plan, "show which layers of a model would run where" },
+    { "drain", cmd_drain, "move what a node holds to the others" },
+    { "undrain", cmd_undrain, "let a drained node take part again" },
     { "doctor", cmd_doctor, "check this machine: is anything missing?" },
     { "version", cmd_version, "show which Pomona this is" },
     { "runner", cmd_runner, NULL },

@@ -73,6 +73,7 @@ static void give(struct aggregate *a, size_t n, enum finish_reason finish)
         .choice = a->options.choice,
         .text = buf_text(&a->text),
         .n_text = n,
+        .n_tokens = a->n_tokens,
         .logprobs = a->pending.entries,
         .n_logprobs = n_logprobs,
         .finish = finish,

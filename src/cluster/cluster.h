@@ -105,6 +105,7 @@ struct cluster_instance {
     struct plan plan;
     double progress;           /* 0..1, of loading */
     double load_seconds;       /* once ready: slowest shard */
+    bool is_leaving;           /* one of its nodes drains */
     uint64_t kv_tokens_used;   /* held by running sequences */
     uint64_t kv_tokens_cached; /* held by nobody, found by prompts that begin with them */
     uint64_t n_generated_tokens;
@@ -133,13 +134,26 @@ void cluster_place_forget(struct cluster *cluster, uint64_t ticket);
  * Errors  ST_NOTFOUND  there is none */
 enum status cluster_unplace(struct cluster *cluster, const char *model, struct err *err);
 
+/* End one instance, on all nodes; its clients are told `why`.
+ * Errors  ST_NOTFOUND  it is gone already */
+enum status cluster_end(struct cluster *cluster, const char *instance_id, const struct err *why,
+                        struct err *err);
+
+enum drain_switch { DRAIN_ON, DRAIN_OFF };
+
+/* Let a node hold nothing, or again something: plans that name one that drains are
+ * refused.  What it holds stays until it is ended.
+ * Errors  ST_NOTFOUND  no such node; ST_PEER  it is not alive */
+enum status cluster_drain(struct cluster *cluster, const char *node, enum drain_switch how,
+                          struct err *err);
+
 struct cluster_member {
     char name[NODE_NAME_MAX];
     char id[33];
     char version[32];
     char host[HOST_MAX];
     uint16_t port, api_port;
-    bool is_alive, is_local;
+    bool is_alive, is_local, is_draining;
     uint64_t memory_bytes, memory_used_bytes;
     double rtt_ms; /* of the last beat; 0 unknown */
 };

@@ -7,6 +7,7 @@
  *   supervise/   spawn.c (start a process), runner.c (this node's runners)
  *   ask.c        whoever waits for a placing on this node
  *   place.c      the coordinator's work
+ *   drain.c      nodes that are to hold nothing
  *   wire.c       plans and models to and from their messages
  *   dispatch.c   which message goes where
  *   cluster.c    new, free, tick
@@ -152,6 +153,7 @@ enum status models_receive(struct member *member, Wire__Model *const *models, si
 
 /* membership/beat.c */
 void beats_tick(struct cluster *cluster, uint64_t now_ns);
+void beats_send(struct cluster *cluster, uint64_t now_ns); /* beside those of the tick */
 void beat_receive(struct link *link, const Wire__Beat *beat);
 void echo_receive(struct link *link, const Wire__BeatEcho *echo);
 
@@ -180,6 +182,11 @@ void instance_end(struct cluster *cluster, struct instance *instance, enum insta
 void instances_member_lost(struct cluster *cluster, const char *node);
 void instances_tick(struct cluster *cluster, uint64_t now_ns);
 void instances_free(struct cluster *cluster);
+
+/* drain.c */
+void member_drains(struct member *member, bool is_draining);
+void drain_receive(struct cluster *cluster, const Wire__Drain *drain);
+bool instance_is_leaving(const struct cluster *cluster, const struct plan *plan);
 
 /* state/announce.c */
 enum announce_from { FROM_HELLO, FROM_COORDINATOR };

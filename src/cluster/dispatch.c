@@ -45,6 +45,13 @@ static enum status on_models(struct link *link, const Wire__NodeMessage *m, stru
     return models_receive(link->member, m->models->models, m->models->n_models, err);
 }
 
+static enum status on_drain(struct link *link, const Wire__NodeMessage *m, struct err *err)
+{
+    (void)err;
+    drain_receive(link->cluster, m->drain);
+    return ST_OK;
+}
+
 static enum status on_place(struct link *link, const Wire__NodeMessage *m, struct err *err)
 {
     return place_received(link, m->place, err);
@@ -104,6 +111,7 @@ static const struct {
     [WIRE__NODE_MESSAGE__BODY_BEAT] = { on_beat, 0 },
     [WIRE__NODE_MESSAGE__BODY_ECHO] = { on_echo, 0 },
     [WIRE__NODE_MESSAGE__BODY_MODELS] = { on_models, 0 },
+    [WIRE__NODE_MESSAGE__BODY_DRAIN] = { on_drain, 0 },
     [WIRE__NODE_MESSAGE__BODY_PLACE] = { on_place, 0 },
     [WIRE__NODE_MESSAGE__BODY_PLACE_REPLY] = { on_place_reply, 0 },
     [WIRE__NODE_MESSAGE__BODY_ASSIGN] = { on_assign, 0 },

@@ -93,6 +93,9 @@ static enum status check_nodes(struct cluster *cluster, const struct plan *plan,
         if (!m || !m->info.is_alive)
             return err_set(err, ST_NOTFOUND, "'%s' cannot be placed: node '%s' is not alive",
                            plan->model, node);
+        if (m->info.is_draining)
+            return err_set(err, ST_NOTFOUND, "'%s' cannot be placed: node '%s' is being drained",
+                           plan->model, node);
         for (size_t k = 0; k < i; k++)
             if (strcmp(plan->shards[k].node, node) == 0)
                 return err_set(err, ST_RANGE, "the plan for '%s' names node '%s' twice",

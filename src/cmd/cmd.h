@@ -53,6 +53,7 @@ int app_wrong_use(const struct app *app, const char *fmt, ...)
 int cmd_bench(struct app *app, int argc, char **argv);
 int cmd_chat(struct app *app, int argc, char **argv);
 int cmd_doctor(struct app *app, int argc, char **argv);
+int cmd_drain(struct app *app, int argc, char **argv);
 int cmd_import(struct app *app, int argc, char **argv);
 int cmd_models(struct app *app, int argc, char **argv);
 int cmd_place(struct app *app, int argc, char **argv);
@@ -61,6 +62,7 @@ int cmd_run(struct app *app, int argc, char **argv);
 int cmd_runner(struct app *app, int argc, char **argv);
 int cmd_serve(struct app *app, int argc, char **argv);
 int cmd_status(struct app *app, int argc, char **argv);
+int cmd_undrain(struct app *app, int argc, char **argv);
 int cmd_unplace(struct app *app, int argc, char **argv);
 int cmd_version(struct app *app, int argc, char **argv);
 

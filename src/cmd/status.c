@@ -22,12 +22,19 @@ static uint64_t number_of(const json_t *object, const char *key)
     return value > 0 ? (uint64_t)value : 0;
 }
 
+static const char *state_of(const json_t *node)
+{
+    if (!json_is_true(json_object_get(node, "alive")))
+        return "dead";
+    return json_is_true(json_object_get(node, "draining")) ? "draining" : "alive";
+}
+
 static void print_nodes(const json_t *nodes)
 {
     const json_t *node;
     size_t i;
 
-    printf("\n%-20s %-24s %-6s %22s %9s\n", "NODE", "ADDRESS", "STATE", "MEMORY IN USE", "RTT");
+    printf("\n%-20s %-24s %-8s %22s %9s\n", "NODE", "ADDRESS", "STATE", "MEMORY IN USE", "RTT");
     json_array_foreach(nodes, i, node)
     {
         const bool is_local = json_is_true(json_object_get(node, "local"));
@@ -41,9 +48,8 @@ static void print_nodes(const json_t *nodes)
                        units_bytes(number_of(node, "memory_bytes"), all));
         (void)snprintf(rtt, sizeof(rtt), "%.1f ms",
                        json_number_value(json_object_get(node, "rtt_ms")));
-        printf("%-20s %-24s %-6s %22s %9s\n", text_of(node, "name"), address,
-               json_is_true(json_object_get(node, "alive")) ? "alive" : "dead", memory,
-               is_local ? "here" : rtt);
+        printf("%-20s %-24s %-8s %22s %9s\n", text_of(node, "name"), address, state_of(node),
+               memory, is_local ? "here" : rtt);
     }
 }
 

@@ -17,6 +17,7 @@ struct node_view {
     bool is_alive;
     bool holds_model;           /* the model's file is in its store, digest equal */
     bool is_local;              /* the node that asks */
+    bool is_draining;           /* it is to hold nothing */
     uint32_t ring_position;     /* order around the ring: position in the configuration */
     uint64_t memory_bytes;      /* what Pomona may use there in all */
     uint64_t memory_used_bytes; /* by instances placed already */

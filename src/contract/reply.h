@@ -27,6 +27,7 @@ struct reply_delta {
     uint32_t choice;
     const char *text; /* whole UTF-8 characters; may be empty */
     size_t n_text;
+    uint64_t n_tokens; /* of the choice, that made its text up to the end of this */
     const struct reply_logprob *logprobs; /* of the tokens that made `text`; empty if not asked */
     size_t n_logprobs;
     enum finish_reason finish; /* not FINISH_NONE: the last delta of this choice */

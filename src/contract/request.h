@@ -52,12 +52,17 @@ enum priority {
     PRIORITY_BATCH,           /* computed where nothing interactive needs the place */
 };
 
-/* One sequence to generate: what a driver is given. */
+/* One sequence to generate: what a driver is given.
+ *
+ * An answer that another instance began goes on where the tokens it has are given after the
+ * prompt: the last n_prior of `prompt`.  What follows is what would have followed there, bit for
+ * bit, as a token depends on the seed, its position, and which tokens before it are an answer. */
 struct generation {
-    const int32_t *prompt; /* [n_prompt], n_prompt >= 1 */
+    const int32_t *prompt; /* [n_prompt], n_prompt > n_prior */
     size_t n_prompt;
-    uint32_t max_tokens;        /* >= 1 */
-    uint32_t min_tokens;        /* end of text is not allowed before */
+    size_t n_prior;             /* 0: the answer begins here */
+    uint32_t max_tokens;        /* of the answer, n_prior of them there already: > n_prior */
+    uint32_t min_tokens;        /* of the answer; end of text is not allowed before */
     bool ignores_eos;           /* go on after end of text */
     const int32_t *stop_tokens; /* end of text, end of turn, and the client's: [n_stop_tokens] */
     size_t n_stop_tokens;

@@ -49,6 +49,9 @@ struct engine_keep {
     void *arg;
 };
 
+/* A step gets on. */
+enum engine_pulse { PULSE_BEGIN, PULSE_ON, PULSE_END };
+
 struct engine_options {
     uint32_t page_tokens;     /* power of two, 16..256 */
     uint32_t n_pages;         /* >= 1 */
@@ -65,6 +68,12 @@ struct engine_options {
      * calling thread. */
     void (*on_progress)(void *arg, uint64_t done_bytes, uint64_t total_bytes);
     void *progress_arg;
+
+    /* May be NULL.  Called on the thread that steps, as a step begins and ends, and many times
+     * between, after less than a millisecond of work each: so that whoever watches can tell
+     * a step that takes long from one that is stuck.  Must be quick. */
+    void (*on_pulse)(void *arg, enum engine_pulse what);
+    void *pulse_arg;
 };
 
 /* Rows first_row..first_row+n_rows of the batch are positions

@@ -167,7 +167,7 @@ static enum status check_generation(const struct driver *d, const struct generat
 {
     const uint32_t longest = longest_sequence(d);
 
-    if (g->n_prompt == 0 || g->max_tokens == 0)
+    if (g->n_prompt <= g->n_prior || g->max_tokens <= g->n_prior)
         return err_set(err, ST_RANGE, "a generation needs a prompt and at least one token to make");
     if (g->n_prompt >= longest)
         return err_set(err, ST_RANGE,
@@ -203,6 +203,7 @@ enum status driver_submit(struct driver *d, const struct generation *g, uint32_t
                           token_stream_fn *fn, void *arg, uint64_t *ret_id, struct err *err)
 {
     struct sequence *q;
+    const uint32_t n_prompt = (uint32_t)(g->n_prompt - g->n_prior);
     uint32_t room, n_limit;
     enum status s;
 
@@ -215,8 +216,8 @@ enum status driver_submit(struct driver *d, const struct generation *g, uint32_t
         return err_set(err, ST_FULL, "%zu sequences are running or waiting; try again later",
                        d->n_sequences);
 
-    room = longest_sequence(d) - (uint32_t)g->n_prompt;
-    n_limit = (uint32_t)g->n_prompt + (g->max_tokens < room ? g->max_tokens : room);
+    room = longest_sequence(d) - n_prompt;
+    n_limit = n_prompt + (g->max_tokens < room ? g->max_tokens : room);
     s = sequence_new(g, n_limit, driver_pages_for(d, n_limit), &q, err);
     if (s != ST_OK)
         return s;

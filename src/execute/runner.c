@@ -31,6 +31,7 @@ struct runner {
     struct loop *loop;
     struct orders *orders;
     struct loop_timer *flush_timer;
+    struct pulse pulse;
     /* The rest is the loop thread's. */
     struct channel *control;   /* NULL once told of a failure */
     struct gateways *gateways; /* the driver's, from its assignment until told of a failure */
@@ -218,7 +219,10 @@ static void send_beat(struct runner *r)
 {
     Wire__RunnerMessage message = WIRE__RUNNER_MESSAGE__INIT;
     Wire__ShardBeat beat = WIRE__SHARD_BEAT__INIT;
+    bool is_in_step;
 
+    beat.n_felt = pulse_read(&r->pulse, &is_in_step);
+    beat.is_in_step = is_in_step;
     message.body_case = WIRE__RUNNER_MESSAGE__BODY_BEAT;
     message.beat = &beat;
     channel_send(r->control, &message.base);
@@ -321,7 +325,7 @@ enum status runner_main(int control_fd, struct err *err)
     (void)signal(SIGINT, SIG_IGN); /* a terminal's Ctrl-C is the node's business */
     s = start(&r, control_fd, &thread, err);
     if (s == ST_OK) {
-        s = work_run(r.orders, &reporter, &failure.why);
+        s = work_run(r.orders, &reporter, &r.pulse, &failure.why);
         failure.why.status = s;
         report_send(&reporter, &failure);
         pthread_join(thread, NULL);

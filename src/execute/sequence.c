@@ -32,7 +32,8 @@ enum status sequence_new(const struct generation *g, uint32_t n_limit, uint32_t 
         return err_set(err, ST_NOMEM, "a sequence of %u tokens", n_limit);
     }
     memcpy(q->tokens, g->prompt, g->n_prompt * sizeof(*q->tokens));
-    q->n_prompt = q->n_tokens = (uint32_t)g->n_prompt;
+    q->n_given = q->n_tokens = (uint32_t)g->n_prompt;
+    q->n_prompt = (uint32_t)(g->n_prompt - g->n_prior);
     q->n_stop_tokens = g->n_stop_tokens;
     q->min_tokens = g->min_tokens;
     q->ignores_eos = g->ignores_eos;

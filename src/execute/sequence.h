@@ -27,6 +27,7 @@ struct sequence {
 
     int32_t *tokens; /* [n_limit]: prompt, then answer, then guesses */
     uint32_t n_prompt, n_tokens, n_limit;
+    uint32_t n_given;    /* tokens it began with: the prompt, and what there was of the answer */
     uint32_t n_drafts;   /* tokens guessed after the known ones, to be verified by the next step;
                           * n_tokens + n_drafts < n_limit */
     uint32_t n_sent;     /* positions computed or under way */
@@ -35,7 +36,7 @@ struct sequence {
     uint32_t *pages;     /* [n_pages], taken as it grows; room for n_limit tokens */
     uint32_t n_pages;
     uint32_t n_kept;          /* of them, from the first, in the tree of prefixes */
-    uint32_t n_cached_tokens; /* of the prompt, found in that tree */
+    uint32_t n_cached_tokens; /* of those it began with, found in that tree */
 
     uint32_t tenant; /* its place in fair.h */
     enum priority priority;
@@ -47,7 +48,7 @@ struct sequence {
     bool is_over; /* finished or canceled: fn is not called again */
 };
 
-/* n_limit  prompt and answer, > n_prompt
+/* n_limit  prompt and answer, > generation->n_prompt
  * n_pages  for n_limit tokens
  * Errors   ST_NOMEM */
 enum status sequence_new(const struct generation *generation, uint32_t n_limit, uint32_t n_pages,

@@ -39,6 +39,7 @@ static void send_filled(const struct generation *g, uint64_t id, uint32_t sequen
     generate.sequence = sequence;
     generate.prompt = borrow(g->prompt);
     generate.n_prompt = g->n_prompt;
+    generate.n_prior = (uint32_t)g->n_prior;
     generate.max_tokens = g->max_tokens;
     generate.min_tokens = g->min_tokens;
     generate.ignores_eos = g->ignores_eos;
@@ -104,7 +105,7 @@ static enum status check_generate(const Wire__Generate *m, struct err *err)
 {
     if (m->id == 0 || !m->sampling)
         return err_set(err, ST_RANGE, "a generation without id or sampling");
-    if (m->n_prompt == 0 || m->max_tokens == 0)
+    if (m->n_prompt <= m->n_prior || m->max_tokens <= m->n_prior)
         return err_set(err, ST_RANGE, "a generation needs a prompt and at least one token to make");
     if (m->n_stop_tokens > CLIENT_STOP_TOKENS_MAX)
         return err_set(err, ST_RANGE, "a generation with %zu stop tokens", m->n_stop_tokens);
@@ -162,6 +163,7 @@ enum status generation_read(const Wire__Generate *m, struct generation **ret_gen
     g->sampling.n_logit_bias = m->sampling->n_logit_bias;
     g->prompt = prompt;
     g->n_prompt = m->n_prompt;
+    g->n_prior = m->n_prior;
     g->max_tokens = m->max_tokens;
     g->min_tokens = m->min_tokens;
     g->ignores_eos = m->ignores_eos != 0;

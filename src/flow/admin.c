@@ -162,7 +162,7 @@ static struct plan *make_plan(struct service *service, struct exchange *x,
         goto fail;
     }
     if (mode == PLAN_TO_PLACE && asks_for_nothing(request) &&
-        placement_join(service, &model, plan)) {
+        placement_join(service, &model, NULL, plan)) {
         free(nodes);
         return plan;
     }
@@ -345,6 +345,35 @@ void admin_unplace(void *arg, struct exchange *x, const char *name)
     json_out_text(&body, name);
     buf_puts(&body, ",\"unplaced\":true}");
     exchange_reply(x, 200, "application/json", &body);
+}
+
+static void switch_drain(struct service *service, struct exchange *x, const char *node,
+                         enum drain_switch how)
+{
+    struct buf body = { 0 };
+    struct err err = { 0 };
+    struct api_error e;
+
+    if (cluster_drain(service->cluster, node, how, &err) != ST_OK) {
+        (void)api_error_set(&e, err.status == ST_NOTFOUND ? API_INVALID_VALUE : API_UPSTREAM,
+                            "node", "%s", err.words);
+        exchange_fail(x, &e);
+        return;
+    }
+    buf_puts(&body, "{\"node\":");
+    json_out_text(&body, node);
+    buf_printf(&body, ",\"draining\":%s}", how == DRAIN_ON ? "true" : "false");
+    exchange_reply(x, 200, "application/json", &body);
+}
+
+void admin_drain(void *arg, struct exchange *x, const char *node)
+{
+    switch_drain(arg, x, node, DRAIN_ON);
+}
+
+void admin_undrain(void *arg, struct exchange *x, const char *node)
+{
+    switch_drain(arg, x, node, DRAIN_OFF);
 }
 
 void admin_release(struct service *service)

@@ -13,8 +13,12 @@
  * loop.  So a flow ends in no other place than flow_run(), flow_tick() and
  * the client's leaving, and never inside a callback of a connection.
  *
- * Where an instance fails before anything of the answer was sent, stages 2
- * to 5 are done once more: another instance, or a new one, may answer.
+ * A request outlives its instance.  Where that is lost, stages 2 to 5 are done
+ * once more: another ready instance goes on at once, else one is placed on the
+ * nodes that are left, and the client sees nothing but a pause.  Each choice
+ * keeps the tokens it has (struct choice), the sampler has no other state, and what stage 6
+ * holds stays as it is, so the answer is the one it would have been.  outage.h
+ * says how long this goes on.
  */
 #include "flow/flow.h"
 
@@ -103,21 +107,26 @@ void flow_abort(struct flow *f, const struct api_error *e)
     flow_free(f);
 }
 
-static bool retry(struct flow *f)
+/* Back to stage 2, unless it is time to give up.  False: it is. */
+static bool look_again(struct flow *f)
 {
-    if (!f->may_retry || f->has_sent || f->n_retries >= FLOW_RETRIES_MAX)
+    uint32_t wait_ms;
+
+    if (!outage_go_on(&f->outage, f->setback, clock_ns(), &wait_ms))
         return false;
-    log_info("request %s: instance %.8s failed, trying again", exchange_id(f->x),
-             f->route.instance_id);
-    flow_execute_release(f);
+    log_info("request %s: %s; looking for an instance again in %u ms", exchange_id(f->x),
+             f->failure.message, wait_ms);
+    if (f->setback == SETBACK_LOSS) {
+        memcpy(f->lost_instance, f->route.instance_id, sizeof(f->lost_instance));
+        f->loss_until_ns = deadline_after_ms(FLOW_LOSS_MS);
+    }
+    flow_execute_suspend(f);
     flow_place_release(f);
-    answer_reset(f->answer);
-    f->n_retries++;
-    f->retry_until_ns = deadline_after_ms(FLOW_RETRY_MS);
-    memcpy(f->failed_instance, f->route.instance_id, sizeof(f->failed_instance));
     f->route = (struct route){ 0 };
-    f->has_failed = f->may_retry = false;
+    f->has_failed = false;
+    f->setback = SETBACK_NONE;
     f->stage = STAGE_BALANCE;
+    loop_timer_once(f->wake, wait_ms);
     return true;
 }
 
@@ -125,8 +134,9 @@ static void flow_run(void *arg)
 {
     struct flow *f = arg;
 
-    if (f->has_failed && !retry(f)) {
-        flow_abort(f, &f->failure);
+    if (f->has_failed) {
+        if (!look_again(f))
+            flow_abort(f, &f->failure);
         return;
     }
     for (; f->stage < ARRAY_LEN(stages); f->stage++) {
@@ -151,7 +161,8 @@ void flow_wake(struct flow *f)
 static bool is_over_deadline(const struct flow *f, uint64_t now_ns)
 {
     const uint64_t allowed_ms = f->stage < STAGE_EXECUTE ? FLOW_PLACE_MS : FLOW_SILENCE_MS;
-    const uint64_t since_ns = f->stage < STAGE_EXECUTE ? f->begun_ns : f->last_token_ns;
+    const uint64_t placing_ns = f->outage.begun_ns ? f->outage.begun_ns : f->begun_ns;
+    const uint64_t since_ns = f->stage < STAGE_EXECUTE ? placing_ns : f->last_token_ns;
 
     return now_ns > since_ns && now_ns - since_ns > allowed_ms * NS_PER_MS;
 }
@@ -167,7 +178,7 @@ void flow_tick(struct flow *f, uint64_t now_ns)
         return;
     }
     /* Only once an instance has the request: before, an error may still be an HTTP status. */
-    if (!f->request.streams || f->stage != STAGE_EXECUTE ||
+    if (!f->request.streams || (f->stage != STAGE_EXECUTE && !f->is_streaming) ||
         now_ns - f->last_sent_ns < KEEP_ALIVE_MS * NS_PER_MS)
         return;
     if (!f->is_streaming)

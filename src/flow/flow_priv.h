@@ -8,6 +8,7 @@
 #include "contract/route.h"
 #include "flow/clients.h"
 #include "flow/flow.h"
+#include "flow/outage.h"
 #include "flow/service_priv.h"
 #include "flow/text_cache.h"
 #include "gateway/dialect/answer.h"
@@ -17,9 +18,8 @@ enum {
     FLOW_PLACE_MS = 600000,   /* from the request to its instance being ready */
     FLOW_SILENCE_MS = 300000, /* without a token, queueing and prompt included */
     KEEP_ALIVE_MS = 10000,
-    FLOW_RETRIES_MAX = 1,
-    FLOW_RETRY_MS = 3000, /* for the cluster to see that an instance is lost */
-    FLOW_RETRY_POLL_MS = 50,
+    FLOW_LOSS_MS = 3000, /* for the cluster to see that an instance is lost */
+    FLOW_LOSS_POLL_MS = 50,
 };
 
 /* What a stage came to. */
@@ -29,10 +29,14 @@ enum step {
     STEP_FAIL, /* flow->failure is set */
 };
 
+/* One answer.  It outlives the instances that compute it: whatever another one needs to go on
+ * is here, and the aggregate does not notice. */
 struct choice {
     struct flow *flow;
     struct aggregate *aggregate;
-    uint64_t generation; /* at the client; 0: none is open */
+    struct tokens answer; /* as computed so far */
+    uint32_t max_tokens;  /* of it; decided once */
+    uint64_t generation;  /* at the client; 0: none is open */
     uint32_t n_cached_tokens;
     bool is_finished;
 };
@@ -55,7 +59,9 @@ struct flow {
     bool is_placing;
     uint64_t place_ticket;
     struct route route;
-    uint32_t context_tokens; /* of the instance */
+    uint32_t context_tokens;  /* of the instance */
+    enum kv_format kv_format; /* of the first instance; others would compute other tokens */
+    char draft[MODEL_NAME_MAX];
 
     struct client_use *client;
     struct choice *choices; /* [n_choices] */
@@ -63,15 +69,14 @@ struct flow {
 
     struct answer *answer;
     bool is_streaming; /* headers are sent */
-    bool has_sent;     /* and something of the answer */
     struct buf events;
 
     bool has_failed;
-    bool may_retry; /* the instance failed, not the request */
+    enum setback setback; /* would another instance help? */
     struct api_error failure;
-    unsigned n_retries;
-    char failed_instance[INSTANCE_ID_MAX]; /* not to be asked again */
-    uint64_t retry_until_ns;
+    struct outage outage;
+    char lost_instance[INSTANCE_ID_MAX]; /* not to be asked again */
+    uint64_t loss_until_ns;              /* for the cluster to see that, too */
 
     uint64_t begun_ns, last_token_ns, last_sent_ns;
     struct flow **link, *next; /* the service's list */
@@ -94,9 +99,12 @@ enum step flow_aggregate(struct flow *f); /* 6 */
 /* Make the prompts, the last part of stage 1 that may wait.  encoding.c */
 enum step flow_encode(struct flow *f);
 
-/* Undo what stages 2 to 5 did, so that they can be entered again. */
+/* Undo what stages 2 to 4 did, so that they can be entered again. */
 void flow_place_release(struct flow *f);
-void flow_execute_release(struct flow *f);
+
+/* Leave the instance; the choices stay, and stage 5 goes on with them at another. */
+void flow_execute_suspend(struct flow *f);
+void flow_execute_release(struct flow *f); /* the choices too */
 
 /* Is each prompt shorter than context_tokens, so that there is room for an answer? */
 enum step flow_check_context(struct flow *f);

@@ -2,7 +2,9 @@
 /* flow/generate.c - stages 5 and 6: the instance computes, the text goes out.
  *
  * Every choice is a generation of its own; the driver finds their common
- * prompt in its cache.  The answer is complete when each choice is.
+ * prompt in its cache.  The answer is complete when each choice is.  A choice
+ * that has tokens already is continued: they follow the prompt, and the driver is told that they
+ * are no part of it.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -12,6 +14,7 @@
 #include "base/log.h"
 #include "flow/flow_priv.h"
 #include "gateway/http/sse.h"
+#include "text/tokenizer/tokens.h"
 
 /* Keeps the seeds of a request's choices apart (Steele et al. 2014, SplitMix). */
 static const uint64_t SEED_STEP = 0x9E3779B97F4A7C15u;
@@ -19,21 +22,71 @@ static const uint64_t SEED_STEP = 0x9E3779B97F4A7C15u;
 void flow_on_delta(void *arg, const struct reply_delta *delta)
 {
     struct flow *f = arg;
+    const bool is_known = delta->n_tokens <= f->request.n_known_tokens;
+    struct reply_delta sent = *delta;
 
     if (!f->request.streams) {
         answer_collect(f->answer, delta);
         return;
     }
+    if (is_known && delta->finish == FINISH_NONE)
+        return;
+    if (is_known)
+        sent.n_text = sent.n_logprobs = 0;
     if (!f->is_streaming)
         sse_start(f->x);
-    f->is_streaming = f->has_sent = true;
+    f->is_streaming = true;
     f->last_sent_ns = clock_ns();
     buf_clear(&f->events);
-    answer_events(f->answer, delta, &f->events);
+    answer_events(f->answer, &sent, &f->events);
     if (buf_status(&f->events) == ST_OK)
         sse_send(f->x, &f->events);
     else
         (void)flow_fail(f, API_OVERLOADED, &(struct err){ .words = "There is no memory." });
+}
+
+/* A connection that broke says that the instance is lost, unless somebody ended it on purpose. */
+static enum setback setback_of(const struct flow *f, const struct err *failure)
+{
+    if (client_is_broken(client_of(f->client)))
+        return failure->status == ST_CANCELED ? SETBACK_NONE : SETBACK_LOSS;
+    return failure->status == ST_FULL ? SETBACK_ROOM : SETBACK_NONE;
+}
+
+static void on_failure(struct choice *c, const struct err *failure)
+{
+    struct flow *f = c->flow;
+
+    c->generation = 0;
+    if (!f->has_failed)
+        f->setback = setback_of(f, failure);
+    (void)flow_fail(f, failure->status == ST_FULL ? API_OVERLOADED : API_UPSTREAM, failure);
+    flow_wake(f);
+}
+
+static void end_outage(struct flow *f)
+{
+    if (f->outage.begun_ns == 0)
+        return;
+    log_info("request %s goes on after %" PRIu64 " ms, on instance %.8s", exchange_id(f->x),
+             (uint64_t)((f->last_token_ns - f->outage.begun_ns) / NS_PER_MS), f->route.instance_id);
+    outage_end(&f->outage);
+}
+
+static enum status take_token(struct choice *c, const struct token_event *event, bool *ret_finished,
+                              struct err *err)
+{
+    enum status s;
+
+    if (c->answer.n == 0 && event->n_cached_tokens > 0) /* later instances are not the client's */
+        c->n_cached_tokens = event->n_cached_tokens;
+    if (event->token >= 0) {
+        s = tokens_reserve(&c->answer, 1, err);
+        if (s != ST_OK)
+            return s;
+        c->answer.ids[c->answer.n++] = event->token;
+    }
+    return aggregate_push(c->aggregate, event, ret_finished, err);
 }
 
 static void on_token(void *arg, const struct token_event *event, const struct err *failure)
@@ -44,19 +97,14 @@ static void on_token(void *arg, const struct token_event *event, const struct er
     bool is_finished = false;
 
     if (failure) {
-        c->generation = 0;
-        if (!f->has_failed)
-            f->may_retry = failure->status == ST_PEER;
-        (void)flow_fail(f, failure->status == ST_FULL ? API_OVERLOADED : API_UPSTREAM, failure);
-        flow_wake(f);
+        on_failure(c, failure);
         return;
     }
     if (f->has_failed || c->is_finished)
         return;
     f->last_token_ns = clock_ns();
-    if (event->n_cached_tokens > 0)
-        c->n_cached_tokens = event->n_cached_tokens;
-    if (aggregate_push(c->aggregate, event, &is_finished, &err) != ST_OK)
+    end_outage(f);
+    if (take_token(c, event, &is_finished, &err) != ST_OK)
         (void)flow_fail(f, API_OVERLOADED, &err);
     if (event->finish != FINISH_NONE)
         c->generation = 0;
@@ -74,11 +122,9 @@ static void on_token(void *arg, const struct token_event *event, const struct er
         flow_wake(f);
 }
 
-static enum status start_choice(struct flow *f, size_t index, const int32_t *stops, size_t n_stops,
-                                struct err *err)
+static enum status make_choice(struct flow *f, size_t index, struct err *err)
 {
-    const struct tokens *prompt = &f->prompts[index / f->request.n];
-    const uint32_t room = f->context_tokens - (uint32_t)prompt->n;
+    const uint32_t room = f->context_tokens - (uint32_t)f->prompts[index / f->request.n].n;
     const struct aggregate_options options = {
         .tokenizer = f->text->tokenizer,
         .stops = (const char *const *)f->request.stops,
@@ -87,36 +133,30 @@ static enum status start_choice(struct flow *f, size_t index, const int32_t *sto
         .wants_logprobs = f->request.sampling.wants_logprobs,
         .choice = (uint32_t)index,
     };
-    struct generation g = {
-        .prompt = prompt->ids,
-        .n_prompt = prompt->n,
-        .max_tokens = f->request.max_tokens,
-        .min_tokens = f->request.min_tokens,
-        .ignores_eos = f->request.ignores_eos && n_stops == 0,
-        .stop_tokens = stops,
-        .n_stop_tokens = n_stops,
-        .sampling = f->request.sampling,
-        .tenant = f->request.tenant,
-        .priority = f->request.priority,
-    };
     struct choice *c = &f->choices[index];
-    enum status s;
 
-    if (g.max_tokens == 0 || g.max_tokens > room)
-        g.max_tokens = room;
-    g.sampling.seed += index % f->request.n * SEED_STEP;
     c->flow = f;
-    s = aggregate_new(&options, flow_on_delta, f, &c->aggregate, err);
-    if (s == ST_OK)
-        s = client_generate(client_of(f->client), &g, (uint32_t)index, on_token, c, &c->generation,
-                            err);
-    return s;
+    c->max_tokens =
+        f->request.max_tokens == 0 || f->request.max_tokens > room ? room : f->request.max_tokens;
+    return aggregate_new(&options, flow_on_delta, f, &c->aggregate, err);
+}
+
+/* Of prompt i, as far as they go; 0 before there are any. */
+static size_t longest_answer(const struct flow *f, size_t i)
+{
+    size_t n = 0;
+
+    for (size_t k = i * f->request.n; f->choices && k < (i + 1) * f->request.n; k++) {
+        if (!f->choices[k].is_finished && f->choices[k].answer.n > n)
+            n = f->choices[k].answer.n;
+    }
+    return n;
 }
 
 enum step flow_check_context(struct flow *f)
 {
     for (size_t i = 0; i < f->request.n_prompts; i++) {
-        const size_t n = f->prompts[i].n;
+        const size_t n = f->prompts[i].n + longest_answer(f, i);
 
         if (n < f->context_tokens)
             continue;
@@ -144,46 +184,116 @@ static size_t collect_stops(const struct flow *f, int32_t *ret, size_t capacity)
     return n + f->request.n_stop_tokens;
 }
 
-static enum step start(struct flow *f)
+static enum step make_choices(struct flow *f)
+{
+    struct err err = { 0 };
+
+    f->n_choices = f->request.n_prompts * f->request.n;
+    f->n_running = f->n_choices;
+    f->choices = calloc(f->n_choices, sizeof(*f->choices));
+    if (!f->choices)
+        return flow_fail(f, API_OVERLOADED, &(struct err){ .words = "There is no memory." });
+    for (size_t i = 0; i < f->n_choices; i++) {
+        if (make_choice(f, i, &err) != ST_OK)
+            return flow_fail(f, API_OVERLOADED, &err);
+    }
+    return STEP_NEXT;
+}
+
+/* Prompt and answer so far, in one array.  NULL: no memory. */
+static int32_t *join_tokens(const struct tokens *prompt, const struct tokens *answer)
+{
+    int32_t *ids = calloc(prompt->n + answer->n, sizeof(*ids));
+
+    if (!ids)
+        return NULL;
+    memcpy(ids, prompt->ids, prompt->n * sizeof(*ids));
+    if (answer->n > 0)
+        memcpy(ids + prompt->n, answer->ids, answer->n * sizeof(*ids));
+    return ids;
+}
+
+static enum status open_choice(struct flow *f, size_t index, const int32_t *stops, size_t n_stops,
+                               struct err *err)
+{
+    const struct tokens *prompt = &f->prompts[index / f->request.n];
+    struct choice *c = &f->choices[index];
+    int32_t *ids = join_tokens(prompt, &c->answer);
+    struct generation g = {
+        .prompt = ids,
+        .n_prompt = prompt->n + c->answer.n,
+        .n_prior = c->answer.n,
+        .max_tokens = c->max_tokens,
+        .min_tokens = f->request.min_tokens,
+        .ignores_eos = f->request.ignores_eos && n_stops == 0,
+        .stop_tokens = stops,
+        .n_stop_tokens = n_stops,
+        .sampling = f->request.sampling,
+        .tenant = f->request.tenant,
+        .priority = f->request.priority,
+    };
+    enum status s;
+
+    if (!ids)
+        return err_set(err, ST_NOMEM, "There is no memory.");
+    g.sampling.seed += index % f->request.n * SEED_STEP;
+    s = client_generate(client_of(f->client), &g, (uint32_t)index, on_token, c, &c->generation,
+                        err);
+    free(ids);
+    return s;
+}
+
+/* Ask the instance for every choice that is not finished. */
+static enum step open_choices(struct flow *f)
 {
     int32_t stops[2 * STOP_TOKENS_MAX];
     const size_t n_stops = collect_stops(f, stops, 2 * STOP_TOKENS_MAX);
     struct err err = { 0 };
     enum status s;
 
-    f->n_choices = f->request.n_prompts * f->request.n;
-    f->n_running = f->n_choices;
     f->last_token_ns = clock_ns();
-    f->choices = calloc(f->n_choices, sizeof(*f->choices));
-    if (!f->choices)
-        return flow_fail(f, API_OVERLOADED, &(struct err){ .words = "There is no memory." });
     s = clients_get(f->service->clients, &f->route, &f->client, &err);
-    for (size_t i = 0; i < f->n_choices && s == ST_OK; i++)
-        s = start_choice(f, i, stops, n_stops, &err);
+    for (size_t i = 0; i < f->n_choices && s == ST_OK; i++) {
+        if (!f->choices[i].is_finished)
+            s = open_choice(f, i, stops, n_stops, &err);
+    }
     if (s == ST_OK)
         return STEP_WAIT;
-    f->may_retry = s == ST_PEER;
-    return flow_fail(f, s == ST_PEER ? API_UPSTREAM : API_OVERLOADED, &err);
+    f->setback = s == ST_NOMEM ? SETBACK_NONE : SETBACK_LOSS;
+    return flow_fail(f, s == ST_NOMEM ? API_OVERLOADED : API_UPSTREAM, &err);
 }
 
 enum step flow_execute(struct flow *f)
 {
-    if (f->choices)
+    if (f->client)
         return f->n_running == 0 ? STEP_NEXT : STEP_WAIT;
-    return flow_check_context(f) == STEP_NEXT ? start(f) : STEP_FAIL;
+    if (flow_check_context(f) != STEP_NEXT)
+        return STEP_FAIL;
+    if (!f->choices && make_choices(f) != STEP_NEXT)
+        return STEP_FAIL;
+    return open_choices(f);
 }
 
-void flow_execute_release(struct flow *f)
+void flow_execute_suspend(struct flow *f)
 {
     for (size_t i = 0; f->choices && i < f->n_choices; i++) {
         if (f->choices[i].generation)
             client_cancel(client_of(f->client), f->choices[i].generation);
+        f->choices[i].generation = 0;
+    }
+    clients_put(f->service->clients, f->client);
+    f->client = NULL;
+}
+
+void flow_execute_release(struct flow *f)
+{
+    flow_execute_suspend(f);
+    for (size_t i = 0; f->choices && i < f->n_choices; i++) {
         aggregate_free(f->choices[i].aggregate);
+        tokens_release(&f->choices[i].answer);
     }
     free(f->choices);
     f->choices = NULL;
-    clients_put(f->service->clients, f->client);
-    f->client = NULL;
 }
 
 static struct reply_usage count_usage(const struct flow *f)

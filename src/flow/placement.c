@@ -84,14 +84,16 @@ enum status placement_plan(struct service *service, const struct model_info *mod
     return s;
 }
 
-bool placement_join(struct service *service, const struct model_info *model, struct plan *ret_plan)
+bool placement_join(struct service *service, const struct model_info *model,
+                    const struct place_request *request, struct plan *ret_plan)
 {
     struct cluster_instance *instances;
     const size_t n = service_instances(service, &instances);
     bool found = false;
 
     for (size_t i = 0; i < n && !found; i++) {
-        found = strcmp(instances[i].view.model, model->name) == 0;
+        found = strcmp(instances[i].view.model, model->name) == 0 &&
+                (!request || instances[i].plan.kv_format == request->kv_format);
         if (found)
             *ret_plan = instances[i].plan;
     }

@@ -19,8 +19,10 @@ enum status placement_plan(struct service *service, const struct model_info *mod
                            struct plan *ret_plan, struct api_error *e);
 
 /* The plan of an instance of `model` that is placing or ready: joining it
- * asks for nothing new.  False: there is none. */
-bool placement_join(struct service *service, const struct model_info *model, struct plan *ret_plan);
+ * asks for nothing new.  Where `request` is not NULL: of its number format.
+ * False: there is none. */
+bool placement_join(struct service *service, const struct model_info *model,
+                    const struct place_request *request, struct plan *ret_plan);
 
 /* What a failed placing means to who asked for it. */
 void placement_error(const struct err *failure, struct api_error *ret);

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "flow/clients.h"
+#include "flow/drain.h"
 #include "flow/flow.h"
 #include "flow/service_priv.h"
 #include "flow/text_cache.h"
@@ -44,6 +45,8 @@ static const struct gateway_handlers handlers = {
     .plan = admin_plan,
     .place = admin_place,
     .unplace = admin_unplace,
+    .drain = admin_drain,
+    .undrain = admin_undrain,
 };
 
 static void end_flows(struct service *service)
@@ -81,6 +84,7 @@ static void tick(void *arg)
         next = flow_next(f);
         flow_tick(f, now_ns);
     }
+    drain_tick(service->drain);
     check_drain(service);
 }
 
@@ -116,6 +120,8 @@ enum status service_new(struct loop *loop, const struct service_options *options
     s = text_cache_new(loop, &service->texts, err);
     if (s == ST_OK)
         s = clients_new(loop, &service->clients, err);
+    if (s == ST_OK)
+        s = drain_new(service, &service->drain, err);
     if (s == ST_OK && loop_timer_new(loop, tick, service, &service->tick) != ST_OK)
         s = err_set(err, ST_NOMEM, "the API could not be made");
     if (s != ST_OK) {
@@ -134,6 +140,7 @@ void service_free(struct service *service)
     while (service->flows)
         flow_free(service->flows);
     admin_release(service);
+    drain_free(service->drain);
     gateway_free(service->gateway);
     clients_free(service->clients);
     text_cache_free(service->texts);

@@ -42,6 +42,7 @@ struct service {
     size_t n_flows;
     size_t n_encodings; /* jobs; they may outlive their flows */
     struct placing *placings;
+    struct drain *drain;
     struct loop_timer *tick;
 
     bool is_draining;
@@ -69,6 +70,8 @@ void admin_state_handler(void *arg, struct exchange *x);
 void admin_plan(void *arg, struct exchange *x, const struct place_request *request);
 void admin_place(void *arg, struct exchange *x, const struct place_request *request);
 void admin_unplace(void *arg, struct exchange *x, const char *model);
+void admin_drain(void *arg, struct exchange *x, const char *node);
+void admin_undrain(void *arg, struct exchange *x, const char *node);
 void admin_release(struct service *service); /* forget every placing watched */
 
 #endif

@@ -7,6 +7,7 @@
 #include "base/size.h"
 #include "gateway/dialect/dialect.h"
 #include "gateway/dialect/param.h"
+#include "gateway/dialect/repeat.h"
 #include "gateway/http/json_in.h"
 #include "gateway/http/server.h"
 
@@ -43,6 +44,9 @@ static void generate(struct gateway *g, struct exchange *x, const struct dialect
     request.dialect = dialect;
     s = dialect->parse(body, &request, &e);
     json_decref(body);
+    if (s == ST_OK)
+        s = repeat_read(exchange_header(x, REPEAT_KEY_HEADER),
+                        exchange_header(x, REPEAT_TOKENS_HEADER), &request, &e);
     if (s != ST_OK) {
         api_request_release(&request);
         exchange_fail(x, &e);
@@ -144,6 +148,43 @@ static void unplace(void *arg, struct exchange *x)
         exchange_fail(x, &e);
 }
 
+/* {"node":"name"} */
+static bool node_of(struct exchange *x, char *ret_node)
+{
+    struct api_error e;
+    json_t *body = body_of(x);
+    enum status s;
+
+    if (!body)
+        return false;
+    ret_node[0] = '\0';
+    s = param_text(body, "node", ret_node, NODE_NAME_MAX, &e);
+    if (s == ST_OK && !ret_node[0])
+        s = api_error_set(&e, API_MISSING, "node", "Name the node.");
+    json_decref(body);
+    if (s != ST_OK)
+        exchange_fail(x, &e);
+    return s == ST_OK;
+}
+
+static void drain(void *arg, struct exchange *x)
+{
+    struct gateway *g = arg;
+    char node[NODE_NAME_MAX];
+
+    if (node_of(x, node))
+        g->handlers->drain(g->arg, x, node);
+}
+
+static void undrain(void *arg, struct exchange *x)
+{
+    struct gateway *g = arg;
+    char node[NODE_NAME_MAX];
+
+    if (node_of(x, node))
+        g->handlers->undrain(g->arg, x, node);
+}
+
 /* A dialect is a row here and a handler above. */
 static const struct http_route routes[] = {
     { "POST", "/chat/completions", chat },
@@ -157,6 +198,8 @@ static const struct http_route routes[] = {
     { "GET", "/cluster/plan", plan },
     { "POST", "/cluster/place", place },
     { "POST", "/cluster/unplace", unplace },
+    { "POST", "/cluster/drain", drain },
+    { "POST", "/cluster/undrain", undrain },
 };
 
 enum status gateway_new(struct loop *loop, const char *host, uint16_t port,

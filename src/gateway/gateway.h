@@ -29,6 +29,8 @@ struct gateway_handlers {
     void (*plan)(void *arg, struct exchange *x, const struct place_request *request);
     void (*place)(void *arg, struct exchange *x, const struct place_request *request);
     void (*unplace)(void *arg, struct exchange *x, const char *model);
+    void (*drain)(void *arg, struct exchange *x, const char *node);
+    void (*undrain)(void *arg, struct exchange *x, const char *node);
 };
 
 /* handlers  lent until gateway_free()

@@ -19,6 +19,7 @@
 
 #include "base/address.h"
 #include "base/size.h"
+#include "base/socket.h"
 
 enum { FRAME_HEADER_BYTES = 4 };
 
@@ -135,6 +136,7 @@ static void on_bev_event(struct bufferevent *bev, short what, void *arg)
         const int fd = bufferevent_getfd(bev), on = 1;
 
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+        socket_watch_link(fd);
         (void)bufferevent_set_timeouts(bev, NULL, NULL);
         c->n_nested++;
         if (c->events->on_open && !c->is_closed)
@@ -186,6 +188,7 @@ enum status channel_new(struct loop *loop, int fd, const struct channel_events *
     (void)evutil_make_socket_nonblocking(fd);
     (void)evutil_make_socket_closeonexec(fd);
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); /* fails on a socket pair */
+    socket_watch_link(fd);
     return channel_make(loop, fd, events, arg, ret_channel, err);
 }
 

@@ -28,8 +28,14 @@ static const char *filter_holds_model(const struct node_view *node)
     return node->holds_model ? NULL : "does not hold the model";
 }
 
+static const char *filter_draining(const struct node_view *node)
+{
+    return node->is_draining ? "is being drained" : NULL;
+}
+
 static filter_fn *const filters[] = {
     filter_alive,
+    filter_draining,
     filter_holds_model,
 };
 

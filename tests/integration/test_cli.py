@@ -53,8 +53,8 @@ def test_without_a_command_the_help_is_shown_as_wrong_use():
 
 
 def test_help_lists_every_command_of_the_product():
-    assert set(COMMANDS) >= {"bench", "chat", "doctor", "help", "import", "models", "place", "plan",
-                             "run", "status", "unplace", "version"}
+    assert set(COMMANDS) >= {"bench", "chat", "doctor", "drain", "help", "import", "models", "place", "plan",
+                             "run", "status", "undrain", "unplace", "version"}
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c != "help"])
@@ -247,7 +247,8 @@ def test_bench_takes_lists():
         (test, threads) for threads in (1, 2) for test in ("pp8", "pp16", "tg2")]
 
 
-@pytest.mark.parametrize("args", [("status",), ("place", "m"), ("unplace", "m"), ("plan", "m")])
+@pytest.mark.parametrize("args", [("status",), ("place", "m"), ("unplace", "m"), ("plan", "m"), ("drain", "n"),
+                                  ("undrain", "n")])
 def test_where_no_node_answers_the_way_out_is_told(args):
     url = f"http://127.0.0.1:{free_port()}"
     assert_fails(pomona(*args, "--api", url), 1, "no node answers", url, "pomona serve")

@@ -55,7 +55,8 @@ def assert_fails(done, words):
     assert done.stderr.count("\n") == 1 and words in done.stderr, done.stderr
 
 
-COMMANDS = [("status",), ("plan", "m"), ("place", "m"), ("unplace", "m")]
+COMMANDS = [("status",), ("plan", "m"), ("place", "m"), ("unplace", "m"),
+            ("drain", "n"), ("undrain", "n")]
 
 
 @pytest.mark.parametrize("args", COMMANDS)

@@ -7,7 +7,7 @@
         cluster["a"].get("/health")
 
 Every node listens on free loopback ports and shares one data folder, whose
-store links $POMONA_TEST_MODEL.  Leaving the block ends every node and fails
+store links $POMONA_TEST_MODEL; or has one of its own.  Leaving the block ends every node and fails
 if a process of theirs is left over.
 """
 import http.client
@@ -78,6 +78,7 @@ class Node:
         self.known_runners = set()
 
     def start(self):
+        assert not self.is_up(), f"node {self.name} is up already"
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=log,
                                             stderr=log, start_new_session=True)
@@ -133,22 +134,25 @@ class Node:
 
 
 class Cluster:
-    def __init__(self, folder, names="abc", memory_gb=4.0, threads=1):
+    def __init__(self, folder, names="abc", memory_gb=4.0, threads=1, shares_data=True):
+        """`memory_gb`: of each node, or {name: of it}"""
         self.folder = Path(folder)
-        self.data = self.folder / "data"
-        (self.data / "models").mkdir(parents=True)
-        (self.data / "models" / MODEL_FILE.name).symlink_to(MODEL_FILE.resolve(strict=True))
+        datas = {name: self.folder / ("data" if shares_data else f"data-{name}") for name in names}
+        for data in set(datas.values()):
+            (data / "models").mkdir(parents=True)
+            (data / "models" / MODEL_FILE.name).symlink_to(MODEL_FILE.resolve(strict=True))
+        memory = memory_gb if isinstance(memory_gb, dict) else dict.fromkeys(names, memory_gb)
         ports = free_ports(2 * len(names))
         config = self.folder / "cluster_nodes.json"
         config.write_text(json.dumps({
             "cluster": {"name": "test"},
             "nodes": [{"name": name, "host": "127.0.0.1", "port": ports[2 * i],
-                       "api_port": ports[2 * i + 1], "memory_gb": memory_gb, "threads": threads}
+                       "api_port": ports[2 * i + 1], "memory_gb": memory[name], "threads": threads}
                       for i, name in enumerate(names)]}))
         self.nodes = {
             name: Node(name, ports[2 * i], ports[2 * i + 1],
                        [POMONA, "serve", "--config", str(config), "--node", name,
-                        "--data", str(self.data)], self.folder / f"{name}.log")
+                        "--data", str(datas[name])], self.folder / f"{name}.log")
             for i, name in enumerate(names)}
 
     def __getitem__(self, name):
@@ -209,12 +213,19 @@ class Cluster:
 class Stream(threading.Thread):
     """One streamed completion; how it went is in the fields once join() returns."""
 
-    def __init__(self, node, max_tokens=1500):
+    def __init__(self, node, max_tokens=1500, headers=None, **body):
         super().__init__(daemon=True)
         self.node = node
+        self.headers = headers or {}
         self.body = {"model": MODEL, "prompt": "Once upon a time", "stream": True,
-                     "max_tokens": max_tokens, "min_tokens": max_tokens}
+                     "max_tokens": max_tokens, "min_tokens": max_tokens, **body}
         self.n_chunks = 0
+        self.arrivals = []        # when each chunk came
+        self.texts = {}           # of each choice, by index
+        self.finishes = {}
+        self.logprobs = []        # (token, logprob) in order
+        self.resume_tokens = 0    # as the last chunk said
+        self.usage = None
         self.status = None        # of the HTTP answer
         self.error = None         # the error event or body
         self.is_done = False      # [DONE] came
@@ -226,7 +237,7 @@ class Stream(threading.Thread):
         connection = http.client.HTTPConnection("127.0.0.1", self.node.api_port, timeout=120)
         try:
             connection.request("POST", "/v1/completions", json.dumps(self.body),
-                               {"Content-Type": "application/json"})
+                               {"Content-Type": "application/json", **self.headers})
             response = connection.getresponse()
             self.status = response.status
             if response.status != 200:
@@ -248,4 +259,28 @@ class Stream(threading.Thread):
             if "error" in event:
                 self.error = event["error"]
             else:
-                self.n_chunks += 1
+                self.take_chunk(event)
+
+    def take_chunk(self, event):
+        self.n_chunks += 1
+        self.arrivals.append(time.monotonic())
+        self.usage = event.get("usage") or self.usage
+        self.resume_tokens = event.get("resume_tokens", self.resume_tokens)
+        for choice in event["choices"]:
+            index = choice["index"]
+            self.texts[index] = self.texts.get(index, "") + choice["text"]
+            if choice["finish_reason"]:
+                self.finishes[index] = choice["finish_reason"]
+            said = choice.get("logprobs")
+            if said:
+                self.logprobs += zip(said["tokens"], said["token_logprobs"])
+
+    def outcome(self):
+        """All that must be the same in a run that nothing disturbs."""
+        return (self.texts, self.finishes, self.logprobs, self.usage and self.usage["prompt_tokens"],
+                self.usage and self.usage["completion_tokens"])
+
+    def gap_after(self, moment):
+        """The longest silence that ended after `moment`, as seen by the client."""
+        return max((b - max(a, moment) for a, b in zip(self.arrivals, self.arrivals[1:])
+                    if b > moment), default=0.0)

@@ -8,6 +8,7 @@
  *   crashes   exits when told to connect
  *   mute      never answers
  *   silent    as good, but answers no beat
+ *   jams      as good, and answers beats, but its step does not get on
  *   stuck     as good, but does not end when its socket closes
  *   leaves    as good, then exits and leaves its socket open in a child that answers nothing
  */
@@ -173,6 +174,7 @@ int main(void)
     char how[256] = "", *slash;
     Wire__RunnerMessage *message;
     bool is_driver = false;
+    uint64_t n_beats = 0;
 
     while ((message = receive()) != NULL) {
         if (message->body_case == WIRE__RUNNER_MESSAGE__BODY_ASSIGN) {
@@ -190,6 +192,8 @@ int main(void)
         } else if (message->body_case == WIRE__RUNNER_MESSAGE__BODY_CONNECT) {
             on_connect(how, is_driver);
         } else if (message->body_case == WIRE__RUNNER_MESSAGE__BODY_BEAT && !is(how, "silent")) {
+            message->beat->is_in_step = is(how, "jams") || is(how, "good");
+            message->beat->n_felt = is(how, "jams") ? 7 : ++n_beats;
             send_message(message);
         }
         wire__runner_message__free_unpacked(message, NULL);

@@ -49,6 +49,7 @@ static void beat_send(struct link *link, struct load_list *loads, uint64_t now_n
     beat.sequence = link->beat_sequence;
     beat.loads = loads->list;
     beat.n_loads = loads->n;
+    beat.is_draining = link->cluster->self->info.is_draining;
     message.body_case = WIRE__NODE_MESSAGE__BODY_BEAT;
     message.beat = &beat;
     link_send(link, &message);
@@ -64,11 +65,20 @@ static struct link *find_overdue(const struct cluster *cluster, uint64_t now_ns)
     return NULL;
 }
 
+void beats_send(struct cluster *cluster, uint64_t now_ns)
+{
+    struct load_list loads;
+
+    fill_loads(cluster, &loads);
+    for (struct link *l = cluster->links; l; l = l->next)
+        if (l->is_up)
+            beat_send(l, &loads, now_ns);
+}
+
 void beats_tick(struct cluster *cluster, uint64_t now_ns)
 {
     const uint64_t since = cluster->ticked_ns ? now_ns - cluster->ticked_ns : 0;
     const uint64_t late = since > 2 * BEAT_EVERY_MS * NS_PER_MS ? since : 0;
-    struct load_list loads;
     struct link *overdue;
 
     /* this node itself stood still: what the peers sent meanwhile is not read
@@ -79,11 +89,7 @@ void beats_tick(struct cluster *cluster, uint64_t now_ns)
 
     while ((overdue = find_overdue(cluster, now_ns)) != NULL)
         link_lose(overdue, overdue->is_up ? "it is silent" : "it did not say who it is");
-    fill_loads(cluster, &loads);
-    for (struct link *l = cluster->links; l; l = l->next)
-        if (l->is_up)
-            beat_send(l, &loads, now_ns);
-
+    beats_send(cluster, now_ns);
     for (size_t i = 0; i < cluster->n_members; i++) {
         struct member *m = &cluster->members[i];
 
@@ -111,6 +117,7 @@ void beat_receive(struct link *link, const Wire__Beat *beat)
     Wire__NodeMessage message = WIRE__NODE_MESSAGE__INIT;
     Wire__BeatEcho echo = WIRE__BEAT_ECHO__INIT;
 
+    member_drains(link->member, beat->is_draining != 0);
     for (size_t i = 0; i < beat->n_loads; i++)
         take_load(link, beat->loads[i]);
     if (beat->n_loads > 0)

@@ -106,6 +106,7 @@ void cluster_nodes(const struct cluster *cluster, const char *model, struct node
         memcpy(node->name, m->info.name, sizeof(node->name));
         node->is_alive = m->info.is_alive;
         node->is_local = m->info.is_local;
+        node->is_draining = m->info.is_draining;
         node->holds_model =
             held && reference && memcmp(held->digest, reference->digest, sizeof(held->digest)) == 0;
         node->ring_position = (uint32_t)i;

@@ -234,8 +234,10 @@ size_t cluster_instances(const struct cluster *cluster, struct cluster_instance 
     size_t n = 0;
 
     for (const struct instance *in = cluster->instances; in; in = in->next, n++)
-        if (n < capacity)
+        if (n < capacity) {
             ret_instances[n] = in->view;
+            ret_instances[n].is_leaving = instance_is_leaving(cluster, &in->view.plan);
+        }
     return n;
 }
 

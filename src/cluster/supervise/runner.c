@@ -5,10 +5,11 @@
  *        \-------- ShardFailed, instance ends ----------------------^
  *
  * A runner ends by losing its control socket; one that is still there after
- * RUNNER_GRACE_MS is killed.  One that leaves BEATS_UNANSWERED_MAX beats without an
- * answer is lost: it is stopped or stuck.  Beats are counted, not time, so a
- * machine that slept does not take its runners for dead.  What it says is reported to the coordinator as
- * long as the instance is being placed.
+ * RUNNER_GRACE_MS is killed.  One that leaves too many beats without an
+ * answer is lost: it is stopped.  So is one that answers, but whose step does not get on from
+ * beat to beat: it is stuck.  Beats are counted, not time, so a
+ * machine that slept does not take its runners for dead.  What it says is reported to the
+ * coordinator as long as the instance is being placed.
  */
 #include <errno.h>
 #include <signal.h>
@@ -27,7 +28,9 @@
 enum {
     WAIT_AT_END_MS = 1500,
     WAIT_STEP_MS = 2,
-    BEATS_UNANSWERED_MAX = 12, /* one a tick: 3 s, as a crowded machine starts programs slowly */
+    BEATS_UNANSWERED_MAX = 8, /* one a tick: 2 s */
+    BEATS_LOADING_MAX = 12,   /* 3 s, as a crowded machine starts programs slowly */
+    BEATS_STUCK_MAX = 8,      /* steps get on many times a millisecond */
 };
 
 struct runner {
@@ -37,7 +40,10 @@ struct runner {
     pid_t pid;               /* 0: reaped */
     struct channel *channel; /* NULL: ending */
     uint64_t kill_at_ns;     /* while ending */
-    unsigned n_unanswered;   /* beats since the last message */
+    bool is_ready;
+    unsigned n_unanswered; /* beats since the last message */
+    unsigned n_stuck;      /* answers since its step last got on */
+    uint64_t n_felt;       /* as it last said */
     struct runner *next;
 };
 
@@ -136,6 +142,16 @@ static void take_load(struct runner *r, const Wire__ShardLoad *load)
     cluster_changed(r->cluster);
 }
 
+static void take_beat(struct runner *r, const Wire__ShardBeat *beat)
+{
+    const bool gets_on = !beat->is_in_step || beat->n_felt != r->n_felt;
+
+    r->n_stuck = gets_on ? 0 : r->n_stuck + 1;
+    r->n_felt = beat->n_felt;
+    if (r->n_stuck >= BEATS_STUCK_MAX)
+        runner_lost(r, ST_DEADLINE, "is stuck in a step");
+}
+
 static void on_message(void *arg, struct channel *channel, ProtobufCMessage *base)
 {
     const Wire__RunnerMessage *message = (const Wire__RunnerMessage *)base;
@@ -146,7 +162,7 @@ static void on_message(void *arg, struct channel *channel, ProtobufCMessage *bas
     (void)channel;
     r->n_unanswered = 0;
     switch ((int)message->body_case) {
-    case WIRE__RUNNER_MESSAGE__BODY_BEAT: return;
+    case WIRE__RUNNER_MESSAGE__BODY_BEAT: take_beat(r, message->beat); return;
     case WIRE__RUNNER_MESSAGE__BODY_LISTENING:
         out.what_case = WIRE__SHARD_REPORT__WHAT_LISTENING;
         out.listening = message->listening;
@@ -160,6 +176,7 @@ static void on_message(void *arg, struct channel *channel, ProtobufCMessage *bas
     case WIRE__RUNNER_MESSAGE__BODY_READY:
         out.what_case = WIRE__SHARD_REPORT__WHAT_READY;
         out.ready = message->ready;
+        r->is_ready = true;
         report(r, &out);
         return;
     case WIRE__RUNNER_MESSAGE__BODY_LOAD: take_load(r, message->load); return;
@@ -340,7 +357,9 @@ static void beat(struct runner *r)
 
 static void runner_tick(struct runner *r, uint64_t now_ns)
 {
-    if (r->channel && r->n_unanswered >= BEATS_UNANSWERED_MAX)
+    const unsigned most = r->is_ready ? BEATS_UNANSWERED_MAX : BEATS_LOADING_MAX;
+
+    if (r->channel && r->n_unanswered >= most)
         runner_lost(r, ST_DEADLINE, "stopped answering");
     else if (r->channel)
         beat(r);

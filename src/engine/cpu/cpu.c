@@ -149,6 +149,17 @@ static void cpu_close(struct engine_shard *base)
     free(shard);
 }
 
+static void pulse(const struct cpu_shard *shard, enum engine_pulse what)
+{
+    if (shard->options.on_pulse)
+        shard->options.on_pulse(shard->options.pulse_arg, what);
+}
+
+static void on_run(void *arg)
+{
+    pulse(arg, PULSE_ON);
+}
+
 static enum status cpu_open(const struct shard_weights *weights,
                             const struct engine_options *options, struct engine_shard **ret_shard,
                             struct err *err)
@@ -178,6 +189,8 @@ static enum status cpu_open(const struct shard_weights *weights,
     if (s != ST_OK)
         goto out;
     frequencies_init(shard);
+    if (options->on_pulse)
+        crew_on_run(shard->crew, on_run, shard);
     shard->options.keep = (struct engine_keep){ 0 }; /* was borrowed */
     *ret_shard = &shard->base;
     shard = NULL;
@@ -208,7 +221,9 @@ static enum status cpu_step(struct engine_shard *base, const struct engine_batch
 
     shard->phase_began_ns = start_ns;
     attend_plan_batch(&shard->attend, &shard->weights.shape, batch);
+    pulse(shard, PULSE_BEGIN);
     crew_run_able(shard->crew, cpu_step_run, &step);
+    pulse(shard, PULSE_END);
     if (shard->options.is_profiled)
         cpu_lap(shard, PHASE_WAIT);
     if (hidden_out)

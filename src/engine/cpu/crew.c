@@ -57,6 +57,8 @@ struct crew {
     struct share *shares; /* [n_workers] */
     crew_fn fn;
     void *arg;
+    void (*on_run)(void *arg); /* NULL: nobody asked */
+    void *on_run_arg;
     unsigned n_present; /* of the run at hand: workers 0 to n_present */
     struct presence presence;
     atomic_bool is_ending;
@@ -142,6 +144,12 @@ unsigned crew_size(const struct crew *crew)
     return crew->n_workers;
 }
 
+void crew_on_run(struct crew *crew, void (*fn)(void *arg), void *arg)
+{
+    crew->on_run = fn;
+    crew->on_run_arg = arg;
+}
+
 struct crew_counts crew_counts(const struct crew *crew)
 {
     return (struct crew_counts){ .n_yields = atomic_load(&crew->n_yields),
@@ -212,6 +220,8 @@ static bool take_run(struct crew *crew, struct share *share, uint32_t n_tasks)
     share->next = first;
     share->end = n < n_tasks - first ? first + n : n_tasks;
     share->n_run = share->end - first;
+    if (crew->on_run && share == crew->shares)
+        crew->on_run(crew->on_run_arg);
     return true;
 }
 

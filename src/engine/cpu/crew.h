@@ -49,6 +49,9 @@ enum status crew_new(unsigned n_workers, struct crew **ret_crew, struct err *err
 void crew_free(struct crew *crew); /* NULL is allowed; ends and joins the threads */
 
 unsigned crew_size(const struct crew *crew);
+
+/* Let `fn` be called on the owner's thread with every run of tasks that it takes; between crew_run()s. */
+void crew_on_run(struct crew *crew, void (*fn)(void *arg), void *arg);
 void crew_run(struct crew *crew, crew_fn fn, void *arg);
 
 /* The same with those workers that help now (presence.h), worker 0 always: for work that is

@@ -47,7 +47,7 @@ static bool is_being_computed(const struct driver *d, const struct sequence *q, 
     for (size_t i = 0; i < d->n_sequences; i++) {
         const struct sequence *r = d->sequences[i];
 
-        if (r->is_running && !r->is_over && r->n_kept * d->o.page_tokens < r->n_prompt &&
+        if (r->is_running && !r->is_over && r->n_kept * d->o.page_tokens < r->n_given &&
             common_pages(d, q, r) > size_max(n_known, r->n_kept))
             return true;
     }

@@ -45,7 +45,7 @@ static int32_t deliver_token(struct driver *d, struct sequence *q, const float *
     event.logprob = sample.logprob;
     event.top = sample.top;
     event.n_top = sample.n_top;
-    event.n_cached_tokens = q->n_tokens == q->n_prompt ? q->n_cached_tokens : 0;
+    event.n_cached_tokens = q->n_tokens == q->n_given ? q->n_cached_tokens : 0;
     q->tokens[q->n_tokens++] = sample.token;
     d->n_generated++;
     event.finish = sequence_finish(q, sample.token);

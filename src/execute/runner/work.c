@@ -25,6 +25,7 @@ enum {
 struct work {
     struct orders *orders;
     const struct reporter *reporter;
+    struct pulse *pulse;
     struct assignment *assignment;
     struct endpoints *endpoints;
     struct model *model;
@@ -156,6 +157,8 @@ static enum status open_engine(struct work *w, struct err *err)
         .keep = keep.engine,
         .on_progress = on_progress,
         .progress_arg = w,
+        .on_pulse = pulse_feel,
+        .pulse_arg = w->pulse,
     };
 
     w->engine = engine_find(NULL);
@@ -273,9 +276,10 @@ static void release(struct work *w)
     free(w->endpoints);
 }
 
-enum status work_run(struct orders *orders, const struct reporter *reporter, struct err *err)
+enum status work_run(struct orders *orders, const struct reporter *reporter, struct pulse *pulse,
+                     struct err *err)
 {
-    struct work w = { .orders = orders, .reporter = reporter };
+    struct work w = { .orders = orders, .reporter = reporter, .pulse = pulse };
     const uint64_t start_ns = clock_ns();
     struct step_limits limits;
     enum status s;

@@ -12,9 +12,12 @@
 #define POMONA_EXECUTE_RUNNER_WORK_H
 
 #include "execute/runner/orders.h"
+#include "execute/runner/pulse.h"
 #include "execute/runner/reports.h"
 
-/* Returns only with an error, whose words are for the node and the gateways. */
-enum status work_run(struct orders *orders, const struct reporter *reporter, struct err *err);
+/* pulse  felt with every step
+ * Returns only with an error, whose words are for the node and the gateways. */
+enum status work_run(struct orders *orders, const struct reporter *reporter, struct pulse *pulse,
+                     struct err *err);
 
 #endif

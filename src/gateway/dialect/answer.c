@@ -29,6 +29,7 @@ enum status answer_new(const struct api_request *request, const char *model, int
         goto no_memory;
     a->dialect = request->dialect;
     a->includes_usage = request->includes_usage;
+    a->counts_tokens = request->counts_tokens;
     a->n_choices = request->n_prompts * request->n;
     a->choices = calloc(a->n_choices, sizeof(*a->choices));
     if (!a->choices)
@@ -66,16 +67,6 @@ void answer_free(struct answer *a)
     buf_release(&a->head);
     buf_release(&a->event_head);
     free(a);
-}
-
-void answer_reset(struct answer *a)
-{
-    for (size_t i = 0; i < a->n_choices; i++) {
-        const bool wants_logprobs = a->choices[i].wants_logprobs;
-
-        choice_release(&a->choices[i]);
-        a->choices[i] = (struct answer_choice){ .wants_logprobs = wants_logprobs };
-    }
 }
 
 void answer_collect(struct answer *a, const struct reply_delta *delta)
@@ -138,9 +129,12 @@ void answer_event_begin(const struct answer *a, struct buf *out)
     buf_append(out, a->event_head.data, a->event_head.len);
 }
 
-void answer_event_end(const struct answer *a, struct buf *out)
+void answer_event_end(const struct answer *a, const struct reply_delta *delta, struct buf *out)
 {
-    buf_puts(out, a->includes_usage ? "],\"usage\":null}" : "]}");
+    buf_putc(out, ']');
+    if (a->counts_tokens && delta)
+        buf_printf(out, ",\"resume_tokens\":%" PRIu64, delta->n_tokens);
+    buf_puts(out, a->includes_usage ? ",\"usage\":null}" : "}");
     sse_event_end(out);
 }
 

@@ -30,7 +30,7 @@ struct answer {
     char id[REQUEST_ID_MAX];
     struct buf head; /* of a whole answer: {"id":...,"system_fingerprint":"..." */
     struct buf event_head;
-    bool includes_usage;
+    bool includes_usage, counts_tokens;
     struct answer_choice *choices; /* [n_choices] */
     size_t n_choices;
 };
@@ -41,18 +41,16 @@ enum status answer_new(const struct api_request *request, const char *model, int
                        struct answer **ret_answer, struct err *err);
 void answer_free(struct answer *a); /* NULL is allowed */
 
-/* Begin again: nothing was collected. */
-void answer_reset(struct answer *a);
-
 void answer_collect(struct answer *a, const struct reply_delta *delta);
 void answer_whole(const struct answer *a, const struct reply_usage *usage, struct buf *out);
 
 void answer_events(struct answer *a, const struct reply_delta *delta, struct buf *out);
 void answer_usage_event(const struct answer *a, const struct reply_usage *usage, struct buf *out);
 
-/* For dialects: one event with one choice.  Between the two calls comes the choice's object. */
+/* For dialects: one event with one choice.  Between the two calls comes the choice's object.
+ * delta  what the client has with this event; NULL where it brings nothing of the text */
 void answer_event_begin(const struct answer *a, struct buf *out);
-void answer_event_end(const struct answer *a, struct buf *out);
+void answer_event_end(const struct answer *a, const struct reply_delta *delta, struct buf *out);
 
 /* "stop" with its quotes, or null. */
 void answer_finish_word(enum finish_reason finish, struct buf *out);

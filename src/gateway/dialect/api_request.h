@@ -53,7 +53,9 @@ struct api_request {
     enum priority priority;
 
     bool streams;
-    bool includes_usage; /* a usage event at the end of a stream */
+    bool includes_usage;     /* a usage event at the end of a stream */
+    bool counts_tokens;      /* each event says how many tokens made the text so far */
+    uint64_t n_known_tokens; /* the client has what these made: repeat.h */
 };
 
 void api_request_init(struct api_request *r);

@@ -145,7 +145,7 @@ static void role_event(struct answer *a, uint32_t index, struct buf *out)
                "{\"index\":%u,\"delta\":{\"role\":\"assistant\",\"content\":\"\"},"
                "\"logprobs\":null,\"finish_reason\":null}",
                index);
-    answer_event_end(a, out);
+    answer_event_end(a, NULL, out);
 }
 
 static void events(struct answer *a, const struct reply_delta *delta, struct buf *out)
@@ -162,7 +162,7 @@ static void events(struct answer *a, const struct reply_delta *delta, struct buf
         buf_puts(out, "},\"logprobs\":");
         write_logprobs(c, out);
         buf_puts(out, ",\"finish_reason\":null}");
-        answer_event_end(a, out);
+        answer_event_end(a, delta, out);
     }
     if (delta->finish == FINISH_NONE)
         return;
@@ -171,7 +171,7 @@ static void events(struct answer *a, const struct reply_delta *delta, struct buf
                "{\"index\":%u,\"delta\":{},\"logprobs\":null,\"finish_reason\":", delta->choice);
     answer_finish_word(delta->finish, out);
     buf_putc(out, '}');
-    answer_event_end(a, out);
+    answer_event_end(a, delta, out);
 }
 
 const struct dialect openai_chat = {

@@ -231,7 +231,7 @@ static void events(struct answer *a, const struct reply_delta *delta, struct buf
     buf_puts(out, ",\"finish_reason\":");
     answer_finish_word(delta->finish, out);
     buf_putc(out, '}');
-    answer_event_end(a, out);
+    answer_event_end(a, delta, out);
 }
 
 const struct dialect openai_completions = {

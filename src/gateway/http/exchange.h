@@ -34,6 +34,7 @@ struct exchange;
 const char *exchange_rest(const struct exchange *x);  /* of the path, see route.h */
 const char *exchange_query(const struct exchange *x); /* NULL where there is none */
 const char *exchange_id(const struct exchange *x);    /* the x-request-id */
+const char *exchange_header(const struct exchange *x, const char *name); /* NULL: there is none */
 const char *exchange_body(const struct exchange *x, size_t *ret_n);
 
 /* Called when the client is gone before the answer was complete. */

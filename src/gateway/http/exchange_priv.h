@@ -25,7 +25,6 @@ struct exchange {
 /* NULL: out of memory.  The request's connection is watched from now on. */
 struct exchange *exchange_new(struct evhttp_request *req);
 
-const char *exchange_header(const struct exchange *x, const char *name); /* may be NULL */
 void exchange_add_header(struct exchange *x, const char *name, const char *value);
 enum evhttp_cmd_type exchange_method(const struct exchange *x);
 

@@ -155,6 +155,22 @@ static void a_runner_that_stops_answering_is_replaced(void **state)
     (void)place_ready(nodes, 0, "ac");
 }
 
+static void a_runner_whose_step_does_not_get_on_is_replaced(void **state)
+{
+    struct nodes *nodes = *state;
+
+    node_start(nodes, 0, "good"); /* in a step too, and stays */
+    node_start(nodes, 1, "jams");
+    for (size_t i = 0; i < 2; i++)
+        nodes_until_alive(nodes, i, 2);
+    (void)place_ready(nodes, 0, "ab");
+    for (size_t i = 0; i < 2; i++) {
+        nodes_until_instances(nodes, i, INSTANCE_READY, 0);
+        assert_non_null(strstr(nodes->node[i].gone_words, "on node 'b' is stuck in a step"));
+    }
+    (void)place_ready(nodes, 0, "a");
+}
+
 /* Its process is reaped long before the socket shows that it is gone. */
 static void a_runner_whose_socket_outlives_it_is_replaced(void **state)
 {
@@ -223,6 +239,7 @@ int main(void)
         TEST(a_runner_that_crashes_while_loading_is_named),
         TEST(a_silent_runner_meets_its_deadline),
         TEST(a_runner_that_stops_answering_is_replaced),
+        TEST(a_runner_whose_step_does_not_get_on_is_replaced),
         TEST(a_runner_whose_socket_outlives_it_is_replaced),
         TEST(another_file_under_the_same_name_is_refused),
         TEST(a_runner_that_does_not_end_is_killed),

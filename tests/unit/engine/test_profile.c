@@ -9,7 +9,21 @@
 
 enum { N_ROWS = 9, N_VOCAB = 40, N_STEPS = 3 };
 
-static struct engine_profile profile_of_steps(bool is_profiled)
+struct pulses {
+    unsigned n_begun, n_on, n_ended;
+};
+
+static void feel(void *arg, enum engine_pulse what)
+{
+    struct pulses *p = arg;
+
+    assert_int_equal(p->n_begun - p->n_ended, what == PULSE_BEGIN ? 0 : 1);
+    p->n_begun += what == PULSE_BEGIN;
+    p->n_on += what == PULSE_ON;
+    p->n_ended += what == PULSE_END;
+}
+
+static struct engine_profile profile_of_steps(bool is_profiled, struct pulses *pulses)
 {
     static const uint32_t page = 0, logit_row = N_ROWS - 1;
     static const int32_t tokens[N_ROWS] = { 1, 2, 3 };
@@ -27,7 +41,9 @@ static struct engine_profile profile_of_steps(bool is_profiled)
                                             .max_rows = N_ROWS,
                                             .max_logit_rows = 1,
                                             .n_threads = 2,
-                                            .is_profiled = is_profiled };
+                                            .is_profiled = is_profiled,
+                                            .on_pulse = pulses ? feel : NULL,
+                                            .pulse_arg = pulses };
     const struct engine_span span = { .n_rows = N_ROWS, .pages = &page, .n_pages = 1 };
     const struct engine_batch batch = { .n_rows = N_ROWS,
                                         .tokens = tokens,
@@ -53,7 +69,7 @@ static struct engine_profile profile_of_steps(bool is_profiled)
 
 static void every_phase_of_a_step_takes_its_part_of_the_time(void **state)
 {
-    const struct engine_profile profile = profile_of_steps(true);
+    const struct engine_profile profile = profile_of_steps(true, NULL);
     uint64_t sum = 0;
 
     (void)state;
@@ -69,10 +85,21 @@ static void every_phase_of_a_step_takes_its_part_of_the_time(void **state)
 static void no_time_is_kept_where_nobody_asked(void **state)
 {
     static const struct engine_profile nothing;
-    const struct engine_profile profile = profile_of_steps(false);
+    const struct engine_profile profile = profile_of_steps(false, NULL);
 
     (void)state;
     assert_memory_equal(&profile, &nothing, sizeof(profile));
+}
+
+static void a_step_is_felt_from_its_begin_to_its_end(void **state)
+{
+    struct pulses pulses = { 0 };
+
+    (void)state;
+    (void)profile_of_steps(false, &pulses);
+    assert_int_equal(pulses.n_begun, N_STEPS);
+    assert_int_equal(pulses.n_ended, N_STEPS);
+    assert_true(pulses.n_on >= N_STEPS * 2); /* in each of two layers */
 }
 
 int main(void)
@@ -80,6 +107,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_phase_of_a_step_takes_its_part_of_the_time),
         cmocka_unit_test(no_time_is_kept_where_nobody_asked),
+        cmocka_unit_test(a_step_is_felt_from_its_begin_to_its_end),
     };
 
     return cmocka_run_group_tests_name("engine/profile", tests, NULL, NULL);

@@ -225,6 +225,24 @@ static void strings_are_always_valid_json(void **state)
     buf_release(&out);
 }
 
+static void events_count_tokens_where_asked(void **state)
+{
+    struct answer *a = answer_of(&openai_chat, 1, false, false);
+    struct reply_delta delta = delta_of(0, "A", FINISH_NONE);
+    struct buf out = { 0 };
+
+    (void)state;
+    a->counts_tokens = true;
+    delta.n_tokens = 3;
+    answer_events(a, &delta, &out);
+    /* who has the role alone has no token */
+    assert_null(strstr(strstr(buf_text(&out), "role"), "resume_tokens\":3}\n\ndata: "));
+    assert_non_null(strstr(buf_text(&out), "\"content\":\"A\"}"));
+    assert_non_null(strstr(buf_text(&out), "],\"resume_tokens\":3}\n\n"));
+    buf_release(&out);
+    answer_free(a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -235,6 +253,7 @@ int main(void)
         cmocka_unit_test(a_legacy_event_has_this_shape),
         cmocka_unit_test(an_error_always_has_four_keys),
         cmocka_unit_test(strings_are_always_valid_json),
+        cmocka_unit_test(events_count_tokens_where_asked),
     };
     return cmocka_run_group_tests_name("gateway/answer", tests, NULL, NULL);
 }

@@ -44,6 +44,21 @@ static void dead_nodes_and_nodes_without_the_model_are_left_out(void **state)
     assert_string_equal(got.nodes[0].name, "c");
 }
 
+static void a_node_that_drains_is_left_out(void **state)
+{
+    const char *const named[] = { "b" };
+    const struct select_options options = { named, 1 };
+    struct node_set all = three_nodes(), got;
+    struct err err;
+
+    (void)state;
+    all.nodes[1].is_draining = true;
+    assert_ok(select_nodes(&model, &all, NULL, &got, &err), err);
+    assert_int_equal(got.n_nodes, 2);
+    assert_int_equal(select_nodes(&model, &all, &options, &got, &err), ST_NOTFOUND);
+    assert_non_null(strstr(err.words, "'b' is being drained"));
+}
+
 static void nobody_left_names_each_reason(void **state)
 {
     struct node_set all = three_nodes(), got;
@@ -114,6 +129,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(dead_nodes_and_nodes_without_the_model_are_left_out),
+        cmocka_unit_test(a_node_that_drains_is_left_out),
         cmocka_unit_test(nobody_left_names_each_reason),
         cmocka_unit_test(named_nodes_come_in_the_order_asked),
         cmocka_unit_test(a_named_node_that_cannot_is_named_back),
