@@ -83,13 +83,21 @@ static void send_failed(void)
     send_message(&message);
 }
 
+/* Where $FAKE_DRIVER_PORT says that a test listens, else nowhere. */
+static uint32_t driver_port(uint32_t rank)
+{
+    const char *port = getenv("FAKE_DRIVER_PORT");
+
+    return port ? (uint32_t)strtoul(port, NULL, 10) : 2000 + rank;
+}
+
 static void send_listening(uint32_t rank, bool is_driver)
 {
     Wire__RunnerMessage message = WIRE__RUNNER_MESSAGE__INIT;
     Wire__ShardListening listening = WIRE__SHARD_LISTENING__INIT;
 
     listening.transport_port = 1000 + rank;
-    listening.client_port = is_driver ? 2000 + rank : 0;
+    listening.client_port = is_driver ? driver_port(rank) : 0;
     message.body_case = WIRE__RUNNER_MESSAGE__BODY_LISTENING;
     message.listening = &listening;
     send_message(&message);

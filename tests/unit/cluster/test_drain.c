@@ -43,6 +43,20 @@ static bool none_sees_b_drain(void *arg)
     return n_seeing_b_drain(arg) == 0;
 }
 
+/* Beside the one there is. */
+static void place_another(struct nodes *nodes, const char *names)
+{
+    const struct plan plan = plan_over(names);
+    struct placement p;
+    struct err err;
+
+    assert_ok(node_place(nodes, 0, &plan, &p, &err), err);
+    nodes_until_placed(nodes, &p);
+    assert_true(p.is_ready);
+    for (size_t i = 0; i < N_NODES; i++)
+        nodes_until_instances(nodes, i, INSTANCE_READY, 2);
+}
+
 static void a_draining_node_is_named_by_no_plan_until_it_takes_part_again(void **state)
 {
     struct nodes *nodes = *state;
@@ -67,7 +81,7 @@ static void a_draining_node_is_named_by_no_plan_until_it_takes_part_again(void *
 
     assert_ok(cluster_drain(nodes->node[1].cluster, "b", DRAIN_OFF, &err), err);
     nodes_until(nodes, none_sees_b_drain, nodes, "all know that b takes part");
-    (void)place_ready(nodes, 0, "ab");
+    place_another(nodes, "ab");
 }
 
 static void one_instance_is_ended_and_says_why(void **state)
@@ -78,7 +92,7 @@ static void one_instance_is_ended_and_says_why(void **state)
 
     nodes_start(nodes);
     first = place_ready(nodes, 0, "ab");
-    (void)place_ready(nodes, 0, "c");
+    place_another(nodes, "c");
     (void)err_set(&why, ST_PEER, "it has to go");
     assert_ok(cluster_end(nodes->node[1].cluster, first.view.id, &why, &err), err);
     for (size_t i = 0; i < N_NODES; i++) {
