@@ -172,6 +172,11 @@ static void tell(const struct planner_input *in, struct plan_option *ret, fits_f
         (void)snprintf(ret->reason, sizeof(ret->reason), "every node is left out");
         return;
     }
+    if (fits(in, &change)) { /* some pipeline does, not the one that was tried */
+        (void)snprintf(ret->reason, sizeof(ret->reason),
+                       "its shares of memory do not hold whole layers: see pipeline");
+        return;
+    }
     if (all == UINT64_MAX) {
         (void)snprintf(ret->reason, sizeof(ret->reason), "it is too large for any machine");
         return;

@@ -12,8 +12,8 @@
 #include "partition/partition.h"
 #include "partition/strategy.h"
 
-/* The memory that is asked of a node to be among the NODES_MAX largest. */
-static uint64_t least_memory(const struct cost_cluster *cluster)
+/* More than NODES_MAX nodes have so much memory, but not more; 0 where there are no more nodes. */
+static uint64_t common_memory(const struct cost_cluster *cluster)
 {
     uint64_t low = 0, high = UINT64_MAX;
 
@@ -28,22 +28,28 @@ static uint64_t least_memory(const struct cost_cluster *cluster)
         else
             high = middle;
     }
-    return cluster->n_nodes > NODES_MAX ? high : 0;
+    return low;
 }
 
 /* ret_index [NODES_MAX]: which node of the cluster each is. */
 static void take_nodes(const struct planner_input *in, struct node_set *ret, uint32_t *ret_index)
 {
-    const uint64_t least = least_memory(in->cluster);
+    const uint64_t common = common_memory(in->cluster);
+    size_t n_common = NODES_MAX; /* to take of those with just so much */
     uint64_t work;
+
+    for (size_t k = 0; k < in->cluster->n_nodes; k++)
+        n_common -= in->cluster->nodes[k].memory_bytes > common;
 
     (void)cost_bytes(in->shape, in->workload, COST_LAST, 0, NULL, NULL, &work);
     for (uint32_t k = 0; k < in->cluster->n_nodes && ret->n_nodes < NODES_MAX; k++) {
         const struct cost_node *from = &in->cluster->nodes[k];
         struct node_view *to = &ret->nodes[ret->n_nodes];
 
-        if (from->memory_bytes < least || from->most_layers == 0)
+        if (from->memory_bytes < common || from->most_layers == 0 ||
+            (from->memory_bytes == common && n_common == 0))
             continue;
+        n_common -= from->memory_bytes == common;
         memcpy(to->name, from->name, sizeof(to->name));
         to->is_alive = to->holds_model = true;
         to->memory_bytes = from->memory_bytes;

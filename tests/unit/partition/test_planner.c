@@ -286,6 +286,29 @@ static void energy_is_known_where_every_node_s_is(void **state)
                      60) < 0.01);
 }
 
+/* More nodes than a plan can name: those with the most memory, in ring order. */
+static void a_ring_is_cut_among_the_largest(void **state)
+{
+    enum { MANY = 300 };
+    struct fixture *f = *state;
+    struct cost_node *nodes = calloc(MANY, sizeof(*nodes));
+    const struct plan_option *o;
+
+    assert_non_null(nodes);
+    for (size_t i = 0; i < MANY; i++) {
+        nodes[i] = f->nodes[0];
+        snprintf(nodes[i].name, sizeof(nodes[i].name), "m%zu", i);
+        nodes[i].memory_bytes = 2000000000;
+    }
+    nodes[299].memory_bytes = nodes[250].memory_bytes = 3000000000;
+    f->cluster = (struct cost_cluster){ .nodes = nodes, .n_nodes = MANY };
+    o = run(f);
+    assert_true(o[RING].is_possible && o[PIPELINE].is_possible);
+    assert_int_equal(o[RING].parts[o[RING].n_parts - 1].node, 299);
+    assert_int_equal(o[RING].parts[o[RING].n_parts - 2].node, 250);
+    free(nodes);
+}
+
 static void wrong_pins_are_named(void **state)
 {
     static const char *const rows[] = { "a=",        "=3",   "a=x", "a=5-3",
@@ -339,6 +362,7 @@ int main(void)
         TEST(copies_share_the_streams),
         TEST(a_team_deals_whole_heads),
         TEST(energy_is_known_where_every_node_s_is),
+        TEST(a_ring_is_cut_among_the_largest),
         TEST(wrong_pins_are_named),
         TEST(numbers_out_of_range_are_refused),
     };
