@@ -4,7 +4,9 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/file.h"
 #include "cmd/api.h"
 #include "cmd/units.h"
 #include "contract/plan.h"
@@ -77,21 +79,61 @@ enum status placement_check(const struct placement *p, struct err *err)
     return split_read(p, layers, &n, err);
 }
 
+enum status placement_pins(const struct placement *p, struct buf *ret_pins, struct err *err)
+{
+    enum status s = ST_OK;
+
+    if (!p->overrides)
+        return ST_OK;
+    if (access(p->overrides, F_OK) == 0)
+        s = file_read(p->overrides, PLACEMENT_PINS_MAX, ret_pins, err);
+    else if (strchr(p->overrides, '/'))
+        s = err_set(err, ST_NOTFOUND, "--overrides: there is no file '%s'", p->overrides);
+    else
+        buf_puts(ret_pins, p->overrides);
+    if (s == ST_OK)
+        s = buf_status(ret_pins);
+    if (s == ST_OK && ret_pins->len > PLACEMENT_PINS_MAX)
+        s = err_set(err, ST_RANGE, "--overrides is longer than %d bytes", PLACEMENT_PINS_MAX);
+    return s;
+}
+
+/* Numbers and pins that the planner wants; 0 where they could be set. */
+static int set_workload(const struct placement *p, const char *pins, json_t *body)
+{
+    int failed = 0;
+
+    if (p->streams > 0)
+        failed |= json_object_set_new(body, "streams", json_integer(p->streams));
+    if (p->prompt_tokens > 0)
+        failed |= json_object_set_new(body, "prompt", json_integer(p->prompt_tokens));
+    if (*pins)
+        failed |= json_object_set_new(body, "overrides", json_string(pins));
+    return failed;
+}
+
 enum status placement_body(const struct placement *p, const char *model, json_t **ret_body,
                            struct err *err)
 {
     uint32_t layers[PLAN_SHARDS_MAX];
-    json_t *body;
+    struct buf pins = { 0 };
+    json_t *body = NULL;
     int failed = 0;
     enum status s;
     size_t n;
 
     s = split_read(p, layers, &n, err);
-    if (s != ST_OK)
+    if (s == ST_OK)
+        s = placement_pins(p, &pins, err);
+    if (s == ST_OK) {
+        body = json_pack("{s:s}", "model", model);
+        if (!body)
+            s = err_set(err, ST_FORMAT, "the model's name is not UTF-8");
+    }
+    if (s != ST_OK) {
+        buf_release(&pins);
         return s;
-    body = json_pack("{s:s}", "model", model);
-    if (!body)
-        return err_set(err, ST_FORMAT, "the model's name is not UTF-8");
+    }
     if (p->nodes)
         failed |= json_object_set_new(body, "nodes", names_array(p->nodes));
     if (n > 0)
@@ -102,6 +144,8 @@ enum status placement_body(const struct placement *p, const char *model, json_t 
         failed |= json_object_set_new(body, "kv", json_string(p->kv));
     if (p->draft)
         failed |= json_object_set_new(body, "draft", json_string(p->draft));
+    failed |= set_workload(p, buf_text(&pins), body);
+    buf_release(&pins);
     if (failed != 0) {
         json_decref(body);
         return err_set(err, ST_FORMAT, "a name is not UTF-8");
@@ -114,12 +158,17 @@ enum status placement_query(const struct placement *p, const char *model, struct
                             struct err *err)
 {
     uint32_t layers[PLAN_SHARDS_MAX];
+    struct buf pins = { 0 };
     enum status s;
     size_t n;
 
     s = split_read(p, layers, &n, err);
-    if (s != ST_OK)
+    if (s == ST_OK)
+        s = placement_pins(p, &pins, err);
+    if (s != ST_OK) {
+        buf_release(&pins);
         return s;
+    }
     buf_puts(ret_query, "?model=");
     api_escape(ret_query, model);
     if (p->nodes) {
@@ -138,6 +187,15 @@ enum status placement_query(const struct placement *p, const char *model, struct
         buf_puts(ret_query, "&draft=");
         api_escape(ret_query, p->draft);
     }
+    if (p->streams > 0)
+        buf_printf(ret_query, "&streams=%u", p->streams);
+    if (p->prompt_tokens > 0)
+        buf_printf(ret_query, "&prompt=%u", p->prompt_tokens);
+    if (pins.len > 0) {
+        buf_puts(ret_query, "&overrides=");
+        api_escape(ret_query, buf_text(&pins));
+    }
+    buf_release(&pins);
     return buf_status(ret_query);
 }
 

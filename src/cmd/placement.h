@@ -15,9 +15,12 @@ struct placement {
     uint32_t context_tokens; /* 0: the model's */
     const char *kv;          /* "q8_0"; NULL: as the node is told */
     const char *draft;       /* a model's name; NULL: none guesses */
+    uint32_t streams;        /* to plan for; 0: one */
+    uint32_t prompt_tokens;  /* 0: the planner's default */
+    const char *overrides;   /* pins, or a file of them; NULL: none */
 };
 
-enum { PLACEMENT_CONTEXT_MAX = 1 << 20 };
+enum { PLACEMENT_CONTEXT_MAX = 1 << 20, PLACEMENT_STREAMS_MAX = 4096, PLACEMENT_PINS_MAX = 2047 };
 
 /* clang-format off */
 #define PLACEMENT_ROWS(p)                                                                           \
@@ -30,7 +33,13 @@ enum { PLACEMENT_CONTEXT_MAX = 1 << 20 };
     { "kv", 0, "FORMAT", "how keys and values are kept: f16, q8_0 (default: the node's)",           \
       OPTION_TEXT, &(p)->kv, 0, 0 },                                                                \
     { "draft", 0, "MODEL", "a small model of the same vocabulary that guesses tokens ahead",        \
-      OPTION_TEXT, &(p)->draft, 0, 0 }
+      OPTION_TEXT, &(p)->draft, 0, 0 },                                                             \
+    { "streams", 's', "N", "answers at the same time to plan for (default 1)", OPTION_U32,          \
+      &(p)->streams, 1, PLACEMENT_STREAMS_MAX },                                                    \
+    { "prompt", 'p', "N", "tokens of a prompt to plan for (default 512)", OPTION_U32,               \
+      &(p)->prompt_tokens, 1, PLACEMENT_CONTEXT_MAX },                                              \
+    { "overrides", 0, "PINS", "'a=40,b=10-20,c,!d,strategy=NAME', or a file of that",               \
+      OPTION_TEXT, &(p)->overrides, 0, 0 }
 /* clang-format on */
 
 /* What can be wrong before a node is asked.
@@ -45,6 +54,10 @@ enum status placement_body(const struct placement *p, const char *model, json_t 
 /* Append the query of GET /cluster/plan, with its question mark.  Errors: as placement_body() */
 enum status placement_query(const struct placement *p, const char *model, struct buf *ret_query,
                             struct err *err);
+
+/* The pins of --overrides: what was given, or what is in the file of that name.  Appended.
+ * Errors  ST_RANGE  too long; as file_read() */
+enum status placement_pins(const struct placement *p, struct buf *ret_pins, struct err *err);
 
 /* Print the shards of a plan or an instance as a table. */
 void placement_print_shards(const json_t *shards);

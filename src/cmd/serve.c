@@ -22,7 +22,6 @@
 
 _Static_assert((int)CONFIG_NAME_MAX == (int)NODE_NAME_MAX, "a name fits both");
 _Static_assert((int)CONFIG_HOST_MAX == (int)HOST_MAX, "a host fits both");
-_Static_assert((int)CONFIG_NODES_MAX == (int)NODES_MAX, "all nodes fit");
 
 static const double GIB = 1024.0 * 1024.0 * 1024.0;
 
@@ -99,6 +98,9 @@ static enum status settings_of_cluster(const struct serve_options *options,
     s = config_load(options->config, &config, err);
     if (s == ST_OK)
         s = find_node(config, options->node, &node, err);
+    if (s == ST_OK && config->nodes_count > NODES_MAX)
+        s = err_set(err, ST_RANGE, "%s describes %u nodes, a cluster can have %d", options->config,
+                    config->nodes_count, NODES_MAX);
     if (s != ST_OK)
         goto out;
 

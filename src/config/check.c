@@ -80,15 +80,23 @@ static enum status check_ports(const struct config_node *node, struct err *err)
 
 static enum status check_numbers(const struct config_node *node, struct err *err)
 {
-    if (!is_within(node->memory_gb, MEMORY_MAX_GB))
-        return err_set(err, ST_RANGE, "node '%s': memory_gb must be between 0 and %.0f", node->name,
-                       MEMORY_MAX_GB);
-    if (!is_within(node->ram_gb, MEMORY_MAX_GB))
-        return err_set(err, ST_RANGE, "node '%s': ram_gb must be between 0 and %.0f", node->name,
-                       MEMORY_MAX_GB);
-    if (!is_within(node->memory_bandwidth_gbs, RATE_MAX))
-        return err_set(err, ST_RANGE, "node '%s': memory_bandwidth_gbs must be between 0 and %.0f",
-                       node->name, RATE_MAX);
+    const struct {
+        const char *name;
+        double value, most;
+    } rows[] = {
+        { "memory_gb", node->memory_gb, MEMORY_MAX_GB },
+        { "ram_gb", node->ram_gb, MEMORY_MAX_GB },
+        { "memory_bandwidth_gbs", node->memory_bandwidth_gbs, RATE_MAX },
+        { "compute_gops", node->compute_gops, RATE_MAX },
+        { "disk_gbs", node->disk_gbs, RATE_MAX },
+        { "watts", node->watts, RATE_MAX },
+        { "gpu_cores", node->gpu_cores, RATE_MAX },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if (!is_within(rows[i].value, rows[i].most))
+            return err_set(err, ST_RANGE, "node '%s': %s must be between 0 and %.0f", node->name,
+                           rows[i].name, rows[i].most);
     if (node->threads > CONFIG_THREADS_MAX)
         return err_set(err, ST_RANGE, "node '%s': threads is %u, at most %d are allowed",
                        node->name, node->threads, CONFIG_THREADS_MAX);
@@ -102,6 +110,10 @@ static enum status check_links(const struct config_node *node, struct err *err)
 
         if (!is_within(l->gbps, RATE_MAX))
             return err_set(err, ST_RANGE, "node '%s', link '%s': gbps must be between 0 and %.0f",
+                           node->name, l->kind, RATE_MAX);
+        if (!is_within(l->latency_us, RATE_MAX))
+            return err_set(err, ST_RANGE,
+                           "node '%s', link '%s': latency_us must be between 0 and %.0f",
                            node->name, l->kind, RATE_MAX);
         if (l->address[0] != '\0' && !is_address(l->address))
             return err_set(err, ST_RANGE, "node '%s', link '%s': '%s' is not a numeric address",

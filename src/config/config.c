@@ -23,6 +23,7 @@ enum { FILE_MAX_BYTES = 1 << 20 };
 static const cyaml_schema_field_t link_fields[] = {
     CYAML_FIELD_STRING("kind", CYAML_FLAG_DEFAULT, struct config_link, kind, 1),
     CYAML_FIELD_FLOAT("gbps", CYAML_FLAG_OPTIONAL, struct config_link, gbps),
+    CYAML_FIELD_FLOAT("latency_us", CYAML_FLAG_OPTIONAL, struct config_link, latency_us),
     CYAML_FIELD_STRING("address", CYAML_FLAG_OPTIONAL, struct config_link, address, 1),
     CYAML_FIELD_END
 };
@@ -43,6 +44,9 @@ static const cyaml_schema_field_t node_fields[] = {
     CYAML_FIELD_UINT("gpu_cores", CYAML_FLAG_OPTIONAL, struct config_node, gpu_cores),
     CYAML_FIELD_FLOAT("memory_bandwidth_gbs", CYAML_FLAG_OPTIONAL, struct config_node,
                       memory_bandwidth_gbs),
+    CYAML_FIELD_FLOAT("compute_gops", CYAML_FLAG_OPTIONAL, struct config_node, compute_gops),
+    CYAML_FIELD_FLOAT("disk_gbs", CYAML_FLAG_OPTIONAL, struct config_node, disk_gbs),
+    CYAML_FIELD_FLOAT("watts", CYAML_FLAG_OPTIONAL, struct config_node, watts),
     CYAML_FIELD_SEQUENCE("links", CYAML_FLAG_OPTIONAL | CYAML_FLAG_POINTER, struct config_node,
                          links, &link_value, 0, CONFIG_LINKS_MAX),
     CYAML_FIELD_END

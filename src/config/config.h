@@ -5,11 +5,13 @@
  *     "nodes": [ { "name": "studio-1", "host": "10.0.0.1", "port": 52416, "api_port": 52415,
  *                  "memory_gb": 48.0, "threads": 0,
  *                  "chip": "...", "ram_gb": 64, "gpu_cores": 32, "memory_bandwidth_gbs": 400,
- *                  "links": [ { "kind": "ethernet", "gbps": 10, "address": "10.0.0.1" } ] } ] }
+ *                  "compute_gops": 0, "disk_gbs": 5, "watts": 60,
+ *                  "links": [ { "kind": "ethernet", "gbps": 10, "latency_us": 100,
+ *                               "address": "10.0.0.1" } ] } ] }
  *
  * The order of the nodes is the order of the ring.  Only `name` and `host` of
  * a node are required.  The second half of a node's fields describes the
- * machine for people and is acted on by nothing.  YAML is accepted too.
+ * machine for people and for the planner (docs/planner.md).  YAML is accepted too.
  *
  * To add a setting: a field here, its row in the schema of config.c, its
  * bound in check.c.
@@ -25,9 +27,9 @@
 enum {
     CONFIG_NAME_MAX = 64, /* bytes, NUL included */
     CONFIG_HOST_MAX = 256,
-    CONFIG_WORDS_MAX = 128, /* descriptive text */
-    CONFIG_NODES_MAX = 64,
-    CONFIG_LINKS_MAX = 16, /* of one node */
+    CONFIG_WORDS_MAX = 128,  /* descriptive text */
+    CONFIG_NODES_MAX = 1024, /* that can be planned for; fewer can serve (contract/node_set.h) */
+    CONFIG_LINKS_MAX = 16,   /* of one node */
     CONFIG_THREADS_MAX = 1024,
     CONFIG_API_PORT = 52415, /* where the file does not say */
     CONFIG_CONTROL_PORT = 52416,
@@ -36,6 +38,7 @@ enum {
 struct config_link {
     char kind[CONFIG_WORDS_MAX]; /* "ethernet", "thunderbolt4" */
     double gbps;
+    double latency_us;             /* one way; 0: not given */
     char address[CONFIG_HOST_MAX]; /* empty: not given */
 };
 
@@ -50,7 +53,10 @@ struct config_node {
     char chip[CONFIG_WORDS_MAX];
     double ram_gb;
     uint32_t gpu_cores;
-    double memory_bandwidth_gbs;
+    double memory_bandwidth_gbs; /* as the maker gives it; 0, here and below: not given */
+    double compute_gops;         /* as an engine reaches it */
+    double disk_gbs;
+    double watts;              /* drawn while it computes */
     struct config_link *links; /* [links_count] */
     unsigned links_count;
 };

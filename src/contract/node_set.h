@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "contract/node_speed.h"
 #include "contract/plan.h"
 
 enum { NODES_MAX = 64 };
@@ -21,6 +22,7 @@ struct node_view {
     uint32_t ring_position;     /* order around the ring: position in the configuration */
     uint64_t memory_bytes;      /* what Pomona may use there in all */
     uint64_t memory_used_bytes; /* by instances placed already */
+    struct node_speed speed;    /* where it is known */
     double score; /* set by select/: the highest are taken first when not all are needed */
 };
 

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* flow/admin.c - answers to everything but generation: models, health, the cluster. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "flow/placement.h"
+#include "flow/planning.h"
 #include "flow/service_priv.h"
 #include "gateway/admin/state.h"
 #include "gateway/dialect/models.h"
 #include "gateway/http/json_out.h"
+#include "partition/report.h"
 
 static void no_memory(struct exchange *x)
 {
@@ -138,58 +141,116 @@ void admin_state_handler(void *arg, struct exchange *x)
 static bool asks_for_nothing(const struct place_request *request)
 {
     return request->n_nodes == 0 && request->n_split == 0 && request->context_tokens == 0 &&
-           !request->has_kv_format && !request->draft[0];
+           !request->has_kv_format && !request->draft[0] && request->streams == 0 &&
+           !request->overrides[0];
 }
 
-enum plan_mode { PLAN_TO_SHOW, PLAN_TO_PLACE };
-
-/* The plan asked for, or the exchange is answered.  To place a model whatever
- * the plan, an instance that there is already will do. */
-static struct plan *make_plan(struct service *service, struct exchange *x,
-                              const struct place_request *request, enum plan_mode mode)
+/* Model and nodes that are asked for, or the exchange is answered.
+ * Returns  given: free(); NULL: answered */
+static struct node_set *find_nodes(struct service *service, struct exchange *x,
+                                   const struct place_request *request,
+                                   struct model_info *ret_model)
 {
-    struct model_info model;
     struct node_set *nodes = calloc(1, sizeof(*nodes));
-    struct plan *plan = calloc(1, sizeof(*plan));
     struct api_error e;
 
-    if (!service_find_model(service, request->model, &model)) {
-        unknown_model(x, request->model);
-        goto fail;
-    }
-    if (!nodes || !plan) {
+    if (!nodes) {
         no_memory(x);
-        goto fail;
-    }
-    if (mode == PLAN_TO_PLACE && asks_for_nothing(request) &&
-        placement_join(service, &model, NULL, plan)) {
-        free(nodes);
-        return plan;
-    }
-    if (placement_nodes(service, &model, request, nodes, &e) != ST_OK ||
-        placement_plan(service, &model, nodes, request, plan, &e) != ST_OK) {
+    } else if (!service_find_model(service, request->model, ret_model)) {
+        unknown_model(x, request->model);
+    } else if (placement_nodes(service, ret_model, request, nodes, &e) != ST_OK) {
         exchange_fail(x, &e);
-        goto fail;
+    } else {
+        return nodes;
     }
     free(nodes);
-    return plan;
-
-fail:
-    free(nodes);
-    free(plan);
     return NULL;
+}
+
+/* The plan to place, or the exchange is answered.  For a model whatever the
+ * plan, an instance that there is already will do. */
+static struct plan *make_plan(struct service *service, struct exchange *x,
+                              const struct place_request *request)
+{
+    struct plan *plan = calloc(1, sizeof(*plan));
+    struct node_set *nodes = NULL;
+    struct model_info model;
+    struct api_error e;
+    bool is_made = false;
+
+    if (!plan) {
+        no_memory(x);
+        return NULL;
+    }
+    if (asks_for_nothing(request) && service_find_model(service, request->model, &model) &&
+        placement_join(service, &model, NULL, plan))
+        return plan;
+    nodes = find_nodes(service, x, request, &model);
+    if (nodes) {
+        is_made = placement_plan(service, &model, nodes, request, plan, &e) == ST_OK;
+        if (!is_made)
+            exchange_fail(x, &e);
+    }
+    free(nodes);
+    if (!is_made) {
+        free(plan);
+        plan = NULL;
+    }
+    return plan;
+}
+
+/* The plan that would be placed, and what every strategy would be like.  A
+ * model that fits nowhere is no error here: the strategies say what is missing. */
+static enum status show_plan(struct service *service, const struct place_request *request,
+                             const struct model_info *model, const struct node_set *nodes,
+                             struct buf *body, struct api_error *e)
+{
+    struct planning *planning = NULL;
+    struct plan *plan = calloc(1, sizeof(*plan));
+    struct buf members = { 0 };
+    struct model_info draft;
+    bool has_draft;
+    enum status s;
+
+    if (!plan)
+        return api_error_set(e, API_OVERLOADED, NULL, "There is no memory for this request.");
+    s = placement_draft(service, model, request, &draft, &has_draft, e);
+    if (s == ST_OK)
+        s = planning_new(model, nodes, request, service->kv_format, has_draft ? &draft : NULL,
+                         &planning, e);
+    if (s == ST_OK)
+        s = placement_plan(service, model, nodes, request, plan, e);
+    if (s == ST_FULL && planning) {
+        memcpy(plan->model, model->name, sizeof(plan->model));
+        plan->context_tokens = planning->workload.context_tokens;
+        plan->kv_format = planning->workload.kv_format;
+        s = ST_OK;
+    }
+    if (s == ST_OK) {
+        report_write(&planning->input, &planning->report, &members);
+        admin_render_plan(plan, buf_text(&members), body);
+    }
+    buf_release(&members);
+    planning_free(planning);
+    free(plan);
+    return s;
 }
 
 void admin_plan(void *arg, struct exchange *x, const struct place_request *request)
 {
-    struct plan *plan = make_plan(arg, x, request, PLAN_TO_SHOW);
+    struct model_info model;
+    struct node_set *nodes = find_nodes(arg, x, request, &model);
     struct buf body = { 0 };
+    struct api_error e;
 
-    if (!plan)
+    if (!nodes)
         return;
-    admin_render_plan(plan, &body);
-    free(plan);
-    exchange_reply(x, 200, "application/json", &body);
+    if (show_plan(arg, request, &model, nodes, &body, &e) == ST_OK)
+        exchange_reply(x, 200, "application/json", &body);
+    else
+        exchange_fail(x, &e);
+    buf_release(&body);
+    free(nodes);
 }
 
 /* A client that watches a placing: lines of JSON until it is done. */
@@ -318,7 +379,7 @@ void admin_place(void *arg, struct exchange *x, const struct place_request *requ
         exchange_fail(x, &e);
         return;
     }
-    plan = make_plan(service, x, request, PLAN_TO_PLACE);
+    plan = make_plan(service, x, request);
     if (!plan)
         return;
     start_placing(service, x, plan);

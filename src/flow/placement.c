@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "flow/planning.h"
 #include "partition/partition.h"
 #include "select/select.h"
 
@@ -52,36 +53,104 @@ static enum status find_draft(struct service *service, const struct model_info *
     return ST_OK;
 }
 
+/* Why the planner chose nothing that was pinned: the words of the strategy asked for, else of
+ * pipeline, which has a plan whenever any pipeline has. */
+static enum status no_choice(const struct planning *planning, struct api_error *e)
+{
+    const char *name = planning->overrides.strategy[0] ? planning->overrides.strategy : "pipeline";
+
+    for (size_t i = 0; i < planning->report.n_options; i++) {
+        const struct plan_option *o = &planning->report.options[i];
+
+        if (strcmp(o->strategy, name) == 0)
+            (void)api_error_set(e, API_OVERLOADED, "overrides", "%s: %s.", name,
+                                o->is_possible && o->blocker ? o->blocker : o->reason);
+    }
+    return ST_FULL;
+}
+
+/* Nodes and layers as the planner chooses them; false in *ret_is_chosen leaves
+ * the choice to partition_plan(), whose words say what is missing. */
+static enum status choose_split(const struct model_info *model, const struct node_set *nodes,
+                                const struct place_request *request,
+                                const struct partition_options *options, struct node_set *ret_nodes,
+                                uint32_t *ret_layers, bool *ret_is_chosen, struct api_error *e)
+{
+    struct planning *planning = NULL;
+    enum status s =
+        planning_new(model, nodes, request, options->kv_format, options->draft, &planning, e);
+
+    if (s != ST_OK)
+        return s;
+    *ret_is_chosen = planning_split(planning, nodes, ret_nodes, ret_layers);
+    if (!*ret_is_chosen && (planning->overrides.n_pins > 0 || planning->overrides.strategy[0]))
+        s = no_choice(planning, e);
+    planning_free(planning);
+    return s;
+}
+
+static enum status make_plan(const struct model_info *model, const struct node_set *nodes,
+                             const struct place_request *request, struct partition_options *options,
+                             struct plan *ret_plan, struct api_error *e)
+{
+    struct node_set *chosen = calloc(1, sizeof(*chosen));
+    uint32_t layers[NODES_MAX];
+    bool is_chosen = false;
+    struct err err = { 0 };
+    enum status s = ST_OK;
+
+    if (!chosen)
+        return api_error_set(e, API_OVERLOADED, NULL, "There is no memory for this request.");
+    if (!options->split)
+        s = choose_split(model, nodes, request, options, chosen, layers, &is_chosen, e);
+    if (s != ST_OK)
+        goto out;
+    if (is_chosen) {
+        options->split = layers;
+        options->n_split = chosen->n_nodes;
+    }
+    s = partition_plan(model, is_chosen ? chosen : nodes, options, ret_plan, &err);
+    if (s == ST_RANGE)
+        (void)api_error_set(e, API_INVALID_VALUE, options->n_split > 0 ? "split" : "context", "%s",
+                            err.words);
+    else if (s != ST_OK)
+        (void)api_error_set(e, API_OVERLOADED, NULL, "%s", err.words);
+out:
+    free(chosen);
+    return s;
+}
+
+enum status placement_draft(struct service *service, const struct model_info *model,
+                            const struct place_request *request, struct model_info *ret_draft,
+                            bool *ret_has_draft, struct api_error *e)
+{
+    *ret_has_draft = request && request->draft[0];
+    return *ret_has_draft ? find_draft(service, model, request->draft, ret_draft, e) : ST_OK;
+}
+
 enum status placement_plan(struct service *service, const struct model_info *model,
                            const struct node_set *nodes, const struct place_request *request,
                            struct plan *ret_plan, struct api_error *e)
 {
     struct partition_options options = { .kv_format = service->kv_format };
     struct model_info draft;
-    struct err err = { 0 };
-    enum status s;
+    bool has_draft;
+    const enum status s = placement_draft(service, model, request, &draft, &has_draft, e);
 
+    if (s != ST_OK)
+        return s;
+    if (has_draft)
+        options.draft = &draft;
     if (request) {
         options.split = request->n_split > 0 ? request->split : NULL;
         options.n_split = request->n_split;
         options.uses_all_nodes = request->n_nodes > 0;
         options.context_tokens = request->context_tokens;
+        options.n_sequences = request->streams;
         if (request->has_kv_format)
             options.kv_format = request->kv_format;
     }
-    if (request && request->draft[0]) {
-        s = find_draft(service, model, request->draft, &draft, e);
-        if (s != ST_OK)
-            return s;
-        options.draft = &draft;
-    }
-    s = partition_plan(model, nodes, &options, ret_plan, &err);
-    if (s == ST_RANGE)
-        (void)api_error_set(e, API_INVALID_VALUE, options.n_split > 0 ? "split" : "context", "%s",
-                            err.words);
-    else if (s != ST_OK)
-        (void)api_error_set(e, API_OVERLOADED, NULL, "%s", err.words);
-    return s;
+    return make_plan(model, nodes, request, &options, ret_plan, e);
 }
 
 bool placement_join(struct service *service, const struct model_info *model,

@@ -13,7 +13,13 @@ enum status placement_nodes(struct service *service, const struct model_info *mo
                             const struct place_request *request, struct node_set *ret_nodes,
                             struct api_error *e);
 
-/* Stage 4: the layers of each. */
+/* The model that is asked to guess beside `model`, if one is. */
+enum status placement_draft(struct service *service, const struct model_info *model,
+                            const struct place_request *request, struct model_info *ret_draft,
+                            bool *ret_has_draft, struct api_error *e);
+
+/* Stage 4: the layers of each; a split that is asked for, else what the planner predicts to be
+ * fastest. */
 enum status placement_plan(struct service *service, const struct model_info *model,
                            const struct node_set *nodes, const struct place_request *request,
                            struct plan *ret_plan, struct api_error *e);

@@ -43,6 +43,7 @@ static enum status task_init(struct split_task *task, const struct model_info *m
     const uint32_t trained = model->context_tokens;
     uint32_t context = options->context_tokens;
     uint32_t n_sequences = options->n_sequences ? options->n_sequences : SEQUENCES_DEFAULT;
+    uint32_t least = options->least_sequences ? options->least_sequences : 1;
 
     if (model->n_layer == 0 || model->layer_bytes == 0 || trained == 0)
         return err_set(err, ST_RANGE, "'%s' says nothing of its layers or context", model->name);
@@ -53,13 +54,17 @@ static enum status task_init(struct split_task *task, const struct model_info *m
         context = trained < CONTEXT_DEFAULT_TOKENS ? trained : CONTEXT_DEFAULT_TOKENS;
     if (n_sequences > SEQUENCES_MAX)
         n_sequences = SEQUENCES_MAX;
+    if (least > SEQUENCES_MAX)
+        least = SEQUENCES_MAX;
+    if (n_sequences < least)
+        n_sequences = least;
 
     task->model = model;
     task->context_tokens = context;
     task->kv_format = options->kv_format;
     task->draft_bytes = options->draft ? split_draft_bytes(options->draft, context) : 0;
-    task->least_tokens = pool_of_one_context(context);
-    task->wanted_tokens = task->least_tokens * n_sequences;
+    task->least_tokens = pool_of_one_context(context) * least;
+    task->wanted_tokens = pool_of_one_context(context) * n_sequences;
     return ST_OK;
 }
 

@@ -19,12 +19,13 @@
 #include "contract/plan.h"
 
 struct partition_options {
-    const uint32_t *split;   /* [n_split] layers of each node in order; NULL: by memory */
-    size_t n_split;          /* the nodes in `nodes` where split is set */
-    bool uses_all_nodes;     /* nodes were named: each gets at least one layer */
-    uint32_t context_tokens; /* 0: the model's, at most 8192 */
-    uint32_t n_sequences;    /* KV for so many full contexts is wanted; 0: 16.  Fewer are given
+    const uint32_t *split;    /* [n_split] layers of each node in order; NULL: by memory */
+    size_t n_split;           /* the nodes in `nodes` where split is set */
+    bool uses_all_nodes;      /* nodes were named: each gets at least one layer */
+    uint32_t context_tokens;  /* 0: the model's, at most 8192 */
+    uint32_t n_sequences;     /* KV for so many full contexts is wanted; 0: 16.  Fewer are given
                                  * where memory is short, never less than one */
+    uint32_t least_sequences; /* fewer full contexts than that are no plan; 0: 1 */
     enum kv_format kv_format;
     const struct model_info *draft; /* borrowed; guesses beside the last layers; NULL: none */
 };

@@ -8,19 +8,7 @@
  */
 #include "partition/split.h"
 
-static uint64_t add(uint64_t a, uint64_t b)
-{
-    uint64_t sum;
-
-    return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
-}
-
-static uint64_t mul(uint64_t a, uint64_t b)
-{
-    uint64_t product;
-
-    return __builtin_mul_overflow(a, b, &product) ? UINT64_MAX : product;
-}
+#include "partition/saturate.h"
 
 uint64_t node_free_bytes(const struct node_view *node)
 {
@@ -37,9 +25,9 @@ static uint64_t fixed_bytes(const struct split_task *task, const struct node_set
     uint64_t bytes = 0;
 
     if (i == 0)
-        bytes = add(bytes, task->model->embedding_bytes);
+        bytes = saturate_add(bytes, task->model->embedding_bytes);
     if (i + 1 == nodes->n_nodes)
-        bytes = add(bytes, task->model->output_bytes);
+        bytes = saturate_add(bytes, task->model->output_bytes);
     return bytes;
 }
 
@@ -52,10 +40,12 @@ uint64_t split_weight_bytes(const struct split_task *task, const struct node_set
                             uint32_t n_layers)
 {
     const struct model_info *model = task->model;
-    const uint64_t bytes = add(mul(n_layers, model->layer_bytes), fixed_bytes(task, nodes, i));
+    const uint64_t bytes =
+        saturate_add(saturate_mul(n_layers, model->layer_bytes), fixed_bytes(task, nodes, i));
 
-    return add(model->file_bytes > 0 && bytes > model->file_bytes ? model->file_bytes : bytes,
-               draft_bytes(task, nodes, i));
+    return saturate_add(model->file_bytes > 0 && bytes > model->file_bytes ? model->file_bytes
+                                                                           : bytes,
+                        draft_bytes(task, nodes, i));
 }
 
 /* Of one layer; what the model says is for f16, and whatever a peer says must do no harm. */
@@ -68,19 +58,21 @@ static uint64_t kv_bytes_per_token(const struct split_task *task)
 
 uint64_t split_kv_bytes(const struct split_task *task, uint32_t n_layers, uint64_t kv_tokens)
 {
-    return mul(mul(n_layers, kv_bytes_per_token(task)), kv_tokens);
+    return saturate_mul(saturate_mul(n_layers, kv_bytes_per_token(task)), kv_tokens);
 }
 
 uint64_t split_draft_bytes(const struct model_info *draft, uint32_t context_tokens)
 {
-    const uint64_t n_tokens = mul(context_tokens, PLAN_DRAFT_CONTEXTS);
+    const uint64_t n_tokens = saturate_mul(context_tokens, PLAN_DRAFT_CONTEXTS);
 
-    return add(draft->file_bytes, mul(mul(draft->n_layer, draft->kv_bytes_per_token), n_tokens));
+    return saturate_add(
+        draft->file_bytes,
+        saturate_mul(saturate_mul(draft->n_layer, draft->kv_bytes_per_token), n_tokens));
 }
 
 uint64_t split_layer_bytes(const struct split_task *task)
 {
-    return add(task->model->layer_bytes, split_kv_bytes(task, 1, task->least_tokens));
+    return saturate_add(task->model->layer_bytes, split_kv_bytes(task, 1, task->least_tokens));
 }
 
 uint64_t split_needed_bytes(const struct split_task *task)
@@ -88,14 +80,15 @@ uint64_t split_needed_bytes(const struct split_task *task)
     const struct node_set one = { .n_nodes = 1 };
     const uint32_t n = task->model->n_layer;
 
-    return add(split_weight_bytes(task, &one, 0, n), split_kv_bytes(task, n, task->least_tokens));
+    return saturate_add(split_weight_bytes(task, &one, 0, n),
+                        split_kv_bytes(task, n, task->least_tokens));
 }
 
 static bool holds(const struct split_task *task, const struct node_set *nodes, size_t i,
                   uint32_t n_layers)
 {
-    return add(split_weight_bytes(task, nodes, i, n_layers),
-               split_kv_bytes(task, n_layers, task->least_tokens)) <=
+    return saturate_add(split_weight_bytes(task, nodes, i, n_layers),
+                        split_kv_bytes(task, n_layers, task->least_tokens)) <=
            node_free_bytes(&nodes->nodes[i]);
 }
 
@@ -120,7 +113,7 @@ uint64_t split_room_tokens(const struct split_task *task, const struct node_set 
 {
     const uint64_t free_bytes = node_free_bytes(&nodes->nodes[i]);
     const uint64_t weights = split_weight_bytes(task, nodes, i, n_layers);
-    const uint64_t per_token = mul(n_layers, kv_bytes_per_token(task));
+    const uint64_t per_token = saturate_mul(n_layers, kv_bytes_per_token(task));
 
     if (per_token == 0)
         return UINT64_MAX;
@@ -132,7 +125,7 @@ uint64_t split_room_tokens(const struct split_task *task, const struct node_set 
 static double quota_weight(const struct split_task *task, const struct node_set *nodes, size_t i)
 {
     const uint64_t free_bytes = node_free_bytes(&nodes->nodes[i]);
-    const uint64_t fixed = add(fixed_bytes(task, nodes, i), draft_bytes(task, nodes, i));
+    const uint64_t fixed = saturate_add(fixed_bytes(task, nodes, i), draft_bytes(task, nodes, i));
 
     return free_bytes > fixed ? (double)(free_bytes - fixed) : 1.0;
 }

@@ -14,7 +14,8 @@ enum {
     CONTEXT_MAX = 1 << 24,
     LAYERS_MAX = 1 << 16,
     LIST_BYTES_MAX = NODES_MAX * NODE_NAME_MAX,
-    KV_NAME_MAX = 16
+    KV_NAME_MAX = 16,
+    NUMBER_MAX = 32,
 };
 
 static enum status add_node(const char *name, size_t n, struct place_request *r,
@@ -103,6 +104,12 @@ enum status place_request_from_json(const json_t *body, struct place_request *re
     if (s == ST_OK)
         s = param_text(body, "draft", r.draft, sizeof(r.draft), e);
     if (s == ST_OK)
+        s = param_u32(body, "streams", 1, PLACE_STREAMS_MAX, &r.streams, e);
+    if (s == ST_OK)
+        s = param_u32(body, "prompt", 1, CONTEXT_MAX, &r.prompt_tokens, e);
+    if (s == ST_OK)
+        s = param_text(body, "overrides", r.overrides, sizeof(r.overrides), e);
+    if (s == ST_OK)
         s = check(&r, e);
     if (s == ST_OK)
         *ret = r;
@@ -120,6 +127,23 @@ static int64_t number(const char *text, size_t n)
     return errno || n == 0 || end != text + n ? -1 : value;
 }
 
+/* *ret = 1..most, or untouched where the query does not have it. */
+static enum status query_number(const char *query, const char *name, uint32_t most, uint32_t *ret,
+                                struct api_error *e)
+{
+    char text[NUMBER_MAX];
+    int64_t n;
+
+    if (!query_value(query, name, text, sizeof(text)))
+        return ST_OK;
+    n = number(text, strlen(text));
+    if (n < 1 || n > most)
+        return api_error_set(e, API_INVALID_VALUE, name, "'%s' must be a number from 1 to %u.",
+                             name, most);
+    *ret = (uint32_t)n;
+    return ST_OK;
+}
+
 enum status place_request_from_query(const char *query, struct place_request *ret,
                                      struct api_error *e)
 {
@@ -129,6 +153,10 @@ enum status place_request_from_query(const char *query, struct place_request *re
 
     (void)query_value(query, "model", r.model, sizeof(r.model));
     (void)query_value(query, "draft", r.draft, sizeof(r.draft));
+    if (!query_value(query, "overrides", r.overrides, sizeof(r.overrides)) && query &&
+        strstr(query, "overrides=")) /* pins that are not heard would be broken silently */
+        return api_error_set(e, API_INVALID_VALUE, "overrides",
+                             "'overrides' is longer than %d bytes.", PLACE_OVERRIDES_MAX - 1);
     (void)query_value(query, "nodes", text, sizeof(text));
     for (const char *at = text; *at && s == ST_OK; at += *at == ',') {
         const size_t n = strcspn(at, ",");
@@ -143,14 +171,12 @@ enum status place_request_from_query(const char *query, struct place_request *re
         s = add_layers(number(at, n), &r, e);
         at += n;
     }
-    if (s == ST_OK && query_value(query, "context", text, sizeof(text))) {
-        const int64_t n = number(text, strlen(text));
-
-        if (n < 1 || n > CONTEXT_MAX)
-            return api_error_set(e, API_INVALID_VALUE, "context",
-                                 "'context' must be a number of tokens.");
-        r.context_tokens = (uint32_t)n;
-    }
+    if (s == ST_OK)
+        s = query_number(query, "context", CONTEXT_MAX, &r.context_tokens, e);
+    if (s == ST_OK)
+        s = query_number(query, "streams", PLACE_STREAMS_MAX, &r.streams, e);
+    if (s == ST_OK)
+        s = query_number(query, "prompt", CONTEXT_MAX, &r.prompt_tokens, e);
     if (s == ST_OK && query_value(query, "kv", text, sizeof(text)))
         s = set_kv_format(text, &r, e);
     if (s == ST_OK)

@@ -129,7 +129,7 @@ void admin_render_state(const struct admin_state *state, struct buf *out)
     buf_puts(out, "]}");
 }
 
-void admin_render_plan(const struct plan *plan, struct buf *out)
+void admin_render_plan(const struct plan *plan, const char *members, struct buf *out)
 {
     buf_putc(out, '{');
     key_text(out, "model", plan->model);
@@ -140,5 +140,7 @@ void admin_render_plan(const struct plan *plan, struct buf *out)
     buf_printf(out, ",\"context_tokens\":%u,\"kv_tokens\":%" PRIu64 ",\"kv_format\":\"%s\",",
                plan->context_tokens, plan->kv_tokens, kv_format_name(plan->kv_format));
     write_shards(plan, out);
+    if (members)
+        buf_printf(out, ",%s", members);
     buf_putc(out, '}');
 }

@@ -22,7 +22,8 @@ struct admin_state {
 
 void admin_render_health(const struct admin_state *state, const char *status, struct buf *out);
 void admin_render_state(const struct admin_state *state, struct buf *out);
-void admin_render_plan(const struct plan *plan, struct buf *out);
+/* `members`: more of the object, as JSON without braces; NULL: none. */
+void admin_render_plan(const struct plan *plan, const char *members, struct buf *out);
 void admin_render_instance(const struct cluster_instance *instance, struct buf *out);
 
 #endif

@@ -106,6 +106,10 @@ static void every_mistake_is_one_sentence_with_its_place(void **state)
         { NODE("\"host\":\"::1\",\"port\":5,\"api_port\":5"), "must differ" },
         { NODE("\"host\":\"::1\",\"memory_gb\":nan"), "memory_gb" },
         { NODE("\"host\":\"::1\",\"memory_gb\":-1"), "memory_gb" },
+        { NODE("\"host\":\"::1\",\"watts\":-1"), "watts must be" },
+        { NODE("\"host\":\"::1\",\"disk_gbs\":inf"), "disk_gbs must be" },
+        { NODE("\"host\":\"::1\",\"compute_gops\":1e10"), "compute_gops must be" },
+        { NODE("\"host\":\"::1\",\"links\":[{\"kind\":\"x\",\"latency_us\":-2}]"), "latency_us" },
         { NODE("\"host\":\"::1\",\"threads\":5000"), "threads" },
         { NODE("\"host\":\"::1\",\"links\":[{\"kind\":\"x\",\"address\":\"y\"}]"), "link 'x'" },
         { NODE("\"host\":\"::1\"},{\"name\":\"a\",\"host\":\"::2\""), "unique" },
@@ -142,7 +146,7 @@ static void names_and_counts_are_bounded(void **state)
         buf_printf(&text, "%s{\"name\":\"n%d\",\"host\":\"10.0.0.%d\"}", i ? "," : "", i, i);
     buf_puts(&text, "]}");
     assert_int_equal(load(f, buf_text(&text), &config, &err), ST_FORMAT);
-    assert_non_null(strstr(err.words, "64 max"));
+    assert_non_null(strstr(err.words, "1024 max"));
 
     buf_clear(&text);
     buf_printf(&text, "{\"cluster\":{\"name\":\"%0*d\"},\"nodes\":[]}", CONFIG_NAME_MAX, 0);
