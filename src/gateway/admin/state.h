@@ -24,5 +24,7 @@ void admin_render_health(const struct admin_state *state, const char *status, st
 void admin_render_state(const struct admin_state *state, struct buf *out);
 void admin_render_plan(const struct plan *plan, struct buf *out);
 void admin_render_instance(const struct cluster_instance *instance, struct buf *out);
+/* How far a placing is: {"progress":0.5,"shards":[...]}. */
+void admin_render_progress(const struct cluster_instance *instance, struct buf *out);
 
 #endif
