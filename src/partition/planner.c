@@ -62,11 +62,11 @@ static enum status check_forced(const char *name, struct err *err)
 
     if (!name || !*name)
         return ST_OK;
-    for (size_t i = 0; i < ARRAY_LEN(strategies); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(strategies); i++)
         if (strcmp(strategies[i].name, name) == 0)
             return ST_OK;
+    for (size_t i = 0; i < ARRAY_LEN(strategies); i++)
         buf_printf(&names, "%s%s", i > 0 ? ", " : "", strategies[i].name);
-    }
     s = err_set(err, ST_RANGE, "there is no strategy '%.32s'; there are %s", name,
                 buf_text(&names));
     buf_release(&names);
