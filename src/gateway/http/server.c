@@ -17,11 +17,11 @@
 
 #include "base/address.h"
 #include "gateway/http/exchange_priv.h"
-#include "gateway/http/guard.h"
+#include "net/http_guard.h"
 
 /* evhttp answers a body beyond its own bound without JSON, so that bound is
  * wider than ours: what lies between gets our words. */
-enum { BODY_READ_MAX = HTTP_BODY_MAX + (8 << 20) };
+enum { BODY_READ_MAX = HTTP_BODY_MAX + (8 << 20), CONNECTIONS_MAX = 4096 };
 
 struct http_server {
     struct evhttp *http;
@@ -175,7 +175,7 @@ enum status http_server_new(struct loop *loop, const struct http_server_options 
         goto out;
     }
     server->port = address_port_of(evhttp_bound_socket_get_fd(socket));
-    s = guard_new(loop, server->http, socket, &server->guard, err);
+    s = guard_new(loop, server->http, socket, CONNECTIONS_MAX, &server->guard, err);
     if (s != ST_OK)
         goto out;
     *ret_server = server;

@@ -2,7 +2,7 @@
 /* gateway/http/server.h - the HTTP/1.1 server: listens, bounds, routes.
  *
  * Bounds: headers HTTP_HEADERS_MAX, body HTTP_BODY_MAX, connections and the
- * time to send a request in guard.h.  A request with two lengths (two
+ * time to send a request in net/http_guard.h.  A request with two lengths (two
  * Content-Length, or one beside Transfer-Encoding) is refused: what one
  * server takes for a body, another takes for the next request (RFC 9112,
  * section 6.3).

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gateway/http/guard.c - bounds on connections that evhttp does not have.
+/* net/http_guard.c - bounds on connections that evhttp does not have.
  *
  * evhttp asks here for the bufferevent of each connection.  A reference is
  * kept; evhttp's end of it shows as callbacks that are NULL again.  That is
@@ -10,7 +10,7 @@
  * No read callback means that a request is being answered (exchange.c): the
  * clock stands still then.
  */
-#include "gateway/http/guard.h"
+#include "net/http_guard.h"
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
@@ -34,7 +34,7 @@ struct watched {
 struct guard {
     struct evhttp_bound_socket *socket;
     struct watched *all;
-    size_t n;
+    size_t n, n_max;
     bool is_paused;
     struct loop_timer *timer;
 };
@@ -67,7 +67,7 @@ static struct bufferevent *on_connection(struct event_base *base, void *arg)
     w->since_ns = clock_ns(); /* connecting and saying nothing is slow, too */
     w->next = guard->all;
     guard->all = w;
-    if (++guard->n >= GUARD_CONNECTIONS_MAX && !guard->is_paused) {
+    if (++guard->n >= guard->n_max && !guard->is_paused) {
         guard->is_paused = true;
         (void)evconnlistener_disable(evhttp_bound_socket_get_listener(guard->socket));
     }
@@ -136,14 +136,14 @@ static void sweep(void *arg)
         }
         at = &w->next;
     }
-    if (guard->is_paused && guard->n < GUARD_CONNECTIONS_MAX) {
+    if (guard->is_paused && guard->n < guard->n_max) {
         guard->is_paused = false;
         (void)evconnlistener_enable(evhttp_bound_socket_get_listener(guard->socket));
     }
 }
 
 enum status guard_new(struct loop *loop, struct evhttp *http, struct evhttp_bound_socket *socket,
-                      struct guard **ret_guard, struct err *err)
+                      size_t n_max, struct guard **ret_guard, struct err *err)
 {
     struct guard *guard = calloc(1, sizeof(*guard));
 
@@ -152,6 +152,7 @@ enum status guard_new(struct loop *loop, struct evhttp *http, struct evhttp_boun
         return err_set(err, ST_NOMEM, "watch the connections of clients");
     }
     guard->socket = socket;
+    guard->n_max = n_max;
     evhttp_set_bevcb(http, on_connection, guard);
     loop_timer_every(guard->timer, SWEEP_MS);
     *ret_guard = guard;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gateway/http/guard.h - bounds on connections that evhttp does not have.
+/* net/http_guard.h - bounds on connections that evhttp does not have.
  *
  * How many there are, and how long a client may take to send one request:
  * GUARD_GRACE_S, and beyond that GUARD_BYTES_PER_S.  A timeout between two
@@ -7,8 +7,8 @@
  *
  * Threads  the loop's
  */
-#ifndef POMONA_GATEWAY_HTTP_GUARD_H
-#define POMONA_GATEWAY_HTTP_GUARD_H
+#ifndef POMONA_NET_HTTP_GUARD_H
+#define POMONA_NET_HTTP_GUARD_H
 
 #include <event2/http.h>
 
@@ -16,16 +16,16 @@
 #include "net/loop.h"
 
 enum {
-    GUARD_CONNECTIONS_MAX = 4096,
     GUARD_GRACE_S = 10,
     GUARD_BYTES_PER_S = 4096,
 };
 
 struct guard;
 
-/* Watch every connection of `http` that listens on `socket`. */
+/* Watch every connection of `http` that listens on `socket`; at `n_max` of them no more are
+ * accepted until some ended. */
 enum status guard_new(struct loop *loop, struct evhttp *http, struct evhttp_bound_socket *socket,
-                      struct guard **ret_guard, struct err *err);
+                      size_t n_max, struct guard **ret_guard, struct err *err);
 
 /* After evhttp_free().  NULL is allowed. */
 void guard_free(struct guard *guard);
