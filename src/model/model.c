@@ -6,8 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <xxhash.h>
-
 #include "base/size.h"
 #include "engine/engine.h"
 #include "model/arch/arch.h"
@@ -56,17 +54,6 @@ static void name_of_file(const char *path, char *ret_name)
     ret_name[n] = '\0';
 }
 
-static void digest_of(const struct gguf *gguf, uint8_t *ret_digest)
-{
-    XXH128_canonical_t canonical;
-    size_t n;
-    const void *head = gguf_head(gguf, &n);
-
-    XXH128_canonicalFromHash(&canonical, XXH3_128bits_withSeed(head, n, gguf_file_bytes(gguf)));
-    _Static_assert(sizeof(canonical.digest) == MODEL_DIGEST_BYTES, "XXH128 fills a digest");
-    memcpy(ret_digest, canonical.digest, MODEL_DIGEST_BYTES);
-}
-
 static void describe(struct model *m, const struct arch *arch, const char *path)
 {
     const struct model_shape *sh = &m->all.shape;
@@ -75,7 +62,7 @@ static void describe(struct model *m, const struct arch *arch, const char *path)
 
     name_of_file(path, info->name);
     memcpy(info->architecture, arch->name, size_min(strlen(arch->name), MODEL_ARCH_MAX - 1));
-    digest_of(m->gguf, info->digest);
+    gguf_digest(m->gguf, info->digest);
     info->n_layer = sh->n_layer;
     info->n_vocab = sh->n_vocab;
     info->n_hidden = sh->n_hidden;
@@ -162,6 +149,39 @@ const struct model_shape *model_shape(const struct model *model)
     return &model->all.shape;
 }
 
+/* Of a file that was fetched in part: what of it the shard needs is there. */
+static enum status check_layer_here(const struct model *model, const struct layer_weights *l,
+                                    struct err *err)
+{
+    const struct matrix *const matrices[] = {
+        &l->q, &l->k, &l->v, &l->o, &l->gate, &l->up, &l->down
+    };
+    const uint64_t n_norm = norm_bytes(&model->all.shape);
+    enum status s = gguf_check_here(model->gguf, l->attn_norm, n_norm, err);
+
+    if (s == ST_OK)
+        s = gguf_check_here(model->gguf, l->ffn_norm, n_norm, err);
+    for (size_t i = 0; i < ARRAY_LEN(matrices) && s == ST_OK; i++)
+        s = gguf_check_here(model->gguf, matrices[i]->data, matrix_bytes(matrices[i]), err);
+    return s;
+}
+
+static enum status check_here(const struct model *model, const struct shard_weights *w,
+                              struct err *err)
+{
+    const struct matrix *const ends[] = { &w->embedding, &w->output };
+    enum status s = ST_OK;
+
+    for (uint32_t i = 0; i < w->n_layers && s == ST_OK; i++)
+        s = check_layer_here(model, &w->layers[i], err);
+    for (size_t i = 0; i < ARRAY_LEN(ends) && s == ST_OK; i++)
+        if (ends[i]->data)
+            s = gguf_check_here(model->gguf, ends[i]->data, matrix_bytes(ends[i]), err);
+    if (s == ST_OK && w->output_norm)
+        s = gguf_check_here(model->gguf, w->output_norm, norm_bytes(&w->shape), err);
+    return s;
+}
+
 enum status model_shard(const struct model *model, uint32_t first_layer, uint32_t n_layers,
                         struct shard_weights *ret_weights, struct err *err)
 {
@@ -170,6 +190,7 @@ enum status model_shard(const struct model *model, uint32_t first_layer, uint32_
                                .first_layer = first_layer,
                                .n_layers = n_layers,
                                .is_file_mapped = true };
+    enum status s;
 
     if (n_layers == 0 || first_layer >= all->n_layers || n_layers > all->n_layers - first_layer)
         return err_set(err, ST_RANGE, "layers %u to %llu of '%s': it has %u", (unsigned)first_layer,
@@ -191,6 +212,11 @@ enum status model_shard(const struct model *model, uint32_t first_layer, uint32_
         w.total_bytes += norm_bytes(&w.shape);
         if (w.output.data != w.embedding.data) /* a tied matrix is there once */
             w.total_bytes += matrix_bytes(&w.output);
+    }
+    s = check_here(model, &w, err);
+    if (s != ST_OK) {
+        shard_weights_release(&w);
+        return s;
     }
     *ret_weights = w;
     return ST_OK;

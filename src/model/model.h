@@ -31,7 +31,8 @@ const struct model_shape *model_shape(const struct model *model);
 /* The weights of layers first..first+n, with the embedding where first is 0
  * and the output where first + n is n_layer.
  * ret_weights  given; release with shard_weights_release(); points into the mapping
- * Errors       ST_RANGE; ST_FORMAT a tensor is missing or has another shape, named */
+ * Errors       ST_RANGE; ST_FORMAT a tensor is missing or has another shape, named; ST_NOTFOUND  the
+ *              file was fetched in part, without a tensor of these layers, named */
 enum status model_shard(const struct model *model, uint32_t first_layer, uint32_t n_layers,
                         struct shard_weights *ret_weights, struct err *err);
 void shard_weights_release(struct shard_weights *weights);

@@ -297,6 +297,8 @@ static enum status bind_rope_factors(struct arch_binder *b, struct model_shape *
     if (!gguf_find_tensor(b->gguf, name))
         return ST_OK;
     s = arch_bind_vector(b, name, sh->n_rope / 2, &sh->rope_factors, err);
+    if (s == ST_OK)
+        s = gguf_check_here(b->gguf, sh->rope_factors, sh->n_rope / 2 * sizeof(float), err);
     for (uint32_t i = 0; i < sh->n_rope / 2 && s == ST_OK; i++)
         if (!(sh->rope_factors[i] > 0.0f) || !isfinite(sh->rope_factors[i]))
             s = err_set(err, ST_FORMAT, "number %u of tensor '%s' is no positive number",

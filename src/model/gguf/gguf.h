@@ -7,6 +7,8 @@
  * tensors share bytes.  After that the getters need no doubt.  Memory is taken
  * for the index only, in proportion to entries that were really there.
  *
+ * A file that was fetched in part is read as far as it is there: its head has to be.
+ *
  * A file that another program shortens while it is mapped ends this process
  * with SIGBUS: the store replaces files, it never rewrites them.
  *
@@ -21,6 +23,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "contract/model_info.h"
 
 struct gguf;
 
@@ -75,6 +78,21 @@ int64_t gguf_modified_unix_s(const struct gguf *gguf);
 
 /* Header, metadata and tensor directory as stored.  Lent until gguf_free(). */
 const void *gguf_head(const struct gguf *gguf, size_t *ret_n_bytes);
+
+/* What names the model: XXH128 of the head, seeded with the file's size. */
+void gguf_digest(const struct gguf *gguf, uint8_t ret_digest[MODEL_DIGEST_BYTES]);
+
+/* Where in the file the tensor's bytes begin. */
+uint64_t gguf_tensor_offset(const struct gguf *gguf, const struct gguf_tensor *tensor);
+
+/* Whether this machine has [n_bytes] at `data`, bytes of the file: of one that was fetched in
+ * part (model/share/piece_map.h) some are holes, which must not be read. */
+bool gguf_is_here(const struct gguf *gguf, const void *data, uint64_t n_bytes);
+
+/* As gguf_is_here(); the words name the tensor that has the bytes.
+ * Errors  ST_NOTFOUND */
+enum status gguf_check_here(const struct gguf *gguf, const void *data, uint64_t n_bytes,
+                            struct err *err);
 
 /* Metadata.  What is given back is lent until gguf_free().
  * Errors  ST_NOTFOUND  no such key; ST_FORMAT  its value is of another kind; both name the key.

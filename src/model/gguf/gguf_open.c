@@ -12,9 +12,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <xxhash.h>
+
+#include "base/size.h"
 
 enum { HEADER_BYTES = 24 }; /* magic, version, number of tensors, number of keys */
 
@@ -29,9 +34,33 @@ static enum status check_version(uint32_t version, struct err *err)
                    (unsigned)version);
 }
 
+/* What of the file is here.  The head has to be, and is read no further. */
+static enum status read_pieces(struct gguf *g, const char *path, struct err *err)
+{
+    enum status s = piece_map_read(path, &g->pieces, err);
+
+    if (s == ST_NOTFOUND)
+        return ST_OK;
+    if (s == ST_OK && g->pieces.file_bytes != g->size)
+        s = err_set(err, ST_FORMAT, "'%s' has another size than the map of its pieces says", path);
+    return s;
+}
+
+/* Bytes from the beginning that are here without a hole. */
+static size_t whole_bytes(const struct gguf *g)
+{
+    uint32_t n = 0;
+
+    if (!g->pieces.bits)
+        return g->size;
+    while (n < g->pieces.n_pieces && piece_map_has(&g->pieces, n))
+        n++;
+    return size_min((size_t)n * g->pieces.piece_bytes, g->size);
+}
+
 static enum status read_head(struct gguf *g, struct err *err)
 {
-    struct gguf_cursor c = { g->base, 0, g->size };
+    struct gguf_cursor c = { g->base, 0, whole_bytes(g) };
     uint32_t magic, version;
     uint64_t n_tensors, n_pairs;
     enum status s;
@@ -92,9 +121,13 @@ enum status gguf_open(const char *path, struct gguf **ret_gguf, struct err *err)
     if (!g)
         return err_set(err, ST_NOMEM, "no memory for the index of '%s'", path);
     s = map_file(g, path, err);
+    if (s == ST_OK)
+        s = read_pieces(g, path, err);
     if (s != ST_OK)
         goto out;
     s = read_head(g, err);
+    if (s == ST_FORMAT && whole_bytes(g) < g->size)
+        s = err_set(err, ST_NOTFOUND, "the beginning of the file was not fetched yet");
     if (s != ST_OK) {
         err_wrap(err, "read '%s'", path);
         goto out;
@@ -115,6 +148,7 @@ void gguf_free(struct gguf *gguf)
     free(gguf->tensors);
     if (gguf->base)
         munmap(gguf->base, gguf->size);
+    piece_map_release(&gguf->pieces);
     free(gguf);
 }
 
@@ -126,6 +160,50 @@ uint64_t gguf_file_bytes(const struct gguf *gguf)
 int64_t gguf_modified_unix_s(const struct gguf *gguf)
 {
     return gguf->modified_unix_s;
+}
+
+uint64_t gguf_tensor_offset(const struct gguf *gguf, const struct gguf_tensor *tensor)
+{
+    return (uint64_t)((const unsigned char *)tensor->data - gguf->base);
+}
+
+bool gguf_is_here(const struct gguf *gguf, const void *data, uint64_t n_bytes)
+{
+    const unsigned char *at = data;
+
+    return !gguf->pieces.bits ||
+           piece_map_covers(&gguf->pieces, (uint64_t)(at - gguf->base), n_bytes);
+}
+
+static const struct gguf_tensor *tensor_at(const struct gguf *gguf, const void *data)
+{
+    for (size_t i = 0; i < gguf->n_tensors; i++)
+        if (gguf->tensors[i].data == data)
+            return &gguf->tensors[i];
+    return NULL;
+}
+
+enum status gguf_check_here(const struct gguf *gguf, const void *data, uint64_t n_bytes,
+                            struct err *err)
+{
+    const struct gguf_tensor *t;
+
+    if (gguf_is_here(gguf, data, n_bytes))
+        return ST_OK;
+    t = tensor_at(gguf, data);
+    return err_set(err, ST_NOTFOUND,
+                   "tensor '%.*s' is not on this machine: only a part of the model was fetched",
+                   t ? (int)t->name.n : 1, t ? t->name.bytes : "?");
+}
+
+void gguf_digest(const struct gguf *gguf, uint8_t ret_digest[MODEL_DIGEST_BYTES])
+{
+    XXH128_canonical_t canonical;
+
+    XXH128_canonicalFromHash(&canonical,
+                             XXH3_128bits_withSeed(gguf->base, gguf->head_bytes, gguf->size));
+    _Static_assert(sizeof(canonical.digest) == MODEL_DIGEST_BYTES, "XXH128 fills a digest");
+    memcpy(ret_digest, canonical.digest, MODEL_DIGEST_BYTES);
 }
 
 const void *gguf_head(const struct gguf *gguf, size_t *ret_n_bytes)

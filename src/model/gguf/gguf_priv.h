@@ -4,6 +4,7 @@
 #define POMONA_MODEL_GGUF_GGUF_PRIV_H
 
 #include "model/gguf/gguf.h"
+#include "model/share/piece_map.h"
 
 /* Every machine Pomona runs on is little endian, as the file is: numbers are copied, not swapped. */
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "GGUF is read on little endian machines");
@@ -40,6 +41,7 @@ struct gguf {
     size_t n_pairs;
     struct gguf_tensor *tensors; /* [n_tensors], by name */
     size_t n_tensors;
+    struct piece_map pieces; /* zeroed: the file is whole */
 };
 
 /* A position in the file.  Readers move it only when they succeed. */

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* model/share/fetch.c - get the part of a model that a shard reads from peers that hold it. */
+#include "model/share/fetch.h"
+
+#include <string.h>
+#include <sys/statvfs.h>
+
+#include "base/paths.h"
+#include "model/share/shard_pieces.h"
+
+enum {
+    LOCK_MS = 120000,      /* another runner of this node fetches the same model */
+    ROOM_BYTES = 64 << 20, /* left on the disk: a full one stops more than this program */
+};
+
+struct fetch {
+    const struct fetch_options *options;
+    struct manifest manifest;
+    struct swarm *swarm;
+    struct partial *partial;
+    struct piece_map wanted;
+};
+
+/* Add what the layers need to `wanted`, by the head of the file, which is here. */
+static enum status find_wanted(const struct fetch_options *o, struct piece_map *wanted,
+                               struct err *err)
+{
+    uint8_t digest[MODEL_DIGEST_BYTES];
+    struct gguf *gguf;
+    enum status s = gguf_open(o->path, &gguf, err);
+
+    if (s != ST_OK)
+        return s;
+    gguf_digest(gguf, digest);
+    if (memcmp(digest, o->from.digest, sizeof(digest)) != 0)
+        s = err_set(err, ST_FORMAT, "'%s' begins as another model than the one asked for", o->path);
+    else
+        s = shard_pieces(gguf, o->first_layer, o->n_layers, wanted, err);
+    gguf_free(gguf);
+    return s;
+}
+
+/* All of the shard lies here, as it was checked. */
+static bool is_here(const struct fetch_options *o, struct fetch_result *result)
+{
+    struct piece_map here = { 0 }, wanted = { 0 };
+    bool is_whole;
+
+    if (piece_map_read(o->path, &here, NULL) != ST_OK)
+        return false;
+    is_whole = here.is_clean &&
+               piece_map_init(&wanted, here.file_bytes, here.piece_bytes, NULL) == ST_OK &&
+               find_wanted(o, &wanted, NULL) == ST_OK && piece_map_count(&wanted, &here) == 0;
+    if (is_whole)
+        result->shard_bytes = piece_map_count(&wanted, NULL);
+    piece_map_release(&here);
+    piece_map_release(&wanted);
+    return is_whole;
+}
+
+static enum status make_folder(const char *path, struct err *err)
+{
+    const char *slash = strrchr(path, '/');
+    char folder[PATH_MAX_BYTES];
+
+    if (!slash || slash == path || (size_t)(slash - path) >= sizeof(folder))
+        return ST_OK;
+    memcpy(folder, path, (size_t)(slash - path));
+    folder[slash - path] = '\0';
+    return path_make(folder, err);
+}
+
+static enum status check_room(const struct fetch *f, struct err *err)
+{
+    const uint64_t needed = piece_map_count(&f->wanted, partial_pieces(f->partial));
+    struct statvfs disk;
+    uint64_t room;
+
+    if (needed == 0 || statvfs(f->options->path, &disk) != 0)
+        return ST_OK; /* writing will tell */
+    room = (uint64_t)disk.f_bavail * disk.f_frsize;
+    if (room >= needed && room - needed >= ROOM_BYTES)
+        return ST_OK;
+    return err_set(err, ST_FULL,
+                   "the layers need %llu MiB more, and the disk of '%s' has %llu MiB left, of "
+                   "which %d stay free",
+                   (unsigned long long)(needed >> 20) + 1, f->options->path,
+                   (unsigned long long)(room >> 20), ROOM_BYTES >> 20);
+}
+
+static enum status fetch_wanted(struct fetch *f, struct fetch_result *result, struct err *err)
+{
+    const uint64_t missing = piece_map_count(&f->wanted, partial_pieces(f->partial));
+    enum status s = check_room(f, err);
+
+    if (s == ST_OK)
+        s = swarm_pieces(f->swarm, &f->manifest, &f->wanted, f->partial, err);
+    if (s == ST_OK)
+        result->fetched_bytes += missing;
+    return s;
+}
+
+static enum status open_partial(struct fetch *f, struct err *err)
+{
+    enum status s = make_folder(f->options->path, err);
+
+    if (s == ST_OK)
+        s = swarm_new(&f->options->from, &f->swarm, err);
+    if (s == ST_OK)
+        s = swarm_manifest(f->swarm, &f->manifest, err);
+    if (s == ST_OK)
+        s = manifest_map(&f->manifest, &f->wanted, err);
+    if (s == ST_OK)
+        s = partial_open(f->options->path, &f->manifest, LOCK_MS, &f->partial, err);
+    return s;
+}
+
+static enum status run(struct fetch *f, struct fetch_result *result, struct err *err)
+{
+    enum status s = open_partial(f, err);
+
+    if (s == ST_OK) {
+        piece_map_add(&f->wanted, 0, f->manifest.head_bytes);
+        s = fetch_wanted(f, result, err);
+    }
+    if (s == ST_OK) /* the head is opened by its path: its map has to say that it is here */
+        s = partial_save(f->partial, err);
+    if (s == ST_OK)
+        s = find_wanted(f->options, &f->wanted, err);
+    if (s == ST_OK)
+        s = fetch_wanted(f, result, err);
+    if (s == ST_OK)
+        s = partial_finish(f->partial, err);
+    if (s == ST_OK)
+        result->shard_bytes = piece_map_count(&f->wanted, NULL);
+    return s;
+}
+
+enum status shard_fetch(const struct fetch_options *options, struct fetch_result *ret_result,
+                        struct err *err)
+{
+    struct fetch f = { .options = options };
+    struct fetch_result result = { 0 };
+    enum status s = ST_OK;
+
+    if (!is_here(options, &result))
+        s = run(&f, &result, err);
+    partial_close(f.partial);
+    manifest_release(&f.manifest);
+    piece_map_release(&f.wanted);
+    swarm_free(f.swarm);
+    if (s == ST_OK)
+        *ret_result = result;
+    return s;
+}

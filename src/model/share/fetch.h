@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* model/share/fetch.h - get the part of a model that a shard reads from peers that hold it.
+ *
+ *   here already --> done, without a word to anybody
+ *   manifest --> head --> which pieces the layers need --> room on the disk? --> those pieces
+ *
+ * The file is one of partial.h: whatever ended a fetch, the next one goes on where it was,
+ * and one for other layers adds to it.
+ *
+ * Threads  one; waits
+ */
+#ifndef POMONA_MODEL_SHARE_FETCH_H
+#define POMONA_MODEL_SHARE_FETCH_H
+
+#include "model/share/swarm.h"
+
+struct fetch_options {
+    const char *path;          /* of the file; its folder is made */
+    struct swarm_options from; /* digest: the model's */
+    uint32_t first_layer, n_layers;
+};
+
+struct fetch_result {
+    uint64_t fetched_bytes; /* that came now; 0: it was here */
+    uint64_t shard_bytes;   /* of the pieces that the shard needs, in all */
+};
+
+/* Errors  ST_PEER  nobody gives it, with the reason of one; ST_DEADLINE; ST_FULL  no room on
+ *         the disk; ST_FORMAT  the peers' file is not the model asked for; ST_RANGE no such layers */
+enum status shard_fetch(const struct fetch_options *options, struct fetch_result *ret_result,
+                        struct err *err);
+
+#endif

@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tests/unit/model/test_fetch.c - a shard comes from peers, good, bad and gone, over loopback. */
+#include "support/check.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "model/model.h"
+#include "model/share/fetch.h"
+#include "model/share/proof.h"
+#include "model/share/server.h"
+#include "support/folder.h"
+#include "support/tiny_llama.h"
+
+enum { PIECE = 4096, N_SERVERS = 3 };
+
+struct fixture {
+    struct folder folder;
+    char path[PATH_MAX_BYTES]; /* of what is fetched */
+    char files[N_SERVERS][PATH_MAX_BYTES];
+    struct share *servers[N_SERVERS];
+    struct swarm_source sources[N_SERVERS];
+    struct fetch_options options;
+    struct fetch_result result;
+    struct buf file;
+    unsigned n_progress;
+    uint64_t stop_at_bytes; /* of progress; then the servers go away */
+    struct err err;
+};
+
+static int set_up(void **state)
+{
+    static struct fixture f;
+
+    f = (struct fixture){ 0 };
+    folder_make(&f.folder);
+    tiny_llama_build(&tiny_llama_default, &f.file);
+    folder_path(&f.folder, "shards/m.gguf", f.path);
+    f.options.path = f.path;
+    f.options.n_layers = 2;
+    f.options.from.sources = f.sources;
+    f.options.from.stall_ms = 3000;
+    *state = &f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < N_SERVERS; i++)
+        share_free(f->servers[i]);
+    buf_release(&f->file);
+    folder_remove(&f->folder);
+    return 0;
+}
+
+/* Write a model of these weights and serve it. */
+static void serve(struct fixture *f, uint32_t seed, const uint8_t *key)
+{
+    const size_t i = f->options.from.n_sources++;
+    const struct share_options options = { .host = "127.0.0.1", .key = key, .piece_bytes = PIECE };
+    struct tiny_llama spec = tiny_llama_default;
+    struct share_model model = { .path = f->files[i] };
+    struct model *open;
+    char name[32];
+
+    spec.seed = seed;
+    snprintf(name, sizeof(name), "m%zu.gguf", i);
+    tiny_llama_write(&spec, folder_path(&f->folder, name, f->files[i]));
+    assert_ok(model_open(f->files[i], &open, &f->err), f->err);
+    memcpy(model.digest, model_info(open)->digest, sizeof(model.digest));
+    memcpy(f->options.from.digest, model.digest, sizeof(model.digest));
+    model_free(open);
+    assert_ok(share_new(&options, &f->servers[i], &f->err), f->err);
+    assert_ok(share_set_models(f->servers[i], &model, 1, &f->err), f->err);
+    f->sources[i] = (struct swarm_source){ "127.0.0.1", share_port(f->servers[i]) };
+}
+
+static void serve_good(struct fixture *f)
+{
+    serve(f, tiny_llama_default.seed, NULL);
+}
+
+static enum status fetch(struct fixture *f)
+{
+    return shard_fetch(&f->options, &f->result, &f->err);
+}
+
+static void assert_word(const struct fixture *f, const char *word)
+{
+    if (!strstr(f->err.words, word))
+        fail_msg("\"%s\" does not say \"%s\"", f->err.words, word);
+}
+
+/* What is fetched is the model's, and what is not is a hole of zeros. */
+static void assert_good(const struct fixture *f)
+{
+    struct piece_map map;
+    char bytes[PIECE];
+    struct err err;
+    const int fd = open(f->path, O_RDONLY);
+
+    assert_true(fd >= 0);
+    assert_ok(piece_map_read(f->path, &map, &err), err);
+    assert_true(map.is_clean);
+    for (uint32_t i = 0; i < map.n_pieces; i++) {
+        const size_t n = piece_map_bytes(&map, i);
+
+        assert_int_equal(pread(fd, bytes, n, (off_t)i * PIECE), n);
+        if (piece_map_has(&map, i))
+            assert_memory_equal(bytes, f->file.data + (size_t)i * PIECE, n);
+        else
+            for (size_t k = 0; k < n; k++)
+                assert_int_equal(bytes[k], 0);
+    }
+    piece_map_release(&map);
+    close(fd);
+}
+
+static void a_shard_and_nothing_more_is_fetched(void **state)
+{
+    struct fixture *f = *state;
+    struct shard_weights w;
+    struct model *model;
+    struct stat st;
+
+    serve_good(f);
+    assert_ok(fetch(f), f->err);
+    assert_good(f);
+    assert_int_equal(f->result.fetched_bytes, f->result.shard_bytes);
+    assert_true(f->result.shard_bytes < f->file.len * 4 / 5);
+    assert_int_equal(stat(f->path, &st), 0);
+    assert_true((uint64_t)st.st_blocks * 512 <= f->result.shard_bytes + 64 * 1024);
+    assert_ok(model_open(f->path, &model, &f->err), f->err);
+    assert_ok(model_shard(model, 0, 2, &w, &f->err), f->err);
+    shard_weights_release(&w);
+    assert_int_equal(model_shard(model, 2, 2, &w, &f->err), ST_NOTFOUND);
+    model_free(model);
+}
+
+static void other_layers_are_added_and_none_is_fetched_twice(void **state)
+{
+    struct fixture *f = *state;
+
+    serve_good(f);
+    assert_ok(fetch(f), f->err);
+    f->options.first_layer = 2;
+    assert_ok(fetch(f), f->err);
+    assert_true(f->result.fetched_bytes > 0 && f->result.fetched_bytes < f->result.shard_bytes);
+    assert_good(f);
+
+    f->options.from.n_sources = 0; /* what is here needs nobody */
+    f->options.first_layer = 1;
+    assert_ok(fetch(f), f->err);
+    assert_int_equal(f->result.fetched_bytes, 0);
+    assert_true(f->result.shard_bytes > 0);
+}
+
+static void a_source_that_lies_is_not_believed(void **state)
+{
+    struct fixture *f = *state;
+
+    serve_good(f);
+    serve(f, tiny_llama_default.seed + 1, NULL); /* the same head, other weights */
+    serve_good(f);
+    f->options.n_layers = 4;
+    assert_ok(fetch(f), f->err);
+    assert_good(f);
+    assert_int_equal(f->result.fetched_bytes, f->file.len);
+}
+
+static void a_model_that_is_gone_from_its_sources_is_told(void **state)
+{
+    struct fixture *f = *state;
+
+    serve_good(f);
+    f->options.from.digest[0] ^= 1;
+    assert_int_equal(fetch(f), ST_PEER);
+    assert_word(f, "HTTP status 404");
+    share_free(f->servers[0]);
+    f->servers[0] = NULL;
+    assert_int_equal(fetch(f), ST_PEER);
+    assert_word(f, "127.0.0.1");
+    f->options.from.n_sources = 0;
+    assert_int_equal(fetch(f), ST_PEER);
+}
+
+static void a_dead_source_is_done_without(void **state)
+{
+    struct fixture *f = *state;
+
+    serve_good(f);
+    serve_good(f);
+    share_free(f->servers[0]);
+    f->servers[0] = NULL;
+    assert_ok(fetch(f), f->err);
+    assert_good(f);
+}
+
+static void a_source_that_was_cut_short_is_told(void **state)
+{
+    struct fixture *f = *state;
+
+    serve_good(f);
+    assert_ok(fetch(f), f->err); /* so that the manifest is made */
+    f->options.first_layer = 2;
+    assert_int_equal(truncate(f->files[0], (off_t)f->file.len / 2), 0);
+    assert_int_equal(fetch(f), ST_PEER);
+    assert_true(f->err.words[0] != '\0');
+}
+
+static void leave(void *arg, const struct fetch_progress *progress)
+{
+    struct fixture *f = arg;
+
+    f->n_progress++;
+    assert_true(progress->done_bytes <= progress->total_bytes);
+    if (progress->done_bytes < f->stop_at_bytes || !f->servers[0])
+        return;
+    share_free(f->servers[0]);
+    f->servers[0] = NULL;
+}
+
+static void what_came_before_the_last_source_died_is_kept(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t kept;
+    struct piece_map map;
+
+    serve_good(f);
+    f->options.from.on_progress = leave;
+    f->options.from.arg = f;
+    f->stop_at_bytes = 1;
+    assert_int_equal(fetch(f), ST_PEER);
+    assert_true(f->n_progress > 0);
+    assert_ok(piece_map_read(f->path, &map, &f->err), f->err);
+    kept = piece_map_count(&map, NULL);
+    piece_map_release(&map);
+    assert_true(kept > 0);
+
+    f->options.from.on_progress = NULL;
+    f->options.from.n_sources = 0;
+    serve_good(f);
+    assert_ok(fetch(f), f->err);
+    assert_good(f);
+    assert_int_equal(f->result.fetched_bytes + kept, f->result.shard_bytes);
+}
+
+static void the_key_opens_and_another_does_not(void **state)
+{
+    const uint8_t key[PROOF_KEY_BYTES] = { 1, 2, 3 }, other[PROOF_KEY_BYTES] = { 1, 2, 4 };
+    struct fixture *f = *state;
+
+    serve(f, tiny_llama_default.seed, key);
+    assert_int_equal(fetch(f), ST_PEER);
+    assert_word(f, "403");
+    f->options.from.key = other;
+    assert_int_equal(fetch(f), ST_PEER);
+    f->options.from.key = key;
+    assert_ok(fetch(f), f->err);
+    assert_good(f);
+}
+
+static void a_proof_is_of_one_path_and_range(void **state)
+{
+    const uint8_t key[PROOF_KEY_BYTES] = { 7 };
+    char text[PROOF_TEXT_MAX];
+
+    (void)state;
+    assert_true(proof_make(key, "/a", "bytes=0-1", text));
+    assert_true(proof_holds(key, "/a", "bytes=0-1", text));
+    assert_false(proof_holds(key, "/b", "bytes=0-1", text));
+    assert_false(proof_holds(key, "/a", "bytes=0-2", text));
+    assert_false(proof_holds(key, "/a", "bytes=0-1", NULL));
+    text[5] = text[5] == '0' ? '1' : '0';
+    assert_false(proof_holds(key, "/a", "bytes=0-1", text));
+}
+
+static void layers_that_are_not_there_are_refused(void **state)
+{
+    struct fixture *f = *state;
+
+    serve_good(f);
+    f->options.first_layer = 3;
+    assert_int_equal(fetch(f), ST_RANGE);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_shard_and_nothing_more_is_fetched, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(other_layers_are_added_and_none_is_fetched_twice, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_source_that_lies_is_not_believed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_model_that_is_gone_from_its_sources_is_told, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_dead_source_is_done_without, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_source_that_was_cut_short_is_told, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_came_before_the_last_source_died_is_kept, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(the_key_opens_and_another_does_not, set_up, tear_down),
+        cmocka_unit_test(a_proof_is_of_one_path_and_range),
+        cmocka_unit_test_setup_teardown(layers_that_are_not_there_are_refused, set_up, tear_down),
+    };
+    return cmocka_run_group_tests_name("model/fetch", tests, NULL, NULL);
+}
