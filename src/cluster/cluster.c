@@ -101,6 +101,7 @@ static enum status take_self(struct cluster *cluster, const struct cluster_optio
     memcpy(info->version, POMONA_VERSION, sizeof(POMONA_VERSION));
     info->port = o->port;
     info->api_port = o->api_port;
+    info->share_port = o->shard_dir ? o->share_port : 0;
     info->memory_bytes = o->memory_bytes;
     info->is_alive = info->is_local = true;
     return ST_OK;
@@ -114,7 +115,12 @@ static enum status take_runner_options(struct cluster *cluster, const struct clu
     cluster->load_ms = o->load_ms ? o->load_ms : LOAD_WITHIN_MS;
     cluster->runner_program = strdup(o->runner_program);
     cluster->kernels = o->kernels ? strdup(o->kernels) : NULL;
-    if (!cluster->runner_program || (o->kernels && !cluster->kernels))
+    cluster->shard_dir = o->shard_dir ? strdup(o->shard_dir) : NULL;
+    cluster->has_share_key = o->share_key != NULL;
+    if (o->share_key)
+        memcpy(cluster->share_key, o->share_key, sizeof(cluster->share_key));
+    if (!cluster->runner_program || (o->kernels && !cluster->kernels) ||
+        (o->shard_dir && !cluster->shard_dir))
         return err_set(err, ST_NOMEM, "the options of a cluster");
     return ST_OK;
 }
@@ -190,6 +196,7 @@ void cluster_free(struct cluster *cluster)
         free(cluster->members[i].models);
     free(cluster->runner_program);
     free(cluster->kernels);
+    free(cluster->shard_dir);
     free(cluster);
 }
 

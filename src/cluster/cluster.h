@@ -31,14 +31,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/paths.h"
 #include "base/status.h"
 #include "contract/model_info.h"
 #include "contract/node_set.h"
 #include "contract/plan.h"
 #include "contract/route.h"
+#include "contract/shard_progress.h"
 #include "net/loop.h"
 
-enum { DEAD_AFTER_MS = 1500, BEAT_EVERY_MS = 250 };
+enum { DEAD_AFTER_MS = 1500, BEAT_EVERY_MS = 250, CLUSTER_SOURCES_MAX = 8, SHARE_KEY_BYTES = 32 };
 
 struct cluster;
 
@@ -68,8 +70,11 @@ struct cluster_options {
     const char *runner_program;       /* path of the executable to start as `runner` */
     const struct cluster_peer *peers; /* every node of the ring in order, this one included */
     size_t n_peers;                   /* 0: a node alone */
-    uint64_t assign_ms;               /* a runner must listen within; 0: 10 s */
-    uint64_t load_ms;                 /* and load something within, again and again; 0: 120 s */
+    const char *shard_dir;            /* where parts of models are fetched to; NULL: nowhere */
+    uint16_t share_port;              /* where peers fetch parts of this node's; 0: nowhere */
+    const uint8_t *share_key;         /* 32 bytes, asked and shown there; NULL: none */
+    uint64_t assign_ms; /* a runner must listen, or fetch something, within; 0: 10 s */
+    uint64_t load_ms;   /* and load something within, again and again; 0: 120 s */
 };
 
 struct cluster_events {
@@ -94,7 +99,23 @@ enum status cluster_set_models(struct cluster *cluster, const struct cluster_mod
 size_t cluster_models(const struct cluster *cluster, struct model_info *ret_models,
                       size_t capacity);
 
-/* The nodes as stage 3 wants them; `holds_model` for the model named. */
+/* Where this node finds a model's file: in its store, or a part of it, fetched from others. */
+struct cluster_file {
+    char path[PATH_MAX_BYTES];
+    struct {
+        char host[HOST_MAX];
+        uint16_t port;
+    } sources
+        [CLUSTER_SOURCES_MAX]; /* [n_sources] alive nodes that give it; 0: it is in the store */
+    size_t n_sources;
+    const uint8_t *key; /* lent by the cluster; NULL: none */
+};
+
+/* Errors  ST_NOTFOUND  it is not here, and no alive node gives it */
+enum status cluster_file(const struct cluster *cluster, const struct model_info *model,
+                         struct cluster_file *ret_file, struct err *err);
+
+/* The nodes as stage 3 wants them; `holds_model`, `may_fetch` for the model named. */
 void cluster_nodes(const struct cluster *cluster, const char *model, struct node_set *ret_nodes);
 
 enum instance_state { INSTANCE_PLACING, INSTANCE_READY, INSTANCE_GONE };
@@ -103,10 +124,11 @@ struct cluster_instance {
     struct instance_view view;
     enum instance_state state;
     struct plan plan;
-    double progress;           /* 0..1, of loading */
-    double load_seconds;       /* once ready: slowest shard */
-    bool is_leaving;           /* one of its nodes drains */
-    uint64_t kv_tokens_used;   /* held by running sequences */
+    double progress;                               /* 0..1, of fetching and loading */
+    struct shard_progress shards[PLAN_SHARDS_MAX]; /* of each rank */
+    double load_seconds;                           /* once ready: slowest shard */
+    bool is_leaving;                               /* one of its nodes drains */
+    uint64_t kv_tokens_used;                       /* held by running sequences */
     uint64_t kv_tokens_cached; /* held by nobody, found by prompts that begin with them */
     uint64_t n_generated_tokens;
 };
@@ -153,6 +175,7 @@ struct cluster_member {
     char version[32];
     char host[HOST_MAX];
     uint16_t port, api_port;
+    uint16_t share_port; /* where it gives pieces of its models; 0: nowhere, and it takes none */
     bool is_alive, is_local, is_draining;
     uint64_t memory_bytes, memory_used_bytes;
     double rtt_ms; /* of the last beat; 0 unknown */

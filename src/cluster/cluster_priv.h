@@ -4,7 +4,8 @@
  *   membership/  who is there: members.c (the table), link.c (a channel to one
  *                peer), hello.c (the first message), beat.c (signs of life)
  *   state/       instance.c (the table of instances), announce.c (told to and by peers)
- *   supervise/   spawn.c (start a process), runner.c (this node's runners)
+ *   supervise/   spawn.c (start a process), runner.c (this node's runners), file.c (where
+ *                they find their model)
  *   ask.c        whoever waits for a placing on this node
  *   place.c      the coordinator's work
  *   drain.c      nodes that are to hold nothing
@@ -95,6 +96,9 @@ struct cluster {
     char node_id[33];
     uint32_t n_threads;
     char *kernels, *runner_program;
+    char *shard_dir; /* NULL: this node fetches nothing */
+    bool has_share_key;
+    uint8_t share_key[SHARE_KEY_BYTES];
     uint64_t assign_ms, load_ms;
 
     struct member members[NODES_MAX]; /* in ring order */
@@ -207,6 +211,14 @@ enum status instance_learn(struct link *link, const Wire__InstanceState *state,
 void instance_learn_progress(struct link *link, const Wire__InstanceProgress *progress);
 void instance_learn_gone(struct link *link, const Wire__InstanceGone *gone);
 
+/* supervise/file.c */
+/* cluster_file() by digest; `model` is for words. */
+enum status file_find(const struct cluster *cluster, const char *model, const uint8_t *digest,
+                      struct cluster_file *ret_file, struct err *err);
+/* Whether an alive node other than `member` gives the file, and `member` can fetch. */
+bool file_may_fetch(const struct cluster *cluster, const struct member *member,
+                    const uint8_t *digest);
+
 /* supervise/runner.c */
 enum status runner_start(struct cluster *cluster, struct instance *instance, uint32_t rank,
                          const uint8_t *digest, struct err *err);
@@ -252,6 +264,9 @@ enum status wire_to_model(const Wire__Model *model, struct model_info *ret_info,
 /* ret_plan lends shards and list, [PLAN_SHARDS_MAX] each. */
 void wire_of_plan(const struct plan *plan, Wire__Plan *ret_plan, Wire__PlanShard *shards,
                   Wire__PlanShard **list);
+/* Nonsense leaves *progress as it was. */
+void wire_of_progress(const struct shard_progress *progress, Wire__ShardProgress *ret_progress);
+void wire_to_progress(const Wire__ShardProgress *wire, struct shard_progress *progress);
 enum status wire_to_plan(const Wire__Plan *wire, struct plan *ret_plan, struct err *err);
 
 #endif

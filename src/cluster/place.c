@@ -5,8 +5,10 @@
  *   loading --every rank is ready--> the instance is ready, and this is done
  *
  * Each phase has its deadline; loading has it from the last byte that any
- * rank loaded.  Whatever fails ends the instance (instance_end), and with it
- * this.  The phases are a table: phases[].
+ * rank loaded.  A rank that lacks its part of the model's file fetches it while
+ * others wait in `assigning`: it listens when the part is there.  Whatever fails
+ * ends the instance (instance_end), and with it this.  The phases are a table:
+ * phases[].
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,12 +22,13 @@
 /* Progress is told to the peers in steps no smaller than this. */
 static const double PROGRESS_STEP = 0.01;
 
+enum { TELL_EVERY_MS = 1000 };
+
 enum phase { PHASE_REQUESTED, PHASE_ASSIGNING, PHASE_LOADING };
 
 struct rank {
     uint16_t transport_port, client_port;
     bool is_listening, is_ready;
-    uint64_t done_bytes;
     double load_seconds;
 };
 
@@ -34,6 +37,7 @@ struct placing {
     uint64_t until_ns;
     uint8_t digest[MODEL_DIGEST_BYTES];
     double told_progress;
+    uint64_t tell_at_ns;
     struct rank ranks[PLAN_SHARDS_MAX];
 };
 
@@ -292,25 +296,51 @@ static void step(struct cluster *cluster, struct instance *in)
         finish(cluster, in);
 }
 
-static void take_progress(struct cluster *cluster, struct instance *in, struct rank *rank,
-                          const Wire__ShardProgress *progress)
+/* Weighted by what each rank has to bring into memory. */
+static double part_done(const struct cluster_instance *view)
 {
-    struct placing *p = in->placing;
     double done = 0, total = 0;
 
-    if (progress->done_bytes <= rank->done_bytes)
-        return;
-    rank->done_bytes = progress->done_bytes;
-    if (p->phase == PHASE_LOADING)
-        p->until_ns = deadline_after_ms(cluster->load_ms);
-    for (size_t i = 0; i < in->view.plan.n_shards; i++) {
-        done += (double)p->ranks[i].done_bytes;
-        total += (double)in->view.plan.shards[i].weight_bytes;
+    for (size_t i = 0; i < view->plan.n_shards; i++) {
+        const double weight = (double)view->plan.shards[i].weight_bytes;
+
+        done += weight * shard_progress_part(&view->shards[i]);
+        total += weight;
     }
-    in->view.progress = total > 0 && done < total ? done / total : 1;
-    if (in->view.progress < p->told_progress + PROGRESS_STEP)
+    return total > 0 && done < total ? done / total : 1;
+}
+
+/* Told in steps, and in time: a speed is news, too. */
+static bool is_worth_telling(struct placing *p, double progress)
+{
+    if (progress < p->told_progress + PROGRESS_STEP && clock_ns() < p->tell_at_ns)
+        return false;
+    p->told_progress = progress;
+    p->tell_at_ns = deadline_after_ms(TELL_EVERY_MS);
+    return true;
+}
+
+/* While a rank loads, bytes are what moves its deadline; one that fetches has a deadline of
+ * its own for bytes, and says so long as it lives that it goes on. */
+static void take_progress(struct cluster *cluster, struct instance *in, uint32_t rank,
+                          const Wire__ShardProgress *progress)
+{
+    struct shard_progress *shard = &in->view.shards[rank];
+    const struct shard_progress before = *shard;
+    struct placing *p = in->placing;
+    double part;
+
+    wire_to_progress(progress, shard);
+    if (shard->stage == STAGE_FETCHING)
+        p->until_ns = deadline_after_ms(cluster->load_ms);
+    else if (shard->stage == before.stage && shard->done_bytes <= before.done_bytes)
         return;
-    p->told_progress = in->view.progress;
+    else if (p->phase == PHASE_LOADING)
+        p->until_ns = deadline_after_ms(cluster->load_ms);
+    part = part_done(&in->view);
+    in->view.progress = part > in->view.progress ? part : in->view.progress;
+    if (!is_worth_telling(p, in->view.progress))
+        return;
     instance_announce_progress(cluster, in);
     asks_progress(cluster, in);
     cluster_changed(cluster);
@@ -348,10 +378,11 @@ void place_report(struct cluster *cluster, const char *from_node, const Wire__Sh
         take_listening(cluster, in, rank, report->listening);
         return;
     case WIRE__SHARD_REPORT__WHAT_PROGRESS:
-        take_progress(cluster, in, rank, report->progress);
+        take_progress(cluster, in, report->rank, report->progress);
         return;
     case WIRE__SHARD_REPORT__WHAT_READY:
         rank->is_ready = true;
+        in->view.shards[report->rank] = (struct shard_progress){ .stage = STAGE_READY };
         rank->load_seconds = report->ready->load_seconds;
         step(cluster, in);
         return;

@@ -4,6 +4,7 @@
  * Everything that comes in is checked here, once: lengths, alphabets, counts.
  * What passes may be used without another look.
  */
+#include <math.h>
 #include <string.h>
 
 #include "cluster/cluster_priv.h"
@@ -148,4 +149,24 @@ enum status wire_to_plan(const Wire__Plan *wire, struct plan *ret_plan, struct e
     plan.kv_format = (enum kv_format)wire->kv_format;
     *ret_plan = plan;
     return ST_OK;
+}
+
+void wire_of_progress(const struct shard_progress *progress, Wire__ShardProgress *ret_progress)
+{
+    wire__shard_progress__init(ret_progress);
+    ret_progress->stage = (uint32_t)progress->stage;
+    ret_progress->done_bytes = progress->done_bytes;
+    ret_progress->total_bytes = progress->total_bytes;
+    ret_progress->bytes_per_s = progress->bytes_per_s;
+}
+
+void wire_to_progress(const Wire__ShardProgress *wire, struct shard_progress *progress)
+{
+    if (wire->stage >= N_SHARD_STAGES || !isfinite(wire->bytes_per_s) || wire->bytes_per_s < 0)
+        return;
+    progress->stage = (enum shard_stage)wire->stage;
+    progress->has_fetched |= progress->stage == STAGE_FETCHING;
+    progress->done_bytes = wire->done_bytes;
+    progress->total_bytes = wire->total_bytes;
+    progress->bytes_per_s = wire->bytes_per_s;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cmd/node.c - one node's process: its loop, store, cluster and HTTP service.
+/* cmd/node.c - one node's process: its loop, store, cluster, HTTP service, and what it gives peers.
  *
  * The store is read once before the service starts and again every few
  * seconds, so that a model imported by another process appears without a
@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "flow/service.h"
+#include "model/share/server.h"
 #include "model/store/store.h"
 #include "net/job.h"
 #include "net/loop.h"
@@ -37,6 +38,7 @@ struct node {
     struct loop *loop;
     struct cluster *cluster;
     struct service *service;
+    struct share *share; /* gives peers parts of the models; NULL: a node alone */
     struct loop_timer *scan_timer;
     struct store store;
     struct found current; /* what cluster and service were given */
@@ -92,7 +94,24 @@ static bool is_same(const struct found *a, const struct found *b)
     return true;
 }
 
-/* Give what was scanned to the cluster and the service. */
+/* From now on peers may fetch these. */
+static enum status give_models(struct node *node, const struct found *f, struct err *err)
+{
+    struct share_model *models = calloc(f->n + 1, sizeof(*models));
+    enum status s;
+
+    if (!models)
+        return err_set(err, ST_NOMEM, "the list of models");
+    for (size_t i = 0; i < f->n; i++) {
+        memcpy(models[i].digest, f->entries[i].info.digest, sizeof(models[i].digest));
+        models[i].path = f->entries[i].path;
+    }
+    s = share_set_models(node->share, models, f->n, err);
+    free(models);
+    return s;
+}
+
+/* Give what was scanned to the cluster, and to who fetches. */
 static enum status publish(struct node *node, struct err *err)
 {
     struct found *f = &node->scanned;
@@ -106,8 +125,8 @@ static enum status publish(struct node *node, struct err *err)
         models[i].path = f->entries[i].path;
     }
     s = cluster_set_models(node->cluster, models, f->n, err);
-    if (s == ST_OK)
-        s = service_set_models(node->service, models, f->n, err);
+    if (s == ST_OK && node->share)
+        s = give_models(node, f, err);
     free(models);
     if (s != ST_OK)
         return s;
@@ -173,10 +192,34 @@ static void on_end_signal(void *arg)
     service_drain(node->service, DRAIN_MS, stop, node);
 }
 
+/* Where this node keeps what is its own: DATA/nodes/NAME/WHAT. */
+static enum status own_path(const struct node_settings *settings, const char *what, char *ret_path,
+                            struct err *err)
+{
+    char nodes[PATH_MAX_BYTES], own[PATH_MAX_BYTES];
+    enum status s = path_join(settings->data, "nodes", nodes, err);
+
+    if (s == ST_OK)
+        s = path_join(nodes, settings->name, own, err);
+    return s == ST_OK ? path_join(own, what, ret_path, err) : s;
+}
+
+/* A node with peers gives them parts of its models, where they reach its runners. */
+static enum status start_share(struct node *node, struct err *err)
+{
+    char cache[PATH_MAX_BYTES];
+    const struct share_options options = {
+        .host = node->settings->host,
+        .cache_dir = path_cache(cache, NULL) == ST_OK ? cache : NULL,
+    };
+
+    return node->settings->n_peers > 1 ? share_new(&options, &node->share, err) : ST_OK;
+}
+
 static enum status start_cluster(struct node *node, struct err *err)
 {
     const struct node_settings *settings = node->settings;
-    char id[33], program[PATH_MAX_BYTES];
+    char id[33], program[PATH_MAX_BYTES], shards[PATH_MAX_BYTES];
     const struct cluster_options options = {
         .cluster_name = settings->cluster_name,
         .node_name = settings->name,
@@ -190,10 +233,14 @@ static enum status start_cluster(struct node *node, struct err *err)
         .runner_program = program,
         .peers = settings->peers,
         .n_peers = settings->n_peers,
+        .shard_dir = node->share ? shards : NULL,
+        .share_port = node->share ? share_port(node->share) : 0,
     };
     enum status s;
 
-    s = node_id(settings->data, settings->name, id, err);
+    s = own_path(settings, "shards", shards, err);
+    if (s == ST_OK)
+        s = node_id(settings->data, settings->name, id, err);
     if (s == ST_OK)
         s = path_of_self(program, err);
     if (s == ST_OK)
@@ -228,6 +275,8 @@ static enum status start(struct node *node, struct err *err)
     }
     if (s == ST_OK)
         s = service_new(node->loop, &service, &node->service, err);
+    if (s == ST_OK)
+        s = start_share(node, err);
     if (s == ST_OK)
         s = start_cluster(node, err);
     if (s == ST_OK)
@@ -292,6 +341,7 @@ enum status node_run(const struct node_settings *settings, bool is_on_terminal, 
     loop_timer_free(node.scan_timer);
     service_free(node.service);
     cluster_free(node.cluster);
+    share_free(node.share);
     loop_free(node.loop);
     free(node.current.entries);
     free(node.scanned.entries);

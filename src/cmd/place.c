@@ -13,10 +13,35 @@ struct placing {
     json_t *instance; /* NULL until the last line */
 };
 
+/* Of the nodes that fetch, the one that takes longest. */
+static void say_fetching(const json_t *shards, char *ret_text, size_t capacity)
+{
+    double longest = -1;
+    const json_t *shard;
+    size_t i;
+
+    ret_text[0] = '\0';
+    json_array_foreach(shards, i, shard)
+    {
+        const char *node = json_string_value(json_object_get(shard, "node"));
+        const json_t *left = json_object_get(shard, "seconds_left");
+        char rate[UNITS_MAX], time[UNITS_MAX];
+
+        if (!node || !left || json_number_value(left) <= longest)
+            continue;
+        longest = json_number_value(left);
+        (void)snprintf(
+            ret_text, capacity, "  %s fetches %s/s, %s left", node,
+            units_bytes((uint64_t)json_number_value(json_object_get(shard, "bytes_per_s")), rate),
+            units_seconds(longest, time));
+    }
+}
+
 static enum status on_line(void *arg, const json_t *line, struct err *err)
 {
     struct placing *placing = arg;
     json_t *instance = json_object_get(line, "instance");
+    char detail[160];
 
     if (json_object_get(line, "error"))
         return api_error(line, ST_IO, "the model could not be placed", err);
@@ -25,7 +50,8 @@ static enum status on_line(void *arg, const json_t *line, struct err *err)
         placing->instance = json_incref(instance);
         return ST_OK;
     }
-    progress_part(&placing->progress, json_number_value(json_object_get(line, "progress")));
+    say_fetching(json_object_get(line, "shards"), detail, sizeof(detail));
+    progress_part(&placing->progress, json_number_value(json_object_get(line, "progress")), detail);
     return ST_OK;
 }
 

@@ -37,12 +37,12 @@ static void show(struct progress *p, double part, uint64_t now_ns, const char *d
     p->is_shown = true;
 }
 
-void progress_part(struct progress *p, double part)
+void progress_part(struct progress *p, double part, const char *detail)
 {
     const uint64_t now_ns = clock_ns();
 
     if (is_due(p, now_ns))
-        show(p, part < 0 ? 0 : part > 1 ? 1 : part, now_ns, "");
+        show(p, part < 0 ? 0 : part > 1 ? 1 : part, now_ns, detail);
 }
 
 void progress_bytes(void *arg, uint64_t done, uint64_t total)

@@ -24,8 +24,8 @@ void progress_begin(struct progress *p, const struct app *app, const char *what)
 /* How the store and the engine report: arg is the struct progress. */
 void progress_bytes(void *arg, uint64_t done, uint64_t total);
 
-/* The same for what is known as a part of one. */
-void progress_part(struct progress *p, double part);
+/* The same for what is known as a part of one; `detail` follows the bar. */
+void progress_part(struct progress *p, double part, const char *detail);
 
 void progress_end(struct progress *p);
 

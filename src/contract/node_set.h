@@ -17,6 +17,7 @@ struct node_view {
     char name[NODE_NAME_MAX];
     bool is_alive;
     bool holds_model;           /* the model's file is in its store, digest equal */
+    bool may_fetch;             /* another alive node gives the file, and this one can take it */
     bool is_local;              /* the node that asks */
     bool is_draining;           /* it is to hold nothing */
     uint32_t ring_position;     /* order around the ring: position in the configuration */

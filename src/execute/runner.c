@@ -36,6 +36,7 @@ struct runner {
     struct channel *control;   /* NULL once told of a failure */
     struct gateways *gateways; /* the driver's, from its assignment until told of a failure */
     bool is_assigned, is_failing;
+    uint16_t transport_port; /* where this rank listens for the others; 0: it is alone */
 };
 
 static void on_flush_time(void *arg)
@@ -86,8 +87,10 @@ static void send_progress(struct runner *r, const struct report *report)
     Wire__RunnerMessage message = WIRE__RUNNER_MESSAGE__INIT;
     Wire__ShardProgress progress = WIRE__SHARD_PROGRESS__INIT;
 
-    progress.done_bytes = report->done_bytes;
-    progress.total_bytes = report->total_bytes;
+    progress.stage = report->progress.stage;
+    progress.done_bytes = report->progress.done_bytes;
+    progress.total_bytes = report->progress.total_bytes;
+    progress.bytes_per_s = report->progress.bytes_per_s;
     message.body_case = WIRE__RUNNER_MESSAGE__BODY_PROGRESS;
     message.progress = &progress;
     channel_send(r->control, &message.base);
@@ -124,6 +127,18 @@ static void send_load(struct runner *r, const struct driver_load *from)
     channel_send(r->control, &message.base);
 }
 
+static void send_listening(struct runner *r)
+{
+    Wire__RunnerMessage message = WIRE__RUNNER_MESSAGE__INIT;
+    Wire__ShardListening listening = WIRE__SHARD_LISTENING__INIT;
+
+    listening.transport_port = r->transport_port;
+    listening.client_port = r->gateways ? gateways_port(r->gateways) : 0;
+    message.body_case = WIRE__RUNNER_MESSAGE__BODY_LISTENING;
+    message.listening = &listening;
+    channel_send(r->control, &message.base);
+}
+
 /* A report on its way to the loop's thread. */
 struct posted_report {
     struct runner *runner;
@@ -137,6 +152,7 @@ static void take_report(void *arg)
 
     switch (p->report.kind) {
     case REPORT_PROGRESS: send_progress(r, &p->report); break;
+    case REPORT_FETCHED: send_listening(r); break;
     case REPORT_READY: send_ready(r, &p->report); break;
     case REPORT_LOAD: send_load(r, &p->report.load); break;
     case REPORT_TOKENS: gateways_send(r->gateways, p->report.batch); break;
@@ -158,18 +174,6 @@ static void post_report(void *arg, const struct report *report)
         *p = (struct posted_report){ r, *report };
     if (!p || loop_post(r->loop, take_report, p) != ST_OK)
         abort(); /* out of memory: a stream would lose a token, or the node an answer */
-}
-
-static void send_listening(struct runner *r, const struct assignment *a)
-{
-    Wire__RunnerMessage message = WIRE__RUNNER_MESSAGE__INIT;
-    Wire__ShardListening listening = WIRE__SHARD_LISTENING__INIT;
-
-    listening.transport_port = a->listener ? tcp_listener_port(a->listener) : 0;
-    listening.client_port = r->gateways ? gateways_port(r->gateways) : 0;
-    message.body_case = WIRE__RUNNER_MESSAGE__BODY_LISTENING;
-    message.listening = &listening;
-    channel_send(r->control, &message.base);
 }
 
 static enum status listen_for(struct runner *r, struct assignment *a, struct err *err)
@@ -202,7 +206,9 @@ static enum status on_assign(struct runner *r, const Wire__ShardAssign *message,
     }
     snprintf(source, sizeof(source), "runner %u", a->rank);
     log_set_source(source);
-    send_listening(r, a);
+    r->transport_port = a->listener ? tcp_listener_port(a->listener) : 0;
+    if (a->n_sources == 0) /* else once its part of the file is here */
+        send_listening(r);
     order.assignment = a;
     return orders_put(r->orders, &order);
 }

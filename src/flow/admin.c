@@ -258,7 +258,6 @@ struct placing {
     struct service *service;
     struct exchange *x;
     uint64_t ticket;
-    double progress;  /* last told */
     bool is_starting; /* inside cluster_place() */
     bool has_begun;   /* headers are sent */
     bool is_done;
@@ -303,9 +302,6 @@ static void finish(struct placing *p)
     placing_free(p);
 }
 
-/* The loading of each megabyte is not worth a line. */
-static const double PROGRESS_STEP = 0.01;
-
 static void on_placed(void *arg, bool done, const struct cluster_instance *instance,
                       const struct err *failure)
 {
@@ -313,11 +309,8 @@ static void on_placed(void *arg, bool done, const struct cluster_instance *insta
     struct buf line = { 0 };
     struct api_error e;
 
-    if (!done && instance->progress - p->progress < PROGRESS_STEP)
-        return;
     if (!done) {
-        p->progress = instance->progress;
-        buf_printf(&line, "{\"progress\":%.3f}", instance->progress);
+        admin_render_progress(instance, &line);
     } else if (instance) {
         buf_puts(&line, "{\"instance\":");
         admin_render_instance(instance, &line);
@@ -352,7 +345,7 @@ static void start_placing(struct service *service, struct exchange *x, const str
         no_memory(x);
         return;
     }
-    *p = (struct placing){ .service = service, .x = x, .progress = -1.0, .is_starting = true };
+    *p = (struct placing){ .service = service, .x = x, .is_starting = true };
     watch_placing(service, p);
     if (cluster_place(service->cluster, plan, on_placed, p, &p->ticket, &err) != ST_OK) {
         exchange_on_close(x, NULL, NULL);

@@ -49,7 +49,6 @@ struct flow {
     struct loop_timer *wake;
 
     struct model_info model;
-    char path[PATH_MAX_BYTES]; /* of the model's file */
     struct text_waiter text_waiter;
     struct text *text;
     struct encoding *encoding; /* while a job makes the prompts; NULL otherwise */

@@ -17,11 +17,8 @@ static enum step invalid(struct flow *f, const char *param, const char *words)
     return STEP_FAIL;
 }
 
-/* Which model, and where its file is. */
 static enum step find_model(struct flow *f)
 {
-    const struct local_model *local;
-
     if (!service_find_model(f->service, f->request.model, &f->model)) {
         (void)api_error_set(&f->failure, API_MODEL_NOT_FOUND, "model",
                             "The model '%s' does not exist. GET /v1/models lists those that do.",
@@ -29,16 +26,6 @@ static enum step find_model(struct flow *f)
         f->has_failed = true;
         return STEP_FAIL;
     }
-    local = service_local_model(f->service, &f->model);
-    if (!local) {
-        (void)api_error_set(&f->failure, API_MODEL_NOT_FOUND, "model",
-                            "The model '%s' is on other nodes only: import it on node %s, which "
-                            "got this request, or ask one of the others.",
-                            f->model.name, f->service->node_name);
-        f->has_failed = true;
-        return STEP_FAIL;
-    }
-    (void)snprintf(f->path, sizeof(f->path), "%s", local->path);
     return STEP_NEXT;
 }
 
@@ -54,11 +41,18 @@ static void on_text(void *arg)
 
 static enum step get_text(struct flow *f)
 {
+    struct cluster_file file;
     struct err err;
 
+    if (cluster_file(f->service->cluster, &f->model, &file, &err) != ST_OK) {
+        (void)api_error_set(&f->failure, API_MODEL_NOT_FOUND, "model", "The model is gone: %s.",
+                            err.words);
+        f->has_failed = true;
+        return STEP_FAIL;
+    }
     f->text_waiter.fn = on_text;
     f->text_waiter.arg = f;
-    if (text_cache_get(f->service->texts, &f->model, f->path, &f->text_waiter, &err) != ST_OK)
+    if (text_cache_get(f->service->texts, &f->model, &file, &f->text_waiter, &err) != ST_OK)
         return flow_fail(f, API_OVERLOADED, &err);
     f->text = f->text_waiter.text;
     return f->text ? STEP_NEXT : STEP_WAIT;

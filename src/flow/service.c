@@ -145,25 +145,7 @@ void service_free(struct service *service)
     clients_free(service->clients);
     text_cache_free(service->texts);
     loop_timer_free(service->tick);
-    free(service->models);
     free(service);
-}
-
-enum status service_set_models(struct service *service, const struct cluster_model *models,
-                               size_t n_models, struct err *err)
-{
-    struct local_model *copy = calloc(n_models ? n_models : 1, sizeof(*copy));
-
-    if (!copy)
-        return err_set(err, ST_NOMEM, "keep a list of %zu models", n_models);
-    for (size_t i = 0; i < n_models; i++) {
-        copy[i].info = models[i].info;
-        (void)snprintf(copy[i].path, sizeof(copy[i].path), "%s", models[i].path);
-    }
-    free(service->models);
-    service->models = copy;
-    service->n_models = n_models;
-    return ST_OK;
 }
 
 enum status service_start(struct service *service, struct cluster *cluster, struct err *err)
@@ -203,16 +185,6 @@ bool service_find_model(struct service *service, const char *name, struct model_
         *ret = *found;
     free(all);
     return found != NULL;
-}
-
-const struct local_model *service_local_model(const struct service *service,
-                                              const struct model_info *model)
-{
-    for (size_t i = 0; i < service->n_models; i++) {
-        if (memcmp(service->models[i].info.digest, model->digest, sizeof(model->digest)) == 0)
-            return &service->models[i];
-    }
-    return NULL;
 }
 
 size_t service_instances(struct service *service, struct cluster_instance **ret_instances)

@@ -6,7 +6,6 @@
  *
  *   service_new()                            nothing listens yet
  *   cluster_new(..., &service_cluster_events, service, ...)
- *   service_set_models()                     the same list cluster_set_models() gets
  *   service_start(service, cluster)          listens; requests arrive
  *   loop_run()
  *   service_drain(service, ms, stop_the_loop, ...)   on SIGTERM; then loop_run() returns
@@ -46,11 +45,6 @@ void service_free(struct service *service);
 /* Give these and the service as `arg` to cluster_new().  They may be called
  * before service_start(). */
 extern const struct cluster_events service_cluster_events;
-
-/* The models whose files are on this node: requests are tokenised here, so
- * only these can be asked for.  Replaces the last list; copied. */
-enum status service_set_models(struct service *service, const struct cluster_model *models,
-                               size_t n_models, struct err *err);
 
 /* Listen and answer.  `cluster` is borrowed until service_free().
  * Errors  ST_IO  the address is in use or not this machine's, named */

@@ -16,11 +16,6 @@ enum {
     MODELS_MAX = 1024,
 };
 
-struct local_model {
-    struct model_info info;
-    char path[PATH_MAX_BYTES];
-};
-
 struct placing; /* admin.c */
 
 struct service {
@@ -35,8 +30,6 @@ struct service {
     struct gateway *gateway;
     struct text_cache *texts;
     struct clients *clients;
-    struct local_model *models;
-    size_t n_models;
 
     struct flow *flows;
     size_t n_flows;
@@ -53,10 +46,6 @@ struct service {
 
 /* The model a client means by `name`, of all the cluster holds. */
 bool service_find_model(struct service *service, const char *name, struct model_info *ret);
-
-/* This node's file of it; NULL where it has none.  Lent until the next service_set_models(). */
-const struct local_model *service_local_model(const struct service *service,
-                                              const struct model_info *model);
 
 /* *ret_instances given: free(); NULL where there are none. */
 size_t service_instances(struct service *service, struct cluster_instance **ret_instances);

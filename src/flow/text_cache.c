@@ -4,24 +4,24 @@
  *   opening --job ends--> ready --idle too long--> dropped
  *      \--------fails----> dropped, each waiter told why
  *
- * The job's thread touches only the entry's `path`, `text` and `err`; the
+ * The job's thread touches only the entry's `file`, `text` and `err`; the
  * loop touches them again after the job.
  */
 #include "flow/text_cache.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/paths.h"
 #include "model/model.h"
+#include "model/share/fetch.h"
 #include "net/job.h"
 #include "text/prompt.h"
 
 struct text_entry {
     struct text text; /* first: a text is its entry */
     struct text_cache *cache;
-    char path[PATH_MAX_BYTES];
+    struct cluster_file file;
+    uint8_t key[SHARE_KEY_BYTES]; /* where file.key points */
     uint8_t digest[MODEL_DIGEST_BYTES];
     bool is_ready;
     enum status status; /* of the job */
@@ -111,11 +111,30 @@ out:
     return s;
 }
 
+/* The beginning of the file, which holds the tokenizer and the template. */
+static enum status fetch_head(const struct text_entry *entry, struct err *err)
+{
+    const struct cluster_file *file = &entry->file;
+    struct swarm_source sources[CLUSTER_SOURCES_MAX];
+    struct fetch_options options = {
+        .path = file->path,
+        .from = { .sources = sources, .n_sources = file->n_sources, .key = file->key },
+    };
+    struct fetch_result result;
+
+    memcpy(options.from.digest, entry->digest, sizeof(options.from.digest));
+    for (size_t i = 0; i < file->n_sources; i++)
+        sources[i] = (struct swarm_source){ file->sources[i].host, file->sources[i].port };
+    return shard_fetch(&options, &result, err);
+}
+
 static void run(void *arg)
 {
     struct text_entry *entry = arg;
 
-    entry->status = open_text(entry->path, &entry->text, &entry->err);
+    entry->status = entry->file.n_sources > 0 ? fetch_head(entry, &entry->err) : ST_OK;
+    if (entry->status == ST_OK)
+        entry->status = open_text(entry->file.path, &entry->text, &entry->err);
 }
 
 static void tell(struct text_entry *entry)
@@ -165,8 +184,18 @@ static struct text_entry *find(struct text_cache *cache, const struct model_info
     return entry;
 }
 
-static enum status start(struct text_cache *cache, const struct model_info *model, const char *path,
-                         struct text_entry **ret_entry, struct err *err)
+static void take_file(struct text_entry *entry, const struct cluster_file *file)
+{
+    entry->file = *file;
+    if (!file->key)
+        return;
+    memcpy(entry->key, file->key, sizeof(entry->key));
+    entry->file.key = entry->key;
+}
+
+static enum status start(struct text_cache *cache, const struct model_info *model,
+                         const struct cluster_file *file, struct text_entry **ret_entry,
+                         struct err *err)
 {
     struct text_entry *entry = calloc(1, sizeof(*entry));
     enum status s;
@@ -175,7 +204,7 @@ static enum status start(struct text_cache *cache, const struct model_info *mode
         return err_set(err, ST_NOMEM, "read the tokenizer of %s", model->name);
     entry->cache = cache;
     memcpy(entry->digest, model->digest, sizeof(entry->digest));
-    (void)snprintf(entry->path, sizeof(entry->path), "%s", path);
+    take_file(entry, file);
     s = job_start(cache->loop, run, done, entry, err);
     if (s != ST_OK) {
         free(entry);
@@ -189,14 +218,15 @@ static enum status start(struct text_cache *cache, const struct model_info *mode
 }
 
 enum status text_cache_get(struct text_cache *cache, const struct model_info *model,
-                           const char *path, struct text_waiter *waiter, struct err *err)
+                           const struct cluster_file *file, struct text_waiter *waiter,
+                           struct err *err)
 {
     struct text_entry *entry = find(cache, model);
 
     waiter->text = NULL;
     waiter->err = (struct err){ 0 };
     if (!entry) {
-        const enum status s = start(cache, model, path, &entry, err);
+        const enum status s = start(cache, model, file, &entry, err);
 
         if (s != ST_OK)
             return s;

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 
 #include "base/status.h"
+#include "cluster/cluster.h"
 #include "contract/model_info.h"
 #include "net/loop.h"
 #include "text/template/template.h"
@@ -47,11 +48,13 @@ enum status text_cache_new(struct loop *loop, struct text_cache **ret_cache, str
  * it ends.  NULL is allowed. */
 void text_cache_free(struct text_cache *cache);
 
-/* The text of `model`, whose file is at `path`.  Where it is there: it is in
+/* The text of `model`, whose file is `file`, copied: where it is on other nodes
+ * only, its head is fetched from them.  Where the text is there: it is in
  * waiter->text and fn is not called.  Else waiter->text is NULL and fn is
  * called later, on the loop. */
 enum status text_cache_get(struct text_cache *cache, const struct model_info *model,
-                           const char *path, struct text_waiter *waiter, struct err *err);
+                           const struct cluster_file *file, struct text_waiter *waiter,
+                           struct err *err);
 void text_cache_forget(struct text_cache *cache, struct text_waiter *waiter);
 
 void text_cache_put(struct text_cache *cache, struct text *text); /* NULL is allowed */

@@ -23,9 +23,11 @@ static const char *filter_alive(const struct node_view *node)
     return node->is_alive ? NULL : "is not alive";
 }
 
-static const char *filter_holds_model(const struct node_view *node)
+static const char *filter_has_weights(const struct node_view *node)
 {
-    return node->holds_model ? NULL : "does not hold the model";
+    return node->holds_model || node->may_fetch
+               ? NULL
+               : "does not hold the model, nor can it fetch it from an alive node";
 }
 
 static const char *filter_draining(const struct node_view *node)
@@ -36,7 +38,7 @@ static const char *filter_draining(const struct node_view *node)
 static filter_fn *const filters[] = {
     filter_alive,
     filter_draining,
-    filter_holds_model,
+    filter_has_weights,
 };
 
 /* What all nodes together are, so that a score can be a share of it. */
@@ -66,12 +68,20 @@ static double score_local(const struct node_view *node, const struct scale *scal
     return node->is_local ? 1 : 0;
 }
 
+/* Reading a file that is here takes seconds, fetching it may take minutes. */
+static double score_holds_model(const struct node_view *node, const struct scale *scale)
+{
+    (void)scale;
+    return node->holds_model ? 1 : 0;
+}
+
 static const struct {
     double (*score)(const struct node_view *node, const struct scale *scale);
     double weight;
 } scores[] = {
     { score_memory, 1.0 },
     { score_local, 0.1 },
+    { score_holds_model, 2.0 },
 };
 
 static const char *reason_against(const struct node_view *node)

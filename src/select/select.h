@@ -19,7 +19,8 @@ struct select_options {
 };
 
 /* The nodes that pass, in ring order (or the order asked).
- * Errors  ST_NOTFOUND  a node asked for is unknown, dead, or does not hold the model, named;
+ * Errors  ST_NOTFOUND  a node asked for is unknown, dead, or neither holds the model nor can fetch
+ *                      it, named;
  *                      or no node passes, with the reason each was left out */
 enum status select_nodes(const struct model_info *model, const struct node_set *all,
                          const struct select_options *options, struct node_set *ret_nodes,

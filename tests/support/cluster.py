@@ -7,7 +7,8 @@
         cluster["a"].get("/health")
 
 Every node listens on free loopback ports and shares one data folder, whose
-store links $POMONA_TEST_MODEL; or has one of its own.  Leaving the block ends every node and fails
+store links $POMONA_TEST_MODEL; or has one of its own; with holders="a" the stores of the
+holders alone link the model.  Leaving the block ends every node and fails
 if a process of theirs is left over.
 """
 import http.client
@@ -134,11 +135,13 @@ class Node:
 
 
 class Cluster:
-    def __init__(self, folder, names="abc", memory_gb=4.0, threads=1, shares_data=True):
+    def __init__(self, folder, names="abc", memory_gb=4.0, threads=1, shares_data=True,
+                 holders=None):
         """`memory_gb`: of each node, or {name: of it}"""
         self.folder = Path(folder)
+        shares_data = shares_data and holders is None
         datas = {name: self.folder / ("data" if shares_data else f"data-{name}") for name in names}
-        for data in set(datas.values()):
+        for data in {datas[name] for name in holders or names}:
             (data / "models").mkdir(parents=True)
             (data / "models" / MODEL_FILE.name).symlink_to(MODEL_FILE.resolve(strict=True))
         memory = memory_gb if isinstance(memory_gb, dict) else dict.fromkeys(names, memory_gb)

@@ -70,6 +70,7 @@ void hello_send(struct link *link)
     hello.version = (char *)self->version;
     hello.api_port = self->api_port;
     hello.memory_bytes = self->memory_bytes;
+    hello.share_port = self->share_port;
     hello.models = models.list;
     hello.n_models = models.n;
     hello.instances = instances;
@@ -156,14 +157,16 @@ static enum status take_description(struct member *member, const Wire__Hello *he
     s = text_take(hello->id, "node id", info.id, sizeof(info.id), err);
     if (s == ST_OK)
         s = text_take(hello->version, "version", info.version, sizeof(info.version), err);
-    if (s == ST_OK && hello->api_port > UINT16_MAX)
-        s = err_set(err, ST_FORMAT, "a message has port %u", hello->api_port);
+    if (s == ST_OK && (hello->api_port > UINT16_MAX || hello->share_port > UINT16_MAX))
+        s = err_set(err, ST_FORMAT, "a message has ports %u and %u", hello->api_port,
+                    hello->share_port);
     if (s == ST_OK)
         s = models_receive(member, hello->models, hello->n_models, err);
     if (s != ST_OK)
         return s;
     info.api_port = (uint16_t)hello->api_port;
     info.memory_bytes = hello->memory_bytes;
+    info.share_port = (uint16_t)hello->share_port;
     member->info = info;
     return ST_OK;
 }

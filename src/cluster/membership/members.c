@@ -109,6 +109,7 @@ void cluster_nodes(const struct cluster *cluster, const char *model, struct node
         node->is_draining = m->info.is_draining;
         node->holds_model =
             held && reference && memcmp(held->digest, reference->digest, sizeof(held->digest)) == 0;
+        node->may_fetch = reference && file_may_fetch(cluster, m, reference->digest);
         node->ring_position = (uint32_t)i;
         node->memory_bytes = m->info.memory_bytes;
         node->memory_used_bytes = memory_used(cluster, m->info.name);

@@ -41,9 +41,16 @@ void instance_announce_progress(struct cluster *cluster, struct instance *in)
 {
     Wire__NodeMessage message = WIRE__NODE_MESSAGE__INIT;
     Wire__InstanceProgress progress = WIRE__INSTANCE_PROGRESS__INIT;
+    Wire__ShardProgress shards[PLAN_SHARDS_MAX], *list[PLAN_SHARDS_MAX];
 
+    for (size_t i = 0; i < in->view.plan.n_shards; i++) {
+        wire_of_progress(&in->view.shards[i], &shards[i]);
+        list[i] = &shards[i];
+    }
     progress.instance_id = in->view.view.id;
     progress.progress = in->view.progress;
+    progress.n_shards = in->view.plan.n_shards;
+    progress.shards = list;
     message.body_case = WIRE__NODE_MESSAGE__BODY_PROGRESS;
     message.progress = &progress;
     link_broadcast(cluster, &message);
@@ -175,6 +182,8 @@ void instance_learn_progress(struct link *link, const Wire__InstanceProgress *pr
         !(progress->progress >= 0 && progress->progress <= 1))
         return;
     in->view.progress = progress->progress;
+    for (size_t i = 0; i < progress->n_shards && i < in->view.plan.n_shards; i++)
+        wire_to_progress(progress->shards[i], &in->view.shards[i]);
     asks_progress(link->cluster, in);
     cluster_changed(link->cluster);
 }

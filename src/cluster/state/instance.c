@@ -93,6 +93,8 @@ enum status instance_add(struct cluster *cluster, const char *id, const struct p
     memcpy(in->coordinator, coordinator, strlen(coordinator) + 1);
     in->view.plan = *plan;
     in->view.state = INSTANCE_PLACING;
+    for (size_t i = 0; i < plan->n_shards; i++)
+        in->view.shards[i].stage = STAGE_STARTING;
     in->learned_ns = clock_ns();
     *end = in;
     *ret_instance = in;
@@ -104,6 +106,8 @@ void instance_ready(struct cluster *cluster, struct instance *in)
 {
     instance_move(in, INSTANCE_READY);
     in->view.progress = 1;
+    for (size_t i = 0; i < in->view.plan.n_shards; i++)
+        in->view.shards[i] = (struct shard_progress){ .stage = STAGE_READY };
     free(in->placing);
     in->placing = NULL;
     cluster_changed(cluster);

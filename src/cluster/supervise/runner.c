@@ -211,8 +211,22 @@ static const char *path_of(const struct cluster *cluster, const char *model)
     return NULL;
 }
 
-static void assign_send(struct runner *r, const struct instance *in, const uint8_t *digest)
+/* [n_sources] endpoints that point into `file`. */
+static void list_sources(const struct cluster_file *file, Wire__Endpoint *endpoints,
+                         Wire__Endpoint **list)
 {
+    for (size_t i = 0; i < file->n_sources; i++) {
+        wire__endpoint__init(&endpoints[i]);
+        endpoints[i].host = (char *)file->sources[i].host;
+        endpoints[i].port = file->sources[i].port;
+        list[i] = &endpoints[i];
+    }
+}
+
+static void assign_send(struct runner *r, const struct instance *in, const uint8_t *digest,
+                        const struct cluster_file *file)
+{
+    Wire__Endpoint sources[CLUSTER_SOURCES_MAX], *source_list[CLUSTER_SOURCES_MAX];
     const struct cluster *cluster = r->cluster;
     const struct plan *plan = &in->view.plan;
     Wire__RunnerMessage message = WIRE__RUNNER_MESSAGE__INIT;
@@ -221,7 +235,12 @@ static void assign_send(struct runner *r, const struct instance *in, const uint8
     assign.instance_id = r->instance_id;
     assign.key.data = (uint8_t *)in->view.view.driver.key;
     assign.key.len = sizeof(in->view.view.driver.key);
-    assign.model_path = (char *)path_of(cluster, plan->model);
+    assign.model_path = (char *)file->path;
+    list_sources(file, sources, source_list);
+    assign.sources = source_list;
+    assign.n_sources = file->n_sources;
+    assign.fetch_key.data = (uint8_t *)file->key;
+    assign.fetch_key.len = file->key && file->n_sources > 0 ? SHARE_KEY_BYTES : 0;
     assign.model_name = (char *)plan->model;
     assign.model_digest.data = (uint8_t *)digest;
     assign.model_digest.len = MODEL_DIGEST_BYTES;
@@ -243,20 +262,6 @@ static void assign_send(struct runner *r, const struct instance *in, const uint8
     channel_send(r->channel, &message.base);
 }
 
-static enum status check_model(const struct cluster *cluster, const char *model,
-                               const uint8_t *digest, struct err *err)
-{
-    const struct model_info *held = member_model(cluster->self, model);
-
-    if (!held)
-        return err_set(err, ST_NOTFOUND, "node '%s' does not hold '%s'", cluster->self->info.name,
-                       model);
-    if (memcmp(held->digest, digest, sizeof(held->digest)) != 0)
-        return err_set(err, ST_NOTFOUND, "node '%s' holds another file under the name '%s'",
-                       cluster->self->info.name, model);
-    return ST_OK;
-}
-
 /* The driver's node needs the draft model too. */
 static enum status check_draft(const struct cluster *cluster, const struct plan *plan,
                                uint32_t rank, struct err *err)
@@ -272,11 +277,12 @@ static enum status check_draft(const struct cluster *cluster, const struct plan 
 enum status runner_start(struct cluster *cluster, struct instance *in, uint32_t rank,
                          const uint8_t *digest, struct err *err)
 {
+    struct cluster_file file;
     struct runner *r;
     enum status s;
     int fd;
 
-    s = check_model(cluster, in->view.view.model, digest, err);
+    s = file_find(cluster, in->view.view.model, digest, &file, err);
     if (s == ST_OK)
         s = check_draft(cluster, &in->view.plan, rank, err);
     if (s != ST_OK)
@@ -300,7 +306,7 @@ enum status runner_start(struct cluster *cluster, struct instance *in, uint32_t 
         return s;
     }
     log_info("runner %u of instance %.8s started, process %ld", rank, r->instance_id, (long)r->pid);
-    assign_send(r, in, digest);
+    assign_send(r, in, digest, &file);
     return ST_OK;
 }
 

@@ -34,6 +34,25 @@ static enum status check_numbers(const Wire__ShardAssign *m, struct err *err)
     return ST_OK;
 }
 
+static enum status take_sources(struct assignment *a, const Wire__ShardAssign *m, struct err *err)
+{
+    if (m->n_sources > SWARM_SOURCES_MAX)
+        return err_set(err, ST_RANGE, "%zu sources of a model", m->n_sources);
+    for (size_t i = 0; i < m->n_sources; i++) {
+        if (!copy_text(a->sources[i].host, HOST_MAX, m->sources[i]->host) ||
+            m->sources[i]->port == 0 || m->sources[i]->port > UINT16_MAX)
+            return err_set(err, ST_RANGE, "the address of source %zu cannot be one", i);
+        a->sources[i].port = (uint16_t)m->sources[i]->port;
+    }
+    a->n_sources = m->n_sources;
+    if (m->fetch_key.len != 0 && m->fetch_key.len != PROOF_KEY_BYTES)
+        return err_set(err, ST_RANGE, "a key of %zu bytes", m->fetch_key.len);
+    a->has_fetch_key = m->fetch_key.len > 0;
+    if (a->has_fetch_key)
+        memcpy(a->fetch_key, m->fetch_key.data, sizeof(a->fetch_key));
+    return ST_OK;
+}
+
 enum status assignment_read(const Wire__ShardAssign *m, struct assignment **ret_assignment,
                             struct err *err)
 {
@@ -53,6 +72,11 @@ enum status assignment_read(const Wire__ShardAssign *m, struct assignment **ret_
         !copy_text(a->kernels, sizeof(a->kernels), m->kernels)) {
         free(a);
         return err_set(err, ST_RANGE, "a name in the assignment is too long");
+    }
+    s = take_sources(a, m, err);
+    if (s != ST_OK) {
+        free(a);
+        return s;
     }
     memcpy(a->key, m->key.data, sizeof(a->key));
     memcpy(a->model_digest, m->model_digest.data, sizeof(a->model_digest));

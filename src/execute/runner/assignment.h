@@ -3,11 +3,15 @@
 #ifndef POMONA_EXECUTE_RUNNER_ASSIGNMENT_H
 #define POMONA_EXECUTE_RUNNER_ASSIGNMENT_H
 
+#include <stdbool.h>
+
 #include "base/paths.h"
 #include "base/status.h"
 #include "contract/route.h"
 #include "contract/runner.pb-c.h"
 #include "execute/shard/step.h"
+#include "model/share/proof.h"
+#include "model/share/swarm.h"
 #include "transport/tcp/tcp.h"
 
 enum {
@@ -35,6 +39,13 @@ struct assignment {
     uint32_t n_threads;
     char listen_host[HOST_MAX];
     char kernels[RUNNER_KERNELS_MAX];
+    struct {
+        char host[HOST_MAX];
+        uint16_t port;
+    } sources[SWARM_SOURCES_MAX]; /* [n_sources], of the shard's part of the file; 0: it is here */
+    size_t n_sources;
+    bool has_fetch_key;
+    uint8_t fetch_key[PROOF_KEY_BYTES];
     struct tcp_listener *listener; /* owned; NULL where there is one rank */
 };
 

@@ -3,12 +3,14 @@
 #ifndef POMONA_EXECUTE_RUNNER_REPORTS_H
 #define POMONA_EXECUTE_RUNNER_REPORTS_H
 
+#include "contract/shard_progress.h"
 #include "execute/driver.h"
 #include "execute/runner/assignment.h"
 #include "execute/runner/batch.h"
 
 enum report_kind {
-    REPORT_PROGRESS, /* done_bytes, total_bytes */
+    REPORT_PROGRESS, /* progress */
+    REPORT_FETCHED,  /* the shard's part of the file is here */
     REPORT_READY,    /* weight_bytes, kv_bytes, load_seconds, kernels */
     REPORT_LOAD,     /* load */
     REPORT_TOKENS,   /* batch */
@@ -18,7 +20,7 @@ enum report_kind {
 
 struct report {
     enum report_kind kind;
-    uint64_t done_bytes, total_bytes;
+    struct shard_progress progress;
     uint64_t weight_bytes, kv_bytes;
     double load_seconds;
     char kernels[RUNNER_KERNELS_MAX];

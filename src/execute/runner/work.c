@@ -15,9 +15,13 @@
 #include "execute/spec/draft_model.h"
 #include "model/keep.h"
 #include "model/model.h"
+#include "model/share/fetch.h"
 
 enum {
-    JOIN_MS = 60000, /* the node tells every rank's address within this */
+    /* Other ranks may fetch their parts for as long as bytes come; the node knows when they
+     * stopped coming, and ends this process then. */
+    CONNECT_MS = 24 * 3600 * 1000,
+    JOIN_MS = 60000,
     ASSIGN_MS = 60000,
     PROGRESS_EVERY_MS = 100,
 };
@@ -78,6 +82,55 @@ static enum status await(struct work *w, enum order_kind kind, uint64_t wait_ms,
     return s;
 }
 
+static void on_fetched(void *arg, const struct fetch_progress *p)
+{
+    const struct work *w = arg;
+    const struct report report = { .kind = REPORT_PROGRESS,
+                                   .progress = { STAGE_FETCHING, true, p->done_bytes,
+                                                 p->total_bytes, p->bytes_per_s } };
+
+    report_send(w->reporter, &report);
+}
+
+/* The shard's part of the file, where this node lacks it. */
+static enum status fetch(struct work *w, struct err *err)
+{
+    const struct assignment *a = w->assignment;
+    const struct report report = { .kind = REPORT_FETCHED };
+    struct swarm_source sources[SWARM_SOURCES_MAX];
+    struct fetch_options options = {
+        .path = a->model_path,
+        .first_layer = a->first_layer,
+        .n_layers = a->n_layers,
+        .from = { .sources = sources,
+                  .n_sources = a->n_sources,
+                  .key = a->has_fetch_key ? a->fetch_key : NULL,
+                  .on_progress = on_fetched,
+                  .arg = w },
+    };
+    struct fetch_result result;
+    enum status s;
+
+    if (a->n_sources == 0)
+        return ST_OK;
+    memcpy(options.from.digest, a->model_digest, sizeof(options.from.digest));
+    for (size_t i = 0; i < a->n_sources; i++)
+        sources[i] = (struct swarm_source){ a->sources[i].host, a->sources[i].port };
+    on_fetched(w,
+               &(struct fetch_progress){ 0 }); /* the node's deadlines are those of fetching now */
+    s = shard_fetch(&options, &result, err);
+    if (s != ST_OK) {
+        err_wrap(err, "fetch layers %u to %u from peers", a->first_layer,
+                 a->first_layer + a->n_layers - 1);
+        return s;
+    }
+    log_info("layers %u to %u are here: %.1f MB, of which %.1f MB came from peers", a->first_layer,
+             a->first_layer + a->n_layers - 1, (double)result.shard_bytes / 1e6,
+             (double)result.fetched_bytes / 1e6);
+    report_send(w->reporter, &report);
+    return ST_OK;
+}
+
 static enum status open_model(struct work *w, struct err *err)
 {
     const struct assignment *a = w->assignment;
@@ -106,7 +159,7 @@ static enum status join_ring(struct work *w, struct err *err)
     struct tcp_join join = { .rank = a->rank, .n_ranks = a->n_ranks };
     enum status s;
 
-    s = await(w, ORDER_CONNECT, JOIN_MS, err);
+    s = await(w, ORDER_CONNECT, CONNECT_MS, err);
     if (s != ST_OK)
         return s;
     if (w->endpoints->n != a->n_ranks)
@@ -122,9 +175,10 @@ static enum status join_ring(struct work *w, struct err *err)
 static void on_progress(void *arg, uint64_t done_bytes, uint64_t total_bytes)
 {
     struct work *w = arg;
-    const struct report report = { .kind = REPORT_PROGRESS,
-                                   .done_bytes = done_bytes,
-                                   .total_bytes = total_bytes };
+    const struct report report = {
+        .kind = REPORT_PROGRESS,
+        .progress = { .stage = STAGE_LOADING, .done_bytes = done_bytes, .total_bytes = total_bytes }
+    };
 
     if (clock_ns() < w->progress_due_ns && done_bytes < total_bytes)
         return;
@@ -252,6 +306,8 @@ static enum status prepare(struct work *w, struct err *err)
     enum status s;
 
     s = await(w, ORDER_ASSIGN, ASSIGN_MS, err);
+    if (s == ST_OK)
+        s = fetch(w, err);
     if (s == ST_OK)
         s = open_model(w, err);
     if (s == ST_OK && w->assignment->n_ranks > 1)

@@ -3,6 +3,9 @@
  *
  *   wait for the assignment -> check the model -> join the ring -> load -> follow or drive
  *
+ * A part of the file that this node lacks is fetched first, and only then does the runner say
+ * that it listens: the ranks connect when all have their parts.
+ *
  * The ring is joined before the weights are read: a rank that dies while
  * others load is noticed, and joining needs no long deadline.
  *

@@ -55,8 +55,24 @@ static void write_member(const struct cluster_member *m, struct buf *out)
                bool_word(m->is_draining), m->memory_bytes, m->memory_used_bytes, m->rtt_ms);
 }
 
-/* "shards":[...], of the plan */
-static void write_shards(const struct plan *plan, struct buf *out)
+static void write_progress(const struct shard_progress *p, struct buf *out)
+{
+    const double seconds = shard_progress_seconds_left(p);
+
+    buf_printf(out, ",\"stage\":\"%s\"", shard_stage_word(p->stage));
+    if (p->stage == STAGE_READY)
+        return;
+    buf_printf(out, ",\"done_bytes\":%" PRIu64 ",\"total_bytes\":%" PRIu64, p->done_bytes,
+               p->total_bytes);
+    if (p->stage == STAGE_FETCHING)
+        buf_printf(out, ",\"bytes_per_s\":%.0f", p->bytes_per_s);
+    if (seconds >= 0)
+        buf_printf(out, ",\"seconds_left\":%.1f", seconds);
+}
+
+/* "shards":[...], of the plan; how far each is, where `progress` is not NULL: [n_shards] */
+static void write_shards(const struct plan *plan, const struct shard_progress *progress,
+                         struct buf *out)
 {
     uint32_t rank = 0;
 
@@ -68,8 +84,11 @@ static void write_shards(const struct plan *plan, struct buf *out)
         key_text(out, "node", s->node);
         buf_printf(out,
                    ",\"rank\":%u,\"first_layer\":%u,\"n_layers\":%u,\"weight_bytes\":%" PRIu64
-                   ",\"kv_bytes\":%" PRIu64 "}",
+                   ",\"kv_bytes\":%" PRIu64,
                    rank, s->first_layer, s->n_layers, s->weight_bytes, s->kv_bytes);
+        if (progress)
+            write_progress(&progress[i], out);
+        buf_putc(out, '}');
     }
     buf_putc(out, ']');
 }
@@ -87,8 +106,20 @@ void admin_render_instance(const struct cluster_instance *i, struct buf *out)
                i->state == INSTANCE_READY ? "ready" : "placing", i->progress, i->load_seconds,
                i->plan.context_tokens, i->view.n_active, i->view.n_waiting, i->plan.kv_tokens,
                i->kv_tokens_used, i->kv_tokens_cached, i->n_generated_tokens);
-    write_shards(&i->plan, out);
+    write_shards(&i->plan, i->shards, out);
     buf_putc(out, '}');
+}
+
+void admin_render_progress(const struct cluster_instance *i, struct buf *out)
+{
+    buf_printf(out, "{\"progress\":%.3f,\"shards\":[", i->progress);
+    for (size_t k = 0; k < i->plan.n_shards; k++) {
+        buf_puts(out, k ? ",{" : "{");
+        key_text(out, "node", i->plan.shards[k].node);
+        write_progress(&i->shards[k], out);
+        buf_putc(out, '}');
+    }
+    buf_puts(out, "]}");
 }
 
 static void write_model(const struct model_info *m, struct buf *out)
@@ -139,7 +170,7 @@ void admin_render_plan(const struct plan *plan, const char *members, struct buf 
     }
     buf_printf(out, ",\"context_tokens\":%u,\"kv_tokens\":%" PRIu64 ",\"kv_format\":\"%s\",",
                plan->context_tokens, plan->kv_tokens, kv_format_name(plan->kv_format));
-    write_shards(plan, out);
+    write_shards(plan, NULL, out);
     if (members)
         buf_printf(out, ",%s", members);
     buf_putc(out, '}');

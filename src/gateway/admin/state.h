@@ -25,5 +25,7 @@ void admin_render_state(const struct admin_state *state, struct buf *out);
 /* `members`: more of the object, as JSON without braces; NULL: none. */
 void admin_render_plan(const struct plan *plan, const char *members, struct buf *out);
 void admin_render_instance(const struct cluster_instance *instance, struct buf *out);
+/* How far a placing is: {"progress":0.5,"shards":[...]}. */
+void admin_render_progress(const struct cluster_instance *instance, struct buf *out);
 
 #endif

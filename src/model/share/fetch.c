@@ -15,6 +15,7 @@ enum {
 
 struct fetch {
     const struct fetch_options *options;
+    bool knows_total; /* what the layers need is known */
     struct manifest manifest;
     struct swarm *swarm;
     struct partial *partial;
@@ -27,20 +28,25 @@ static enum status find_wanted(const struct fetch_options *o, struct piece_map *
 {
     uint8_t digest[MODEL_DIGEST_BYTES];
     struct gguf *gguf;
+    size_t head_bytes;
     enum status s = gguf_open(o->path, &gguf, err);
 
     if (s != ST_OK)
         return s;
+    (void)gguf_head(gguf, &head_bytes);
     gguf_digest(gguf, digest);
     if (memcmp(digest, o->from.digest, sizeof(digest)) != 0)
         s = err_set(err, ST_FORMAT, "'%s' begins as another model than the one asked for", o->path);
+    else if (o->n_layers == 0)
+        piece_map_add(wanted, 0, head_bytes);
     else
         s = shard_pieces(gguf, o->first_layer, o->n_layers, wanted, err);
     gguf_free(gguf);
     return s;
 }
 
-/* All of the shard lies here, as it was checked. */
+/* All of the shard lies here, as it was checked.  The head is checked by the model's digest,
+ * also after a crash. */
 static bool is_here(const struct fetch_options *o, struct fetch_result *result)
 {
     struct piece_map here = { 0 }, wanted = { 0 };
@@ -48,7 +54,7 @@ static bool is_here(const struct fetch_options *o, struct fetch_result *result)
 
     if (piece_map_read(o->path, &here, NULL) != ST_OK)
         return false;
-    is_whole = here.is_clean &&
+    is_whole = (here.is_clean || o->n_layers == 0) &&
                piece_map_init(&wanted, here.file_bytes, here.piece_bytes, NULL) == ST_OK &&
                find_wanted(o, &wanted, NULL) == ST_OK && piece_map_count(&wanted, &here) == 0;
     if (is_whole)
@@ -100,12 +106,33 @@ static enum status fetch_wanted(struct fetch *f, struct fetch_result *result, st
     return s;
 }
 
+static void on_progress(void *arg, const struct fetch_progress *progress)
+{
+    const struct fetch *f = arg;
+    struct fetch_progress told = *progress;
+
+    if (!f->knows_total) /* the manifest, or the head: of a total that is not known yet */
+        told = (struct fetch_progress){ .bytes_per_s = progress->bytes_per_s };
+    f->options->from.on_progress(f->options->from.arg, &told);
+}
+
+static enum status open_swarm(struct fetch *f, struct err *err)
+{
+    struct swarm_options options = f->options->from;
+
+    if (options.on_progress) {
+        options.on_progress = on_progress;
+        options.arg = f;
+    }
+    return swarm_new(&options, &f->swarm, err);
+}
+
 static enum status open_partial(struct fetch *f, struct err *err)
 {
     enum status s = make_folder(f->options->path, err);
 
     if (s == ST_OK)
-        s = swarm_new(&f->options->from, &f->swarm, err);
+        s = open_swarm(f, err);
     if (s == ST_OK)
         s = swarm_manifest(f->swarm, &f->manifest, err);
     if (s == ST_OK)
@@ -127,6 +154,7 @@ static enum status run(struct fetch *f, struct fetch_result *result, struct err 
         s = partial_save(f->partial, err);
     if (s == ST_OK)
         s = find_wanted(f->options, &f->wanted, err);
+    f->knows_total = true;
     if (s == ST_OK)
         s = fetch_wanted(f, result, err);
     if (s == ST_OK)

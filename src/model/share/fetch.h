@@ -15,9 +15,9 @@
 #include "model/share/swarm.h"
 
 struct fetch_options {
-    const char *path;          /* of the file; its folder is made */
-    struct swarm_options from; /* digest: the model's */
-    uint32_t first_layer, n_layers;
+    const char *path;               /* of the file; its folder is made */
+    struct swarm_options from;      /* digest: the model's */
+    uint32_t first_layer, n_layers; /* 0: the head alone, metadata and tokenizer */
 };
 
 struct fetch_result {

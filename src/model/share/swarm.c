@@ -11,7 +11,7 @@
 #include "base/hex.h"
 #include "base/size.h"
 
-enum { REST_MS = 200, LOOK_MS = 100, HTTP_OK_STATUS = 200, HTTP_BUSY_STATUS = 503 };
+enum { REST_MS = 100, LOOK_MS = 100, HTTP_OK_STATUS = 200, HTTP_BUSY_STATUS = 503 };
 
 static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
 

@@ -209,7 +209,6 @@ static void open_node(struct fixture *f)
         cluster_new(f->loop, &cluster, &service_cluster_events, f->service, &f->cluster, &err),
         err);
     assert_ok(cluster_set_models(f->cluster, &model, 1, &err), err);
-    assert_ok(service_set_models(f->service, &model, 1, &err), err);
     assert_ok(service_start(f->service, f->cluster, &err), err);
     assert_int_equal(pthread_create(&f->thread, NULL, serve, f), 0);
 }

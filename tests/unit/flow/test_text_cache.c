@@ -86,6 +86,16 @@ static struct text_waiter waiter_of(struct fixture *f)
     return (struct text_waiter){ .fn = called, .arg = f };
 }
 
+/* A model's file in the store.  Lent until the next call. */
+static const struct cluster_file *file_of(const char *path)
+{
+    static struct cluster_file file;
+
+    file = (struct cluster_file){ 0 };
+    (void)snprintf(file.path, sizeof(file.path), "%s", path);
+    return &file;
+}
+
 /* Ask, and run the loop until the text is there. */
 static struct text *get(struct fixture *f, uint8_t number)
 {
@@ -93,7 +103,7 @@ static struct text *get(struct fixture *f, uint8_t number)
     struct text_waiter w = waiter_of(f);
     struct err err = { 0 };
 
-    assert_ok(text_cache_get(f->cache, &model, f->path, &w, &err), err);
+    assert_ok(text_cache_get(f->cache, &model, file_of(f->path), &w, &err), err);
     if (!w.text)
         assert_ok(loop_run(f->loop, &err), err);
     assert_non_null(w.text);
@@ -108,7 +118,7 @@ static void all_who_wait_share_one_text(void **state)
     struct err err = { 0 };
 
     for (int i = 0; i < 3; i++) {
-        assert_ok(text_cache_get(f->cache, &model, f->path, &w[i], &err), err);
+        assert_ok(text_cache_get(f->cache, &model, file_of(f->path), &w[i], &err), err);
         assert_null(w[i].text);
     }
     text_cache_forget(f->cache, &w[1]); /* its client left */
@@ -122,7 +132,7 @@ static void all_who_wait_share_one_text(void **state)
     text_cache_put(f->cache, w[0].text);
     text_cache_put(f->cache, w[2].text);
     w[0] = waiter_of(f);
-    assert_ok(text_cache_get(f->cache, &model, f->path, &w[0], &err), err);
+    assert_ok(text_cache_get(f->cache, &model, file_of(f->path), &w[0], &err), err);
     assert_ptr_equal(w[0].text, w[2].text); /* at once this time */
     text_cache_put(f->cache, w[0].text);
 }
@@ -134,7 +144,7 @@ static void a_failure_is_told_and_may_be_tried_again(void **state)
     struct text_waiter w = waiter_of(f);
     struct err err = { 0 };
 
-    assert_ok(text_cache_get(f->cache, &model, "/nowhere/m.gguf", &w, &err), err);
+    assert_ok(text_cache_get(f->cache, &model, file_of("/nowhere/m.gguf"), &w, &err), err);
     assert_ok(loop_run(f->loop, &err), err);
     assert_null(w.text);
     assert_non_null(strstr(w.err.words, "/nowhere/m.gguf"));
@@ -151,11 +161,11 @@ static void the_longest_unused_is_dropped_and_none_in_use(void **state)
 
     for (uint8_t i = 1; i <= TEXTS_IDLE_MAX + 1; i++)
         text_cache_put(f->cache, get(f, i));
-    assert_ok(text_cache_get(f->cache, &last, f->path, &w, &err), err);
+    assert_ok(text_cache_get(f->cache, &last, file_of(f->path), &w, &err), err);
     assert_non_null(w.text);
     text_cache_put(f->cache, w.text);
     w = waiter_of(f);
-    assert_ok(text_cache_get(f->cache, &first, f->path, &w, &err), err);
+    assert_ok(text_cache_get(f->cache, &first, file_of(f->path), &w, &err), err);
     assert_null(w.text); /* it has to be read again */
     assert_ok(loop_run(f->loop, &err), err);
     text_cache_put(f->cache, w.text);

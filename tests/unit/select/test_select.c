@@ -69,7 +69,7 @@ static void nobody_left_names_each_reason(void **state)
     all.nodes[1].holds_model = false;
     all.nodes[2].holds_model = false;
     assert_int_equal(select_nodes(&model, &all, NULL, &got, &err), ST_NOTFOUND);
-    assert_non_null(strstr(err.words, "'a' is not alive, 'b' does not hold the model"));
+    assert_non_null(strstr(err.words, "'a' is not alive, 'b' does not hold the model,"));
     all.n_nodes = 0;
     assert_int_equal(select_nodes(&model, &all, NULL, &got, &err), ST_NOTFOUND);
 }
