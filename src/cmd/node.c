@@ -207,10 +207,9 @@ static enum status own_path(const struct node_settings *settings, const char *wh
 /* A node with peers gives them parts of its models, where they reach its runners. */
 static enum status start_share(struct node *node, struct err *err)
 {
-    char cache[PATH_MAX_BYTES];
     const struct share_options options = {
         .host = node->settings->host,
-        .cache_dir = path_cache(cache, NULL) == ST_OK ? cache : NULL,
+        .keep_dir = node->settings->data,
     };
 
     return node->settings->n_peers > 1 ? share_new(&options, &node->share, err) : ST_OK;

@@ -109,6 +109,7 @@ static enum status fetch(struct work *w, struct err *err)
                   .arg = w },
     };
     struct fetch_result result;
+    uint64_t start_ns;
     enum status s;
 
     if (a->n_sources == 0)
@@ -118,15 +119,17 @@ static enum status fetch(struct work *w, struct err *err)
         sources[i] = (struct swarm_source){ a->sources[i].host, a->sources[i].port };
     on_fetched(w,
                &(struct fetch_progress){ 0 }); /* the node's deadlines are those of fetching now */
+    start_ns = clock_ns();
     s = shard_fetch(&options, &result, err);
     if (s != ST_OK) {
         err_wrap(err, "fetch layers %u to %u from peers", a->first_layer,
                  a->first_layer + a->n_layers - 1);
         return s;
     }
-    log_info("layers %u to %u are here: %.1f MB, of which %.1f MB came from peers", a->first_layer,
-             a->first_layer + a->n_layers - 1, (double)result.shard_bytes / 1e6,
-             (double)result.fetched_bytes / 1e6);
+    log_info("layers %u to %u are here: %.1f MB, of which %.1f MB came from peers in %.2f s",
+             a->first_layer, a->first_layer + a->n_layers - 1, (double)result.shard_bytes / 1e6,
+             (double)result.fetched_bytes / 1e6,
+             (double)(clock_ns() - start_ns) / (double)NS_PER_S);
     report_send(w->reporter, &report);
     return ST_OK;
 }

@@ -28,7 +28,7 @@ struct served {
 struct making {
     struct served_list *list;
     uint8_t digest[MODEL_DIGEST_BYTES];
-    char path[PATH_MAX_BYTES], cache[PATH_MAX_BYTES];
+    char path[PATH_MAX_BYTES], kept[PATH_MAX_BYTES];
     uint32_t piece_bytes;
     atomic_ullong done, total;
     atomic_bool is_canceled;
@@ -39,7 +39,7 @@ struct making {
 
 struct served_list {
     struct loop *loop;
-    char cache_dir[PATH_MAX_BYTES]; /* "": none */
+    char keep_dir[PATH_MAX_BYTES]; /* "": none */
     uint32_t piece_bytes;
     struct served *models; /* [n] */
     size_t n;
@@ -48,7 +48,7 @@ struct served_list {
     void *on_stopped_arg;
 };
 
-enum status served_new(struct loop *loop, const char *cache_dir, uint32_t piece_bytes,
+enum status served_new(struct loop *loop, const char *keep_dir, uint32_t piece_bytes,
                        struct served_list **ret_list, struct err *err)
 {
     struct served_list *list = calloc(1, sizeof(*list));
@@ -58,10 +58,10 @@ enum status served_new(struct loop *loop, const char *cache_dir, uint32_t piece_
         return err_set(err, ST_NOMEM, "a list of models to give");
     list->loop = loop;
     list->piece_bytes = piece_bytes;
-    if (cache_dir)
-        s = path_join(cache_dir, "manifests", list->cache_dir, err);
-    if (s == ST_OK && cache_dir && path_make(list->cache_dir, err) != ST_OK)
-        list->cache_dir[0] = '\0'; /* made anew at every start, then */
+    if (keep_dir)
+        s = path_join(keep_dir, "manifests", list->keep_dir, err);
+    if (s == ST_OK && keep_dir && path_make(list->keep_dir, err) != ST_OK)
+        list->keep_dir[0] = '\0'; /* made anew at every start, then */
     if (s != ST_OK) {
         served_free(list);
         return s;
@@ -103,30 +103,6 @@ static struct served *find(const struct served_list *list, const uint8_t *digest
     return NULL;
 }
 
-enum status served_set(struct served_list *list, const struct share_model *models, size_t n,
-                       struct err *err)
-{
-    struct served *fresh = calloc(n + 1, sizeof(*fresh));
-
-    if (!fresh)
-        return err_set(err, ST_NOMEM, "a list of %zu models to give", n);
-    for (size_t i = 0; i < n; i++) {
-        struct served *old = find(list, models[i].digest);
-
-        memcpy(fresh[i].digest, models[i].digest, sizeof(fresh[i].digest));
-        if (strlen(models[i].path) < sizeof(fresh[i].path))
-            memcpy(fresh[i].path, models[i].path, strlen(models[i].path) + 1);
-        if (old && strcmp(old->path, fresh[i].path) == 0) {
-            fresh[i] = *old;
-            old->manifest = (struct buf){ 0 };
-        }
-    }
-    models_free(list->models, list->n);
-    list->models = fresh;
-    list->n = n;
-    return ST_OK;
-}
-
 const char *served_path(const struct served_list *list, const uint8_t digest[MODEL_DIGEST_BYTES])
 {
     const struct served *m = find(list, digest);
@@ -149,22 +125,22 @@ static bool is_of(const struct stat *st, uint64_t file_bytes, int64_t modified_u
     return (uint64_t)st->st_size == file_bytes && (int64_t)st->st_mtime == modified_unix_s;
 }
 
-static bool cache_path(const struct served_list *list, const uint8_t *digest, char *ret_path)
+static bool keep_path(const struct served_list *list, const uint8_t *digest, char *ret_path)
 {
     char name[2 * MODEL_DIGEST_BYTES + 1];
 
     hex_write(digest, MODEL_DIGEST_BYTES, name);
-    return list->cache_dir[0] && path_join(list->cache_dir, name, ret_path, NULL) == ST_OK;
+    return list->keep_dir[0] && path_join(list->keep_dir, name, ret_path, NULL) == ST_OK;
 }
 
-static bool read_cache(const struct served_list *list, struct served *m, const struct stat *st)
+static bool read_kept(const struct served_list *list, struct served *m, const struct stat *st)
 {
     char path[PATH_MAX_BYTES];
     struct manifest manifest = { 0 };
     struct buf bytes = { 0 };
     bool is_good;
 
-    is_good = cache_path(list, m->digest, path) &&
+    is_good = keep_path(list, m->digest, path) &&
               file_read(path, MANIFEST_BYTES_MAX, &bytes, NULL) == ST_OK &&
               manifest_decode(bytes.data, bytes.len, &manifest, NULL) == ST_OK &&
               is_of(st, manifest.file_bytes, manifest.modified_unix_s) &&
@@ -194,13 +170,15 @@ static void make(void *arg)
 
     making->status = manifest_make(making->path, making->piece_bytes, on_hashed, making,
                                    &making->manifest, &making->err);
-    if (making->status != ST_OK || !making->cache[0])
+    if (making->status != ST_OK || !making->kept[0])
         return;
     manifest_encode(&making->manifest, &bytes);
     if (buf_status(&bytes) == ST_OK)
-        (void)file_replace(making->cache, bytes.data, bytes.len, NULL);
+        (void)file_replace(making->kept, bytes.data, bytes.len, NULL);
     buf_release(&bytes);
 }
+
+static void make_missing(struct served_list *list);
 
 static void made(void *arg)
 {
@@ -225,6 +203,8 @@ static void made(void *arg)
     free(making);
     if (list->on_stopped)
         list->on_stopped(list->on_stopped_arg);
+    else
+        make_missing(list);
 }
 
 static enum status start_making(struct served_list *list, const struct served *m,
@@ -239,8 +219,8 @@ static enum status start_making(struct served_list *list, const struct served *m
     making->piece_bytes = list->piece_bytes;
     memcpy(making->digest, m->digest, sizeof(making->digest));
     memcpy(making->path, m->path, sizeof(making->path));
-    if (!cache_path(list, m->digest, making->cache))
-        making->cache[0] = '\0';
+    if (!keep_path(list, m->digest, making->kept))
+        making->kept[0] = '\0';
     atomic_init(&making->done, 0);
     atomic_init(&making->total, (unsigned long long)st->st_size);
     atomic_init(&making->is_canceled, false);
@@ -251,6 +231,26 @@ static enum status start_making(struct served_list *list, const struct served *m
     }
     list->making = making;
     return ST_OK;
+}
+
+/* Has it, is told why it has none, or can have none. */
+static bool is_settled(const struct served_list *list, struct served *m, struct stat *st)
+{
+    if (m->failed != ST_OK || stat(m->path, st) != 0)
+        return true;
+    return (m->manifest.len > 0 && is_of(st, m->file_bytes, m->modified_unix_s)) ||
+           read_kept(list, m, st);
+}
+
+/* The next one, ahead of who asks for it. */
+static void make_missing(struct served_list *list)
+{
+    struct stat st;
+
+    for (size_t i = 0; i < list->n && !list->making; i++)
+        if (!is_settled(list, &list->models[i], &st) &&
+            start_making(list, &list->models[i], &st, NULL) != ST_OK)
+            return; /* no thread to be had: at the latest who asks will be told */
 }
 
 enum status served_manifest(struct served_list *list, const uint8_t digest[MODEL_DIGEST_BYTES],
@@ -266,7 +266,7 @@ enum status served_manifest(struct served_list *list, const uint8_t digest[MODEL
     if (stat(m->path, &st) != 0)
         return err_errno(err, "look at '%s'", m->path);
     if ((m->manifest.len > 0 && is_of(&st, m->file_bytes, m->modified_unix_s)) ||
-        read_cache(list, m, &st)) {
+        read_kept(list, m, &st)) {
         *ret_manifest = &m->manifest;
         return ST_OK;
     }
@@ -282,4 +282,30 @@ enum status served_manifest(struct served_list *list, const uint8_t digest[MODEL
     *ret_done = atomic_load(&list->making->done);
     *ret_total = atomic_load(&list->making->total);
     return err_set(err, ST_FULL, "the manifest is being made");
+}
+
+enum status served_set(struct served_list *list, const struct share_model *models, size_t n,
+                       struct err *err)
+{
+    struct served *fresh = calloc(n + 1, sizeof(*fresh));
+
+    if (!fresh)
+        return err_set(err, ST_NOMEM, "a list of %zu models to give", n);
+    for (size_t i = 0; i < n; i++) {
+        struct served *old = find(list, models[i].digest);
+
+        memcpy(fresh[i].digest, models[i].digest, sizeof(fresh[i].digest));
+        if (strlen(models[i].path) < sizeof(fresh[i].path))
+            memcpy(fresh[i].path, models[i].path, strlen(models[i].path) + 1);
+        if (old && strcmp(old->path, fresh[i].path) == 0) {
+            fresh[i] = *old;
+            old->manifest = (struct buf){ 0 };
+        }
+    }
+    models_free(list->models, list->n);
+    list->models = fresh;
+    list->n = n;
+    if (!list->on_stopped)
+        make_missing(list);
+    return ST_OK;
 }

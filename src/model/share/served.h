@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* model/share/served.h - the models that a share server gives, and their manifests.
  *
- *   no manifest --asked for--> read from the cache, else making --job--> there
+ *   no manifest --given, asked for--> read where it is kept, else making --job--> there
  *                                                     \--failure, told once--> no manifest
  *
- * One manifest is made at a time.
+ * Manifests are made as soon as models are given, one at a time: who fetches should wait for
+ * the network and not for hashes.  It costs one reading of each model, once.
  *
  * Threads  the loop's
  */
@@ -17,8 +18,8 @@
 
 struct served_list;
 
-/* cache_dir  copied; may be NULL */
-enum status served_new(struct loop *loop, const char *cache_dir, uint32_t piece_bytes,
+/* keep_dir  copied; may be NULL */
+enum status served_new(struct loop *loop, const char *keep_dir, uint32_t piece_bytes,
                        struct served_list **ret_list, struct err *err);
 
 /* Calls `fn` on the loop, at once or later, when no job is left: then served_free(). */

@@ -240,7 +240,7 @@ enum status share_new(const struct share_options *options, struct share **ret_sh
     }
     s = loop_new(&share->loop, err);
     if (s == ST_OK)
-        s = served_new(share->loop, options->cache_dir, options->piece_bytes, &share->served, err);
+        s = served_new(share->loop, options->keep_dir, options->piece_bytes, &share->served, err);
     if (s == ST_OK)
         s = listen_on(share, options, err);
     if (s == ST_OK)

@@ -6,8 +6,8 @@
  *     GET /model/DIGEST/bytes      206 and the range asked for, at most SHARE_RANGE_MAX bytes
  *
  * HTTP/1.1 on an address of the data network.  Bytes go from the file to the socket by
- * sendfile(2); a manifest is made at the first request for it, by a thread of its own, and
- * kept in CACHE/manifests/DIGEST for as long as the file has the same size and time.
+ * sendfile(2); manifests are made by a thread of their own, from when a model is given, and
+ * kept in KEEP/manifests/DIGEST for as long as the file has the same size and time.
  *
  * Security  a request has to carry a proof of the key (proof.h) where there is one.
  *           Connections, headers and ranges are bounded; nothing but the models given
@@ -30,11 +30,11 @@ enum { SHARE_RANGE_MAX = 1 << 24, SHARE_CONNECTIONS_MAX = 128 };
 struct share;
 
 struct share_options {
-    const char *host;      /* numeric */
-    uint16_t port;         /* 0: any that is free */
-    const uint8_t *key;    /* [PROOF_KEY_BYTES], copied; NULL: everybody may ask */
-    const char *cache_dir; /* NULL: manifests are not kept */
-    uint32_t piece_bytes;  /* 0: piece_bytes_of() */
+    const char *host;     /* numeric */
+    uint16_t port;        /* 0: any that is free */
+    const uint8_t *key;   /* [PROOF_KEY_BYTES], copied; NULL: everybody may ask */
+    const char *keep_dir; /* NULL: manifests are not kept */
+    uint32_t piece_bytes; /* 0: piece_bytes_of() */
 };
 
 struct share_model {
