@@ -25,6 +25,7 @@ static const struct command commands[] = {
     { "bench", cmd_bench, "measure tokens per second on this machine" },
     { "models", cmd_models, "list the models that this machine holds" },
     { "import", cmd_import, "add a model file to this machine's models" },
+    { "pull", cmd_pull, "fetch a model from a hub and add it" },
     { "status", cmd_status, "show the cluster: nodes, models, instances" },
     { "place", cmd_place, "load a model over the nodes of a cluster" },
     { "unplace", cmd_unplace, "end a model's instances and free their memory" },

@@ -219,3 +219,40 @@ enum status store_import(const struct store *store, const char *path, const char
         s = put_in_place(&im, how, err);
     return s == ST_OK ? store_load(store, im.name, ret_entry, err) : s;
 }
+
+enum status store_new_name(const struct store *store, const char *wanted, char *ret_name,
+                           struct err *err)
+{
+    char name[MODEL_NAME_MAX], spelled[MODEL_NAME_MAX];
+    enum status s;
+
+    if (!store_name_of(wanted, name))
+        return err_set(err, ST_RANGE,
+                       "'%.128s' cannot name a model: letters, digits and '._:-', "
+                       "at most %d of them and no dot first, are possible",
+                       wanted, MODEL_NAME_MAX - 1);
+    s = store_spelling(store, name, spelled, err);
+    if (s == ST_OK)
+        return err_set(err, ST_DENIED, "the store has a model called '%s'; give this one a --name",
+                       spelled);
+    if (s != ST_NOTFOUND)
+        return s;
+    memcpy(ret_name, name, sizeof(name));
+    return ST_OK;
+}
+
+enum status store_adopt(const struct store *store, const char *path, const char *name,
+                        struct store_entry *ret_entry, struct err *err)
+{
+    char target[PATH_MAX_BYTES], free_name[MODEL_NAME_MAX];
+    struct model_info info;
+    enum status s = read_info(path, &info, err);
+
+    if (s == ST_OK)
+        s = store_new_name(store, name, free_name, err); /* it may have been taken meanwhile */
+    if (s == ST_OK)
+        s = store_path(store, free_name, ".gguf", target, err);
+    if (s == ST_OK && rename(path, target) != 0)
+        s = err_errno(err, "rename to '%s'", target);
+    return s == ST_OK ? store_load(store, free_name, ret_entry, err) : s;
+}

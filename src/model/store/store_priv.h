@@ -37,4 +37,14 @@ bool store_cache_read(const char *path, const struct stat *st, struct model_info
 /* A cache that cannot be written costs time at the next start and nothing else. */
 void store_cache_write(const char *path, const struct stat *st, const struct model_info *info);
 
+/* A name for a new model as it is to be spelled: `wanted`.
+ * Errors  ST_RANGE  no valid name; ST_DENIED  a model of the store has it */
+enum status store_new_name(const struct store *store, const char *wanted, char *ret_name,
+                           struct err *err);
+
+/* Check the file at `path`, which lies in the store's folder, as a model, and give it its name.
+ * On error it stays where it is. */
+enum status store_adopt(const struct store *store, const char *path, const char *name,
+                        struct store_entry *ret_entry, struct err *err);
+
 #endif

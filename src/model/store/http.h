@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* model/store/http.h - how requests to servers outside the cluster are made. */
+#ifndef POMONA_MODEL_STORE_HTTP_H
+#define POMONA_MODEL_STORE_HTTP_H
+
+#include <curl/curl.h>
+
+#include "base/status.h"
+
+/* A handle for `url`: HTTP and HTTPS alone, certificates checked, at most a few redirects and
+ * none from HTTPS to HTTP, deadlines on connecting and on silence.
+ * token  NULL: none; shown to the URL's own host alone
+ * Errors  ST_NOMEM */
+enum status http_handle_new(const char *url, const char *token, CURL **ret_curl, struct err *err);
+
+/* What a status of 400 and above means. */
+enum status http_refusal(const char *url, long http_status, struct err *err);
+
+#endif
