@@ -2,6 +2,7 @@
 /* tests/unit/cluster/test_wire.c - plans and models survive the wire; what cannot be is refused. */
 #include "support/check.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -87,12 +88,63 @@ static void a_model_comes_back_and_its_digest_has_one_length(void **state)
     assert_int_equal(wire_to_model(&wire, &back, &err), ST_FORMAT);
 }
 
+static void progress_comes_back_and_nonsense_changes_nothing(void **state)
+{
+    const struct shard_progress fetching = { STAGE_FETCHING, true, 30, 100, 7 };
+    struct shard_progress back = { 0 };
+    Wire__ShardProgress wire;
+
+    (void)state;
+    wire_of_progress(&fetching, &wire);
+    wire_to_progress(&wire, &back);
+    assert_int_equal(back.stage, STAGE_FETCHING);
+    assert_true(back.has_fetched && back.done_bytes == 30 && back.total_bytes == 100);
+    assert_float_equal(shard_progress_seconds_left(&back), 10, 1e-9);
+    wire.done_bytes = 99;
+    wire.stage = N_SHARD_STAGES;
+    wire_to_progress(&wire, &back);
+    wire.stage = STAGE_LOADING;
+    wire.bytes_per_s = NAN;
+    wire_to_progress(&wire, &back);
+    wire.bytes_per_s = -1;
+    wire_to_progress(&wire, &back);
+    assert_true(back.stage == STAGE_FETCHING && back.done_bytes == 30);
+}
+
+static void progress_never_goes_back_from_stage_to_stage(void **state)
+{
+    static const struct shard_progress way[] = {
+        { .stage = STAGE_STARTING },
+        { .stage = STAGE_FETCHING, .has_fetched = true },
+        { STAGE_FETCHING, true, 50, 100, 1 },
+        { STAGE_FETCHING, true, 100, 100, 1 },
+        { STAGE_LOADING, true, 0, 10, 0 },
+        { STAGE_LOADING, true, 10, 10, 0 },
+        { .stage = STAGE_READY },
+    };
+    const struct shard_progress more_than_all = { STAGE_LOADING, false, 11, 10, 0 };
+    double last = 0;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(way) / sizeof(way[0]); i++) {
+        const double part = shard_progress_part(&way[i]);
+
+        assert_true(part >= last && part <= 1);
+        last = part;
+    }
+    assert_float_equal(last, 1, 0);
+    assert_float_equal(shard_progress_part(&more_than_all), 0, 0);
+    assert_true(shard_progress_seconds_left(&way[0]) < 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_plan_comes_back_as_it_was_sent),
         cmocka_unit_test(a_plan_with_a_gap_or_without_shards_is_refused),
         cmocka_unit_test(a_model_comes_back_and_its_digest_has_one_length),
+        cmocka_unit_test(progress_comes_back_and_nonsense_changes_nothing),
+        cmocka_unit_test(progress_never_goes_back_from_stage_to_stage),
     };
     return cmocka_run_group_tests_name("cluster/wire", tests, NULL, NULL);
 }
