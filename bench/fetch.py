@@ -56,8 +56,9 @@ def make_net(n, rate):
 
 
 def remove_net(n):
-    for i in range(n):
-        subprocess.run(["ip", "netns", "del", space(i)], stderr=subprocess.DEVNULL)
+    for i in range(n):    # the links first: a namespace takes its end away some time after it went
+        for words in (["link", "del", f"{BRIDGE}v{i}"], ["netns", "del", space(i)]):
+            subprocess.run(["ip", *words], stderr=subprocess.DEVNULL)
     subprocess.run(["ip", "link", "del", BRIDGE], stderr=subprocess.DEVNULL)
 
 
