@@ -91,20 +91,46 @@ static void heal_network(struct sim *sim)
     sim->weather = (struct weather){ .delay_min_ns = 50000, .delay_max_ns = 2 * NS_PER_MS };
 }
 
+/* Disks are lost only while voters with theirs stay a quorum, and the first
+ * voter's, whose vote counts more among an even number, only among an odd one. */
+static void lose_disk(struct sim *sim, uint32_t node)
+{
+    uint64_t kept = 0;
+
+    if (node >= sim->n_voters || (node == 0 && sim->n_voters % 2 == 0) ||
+        sim->nodes[node].paused_until_ns > sim->now_ns)
+        return;
+    for (uint32_t i = 0; i < sim->n_voters; i++)
+        if (i != node && !sim->nodes[i].is_disk_lost && sim->nodes[i].n_disk > 0)
+            kept |= 1ull << i;
+    if (!election_is_quorum(kept, sim->n_voters))
+        return;
+    node_stop(sim, node);
+    node_lose_disk(sim, node);
+    sim_at(sim, sim->now_ns + drawn_ms(sim, 100, 5000), EV_RESTART, node);
+}
+
+static void ask_leaders(struct sim *sim)
+{
+    for (uint32_t i = 0; i < sim->n_voters; i++)
+        node_propose(sim, i);
+}
+
 static void happen_in_storm(struct sim *sim)
 {
     const uint32_t node = sim_below(sim, sim->n_nodes);
 
-    switch (sim_below(sim, 8)) {
+    switch (sim_below(sim, 9)) {
     case 0:
     case 1: die(sim, node, 100, 12000); break;
     case 2: stand_still(sim, node, 50, 6000); break;
     case 3: cut_in_groups(sim); break;
     case 4: cut_one_way(sim); break;
     case 5: change_weather(sim); break;
+    case 6: lose_disk(sim, node); break;
     default: heal_network(sim); break;
     }
-    happen_again(sim, 1500);
+    happen_again(sim, 1000);
 }
 
 /* Deaths last until all know of them; so everything that is seen of a node
@@ -124,6 +150,7 @@ void chaos_happen(struct sim *sim)
 {
     if (sim->is_over)
         return;
+    ask_leaders(sim);
     if (sim->is_gentle)
         happen_gently(sim);
     else
@@ -155,18 +182,29 @@ static void heal(struct sim *sim)
     const uint32_t dead = one_stays ? sim_below(sim, sim->n_nodes) : UINT32_MAX;
 
     sim->is_over = true;
+    sim->calm_ns = sim->now_ns;
     heal_network(sim);
     for (uint32_t i = 0; i < sim->n_nodes; i++) {
-        sim->nodes[i].paused_until_ns = 0;
+        if (sim->nodes[i].paused_until_ns > sim->calm_ns)
+            sim->calm_ns = sim->nodes[i].paused_until_ns;
         if (i != dead && !sim->nodes[i].is_up && !sim->is_gentle)
             node_start(sim, i);
     }
     if (one_stays && !sim->is_gentle)
         node_stop(sim, dead);
-    sim->calm_ns = sim->now_ns;
 }
 
-bool chaos_run(uint64_t seed, uint64_t n_events, bool is_traced, char *ret_words, size_t capacity)
+static void add_up(const struct sim *sim, struct chaos_sums *sums)
+{
+    sums->n_events += sim->n_events;
+    sums->n_deaths += sim->n_deaths;
+    sums->n_epochs += sim->n_epochs;
+    sums->n_decided += sim->n_decided;
+    sums->n_disks_lost += sim->n_disks_lost;
+}
+
+bool chaos_run(uint64_t seed, uint64_t n_events, bool is_traced, struct chaos_sums *sums,
+               char *ret_words, size_t capacity)
 {
     struct sim sim;
 
@@ -184,6 +222,7 @@ bool chaos_run(uint64_t seed, uint64_t n_events, bool is_traced, char *ret_words
     if (is_traced)
         printf("a death was known after %.3f s at the latest\n", (double)sim.slowest_ns / 1e9);
     snprintf(ret_words, capacity, "%s", sim.words);
+    add_up(&sim, sums);
     sim_close(&sim);
     return !sim.has_failed;
 }

@@ -13,9 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "sim/sim.h"
 
-enum { SEEDS = 40, SEEDS_FULL = 2000, EVENTS = 10000, NODES = 300, NODES_FULL = 5000, LOSS = 5 };
+enum { SEEDS = 100, SEEDS_FULL = 2000, EVENTS = 10000, NODES = 300, NODES_FULL = 5000, LOSS = 5 };
 
 struct arguments {
     uint64_t first, last, n_events;
@@ -26,17 +27,21 @@ struct arguments {
 
 static int run_seeds(const struct arguments *a, const char *program)
 {
+    struct chaos_sums sums = { 0 };
     uint64_t n_failed = 0;
     char words[512];
 
     for (uint64_t seed = a->first; seed <= a->last; seed++) {
-        if (chaos_run(seed, a->n_events, a->is_replay, words, sizeof(words)))
+        if (chaos_run(seed, a->n_events, a->is_replay, &sums, words, sizeof(words)))
             continue;
         n_failed++;
         printf("seed %" PRIu64 ": %s\n    %s --replay %" PRIu64 " --events %" PRIu64 "\n", seed,
                words, program, seed, a->n_events);
         fflush(stdout);
     }
+    printf("%" PRIu64 " events, %" PRIu64 " deaths, %" PRIu64 " disks lost, %" PRIu64
+           " epochs, %" PRIu64 " placements decided\n",
+           sums.n_events, sums.n_deaths, sums.n_disks_lost, sums.n_epochs, sums.n_decided);
     printf("%" PRIu64 " seeds of %" PRIu64 " events, %" PRIu64 " failed\n", a->last - a->first + 1,
            a->n_events, n_failed);
     return n_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
@@ -98,6 +103,7 @@ int main(int argc, char **argv)
                            .n_nodes = is_full ? NODES_FULL : NODES,
                            .loss = LOSS };
 
+    log_set_level(LOG_ERROR);
     if (!parse(argc, argv, &a))
         return usage();
     return a.is_scale ? run_scale(&a, argv[0]) : run_seeds(&a, argv[0]);

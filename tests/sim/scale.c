@@ -18,6 +18,8 @@ static void start_all(struct sim *sim, double loss)
     for (uint32_t i = 0; i < sim->n_nodes; i++) {
         sim->nodes[i].offset_ns = (uint64_t)sim_below(sim, 1000000) * NS_PER_S;
         sim->nodes[i].rate = 0.999 + 0.002 * sim_unit(sim);
+    }
+    for (uint32_t i = 0; i < sim->n_nodes; i++) {
         node_start(sim, i);
         node_know_all(sim, i);
     }

@@ -21,13 +21,18 @@
 #include <stdint.h>
 
 #include "base/clock.h"
+#include "cluster/election/council.h"
 #include "cluster/membership/swim.h"
 
 enum {
+    EPOCHS_MAX = 4096,
+    PROPOSED_MAX = 4096,
+    MODELS = 5,
     SMALL_MAX = 64, /* nodes that can be cut off one by one */
 };
 
-enum event_kind { EV_DATAGRAM, EV_SWIM_TICK, EV_RESTART, EV_HAPPEN };
+/* The first four are due at a node, and wait while it stands still. */
+enum event_kind { EV_DATAGRAM, EV_MESSAGE, EV_SWIM_TICK, EV_COUNCIL_TICK, EV_RESTART, EV_HAPPEN };
 
 struct event {
     uint64_t at_ns, order;
@@ -62,6 +67,21 @@ struct sim_node {
     struct swim *swim;
     uint32_t incarnation; /* highest seen of its own in this life */
     uint64_t sent_bytes, n_sent;
+
+    struct council *council; /* NULL: no voter */
+    uint8_t *disk;           /* [n_disk]: what the council kept */
+    size_t n_disk;
+    bool is_disk_lost; /* until it is born again */
+    uint64_t epoch;    /* highest accepted since its disk was lost last */
+    uint64_t tickets[PROPOSALS_MAX];
+    uint32_t proposed[PROPOSALS_MAX]; /* which decision each ticket is; both by ticket modulo */
+};
+
+/* What leaders were asked to decide: placements of a few models, each value once. */
+struct proposed {
+    uint32_t model;
+    bool is_placed, is_decided;
+    struct desired_version version;
 };
 
 struct sim {
@@ -81,6 +101,13 @@ struct sim {
 
     struct swim_params params;
     struct sim_node *nodes;
+    uint32_t n_voters; /* the first nodes */
+    const char *names[VOTERS_MAX];
+    char name_bytes[VOTERS_MAX][8];
+    uint32_t leaders[EPOCHS_MAX]; /* of each epoch, node + 1; 0: none yet */
+    struct proposed proposed[PROPOSED_MAX];
+    uint32_t n_proposed;
+    uint64_t n_decided, n_deaths, n_epochs, n_disks_lost;
     uint32_t n_nodes;
     uint32_t *unaware; /* scale: [n_nodes] live nodes that do not know of a death; NULL otherwise */
 
@@ -94,7 +121,8 @@ void sim_close(struct sim *sim);
 uint64_t sim_random(struct sim *sim);
 uint32_t sim_below(struct sim *sim, uint32_t n);
 double sim_unit(struct sim *sim); /* [0, 1) */
-void sim_send(struct sim *sim, uint32_t from, uint32_t to, const uint8_t *bytes, size_t n);
+void sim_send(struct sim *sim, enum event_kind kind, uint32_t from, uint32_t to,
+              const uint8_t *bytes, size_t n);
 void sim_at(struct sim *sim, uint64_t at_ns, enum event_kind kind, uint32_t node);
 /* One event; false: there is none before `until_ns`, and it is then. */
 bool sim_step(struct sim *sim, uint64_t until_ns);
@@ -111,15 +139,26 @@ void node_stop(struct sim *sim, uint32_t node);
 void node_pause(struct sim *sim, uint32_t node, uint64_t for_ns);
 void node_know_all(struct sim *sim, uint32_t node);
 void node_event(struct sim *sim, struct event *event);
+/* Ask the node to place or unplace a model, as a client would. */
+void node_propose(struct sim *sim, uint32_t node);
+void node_lose_disk(struct sim *sim, uint32_t node);
 
 /* check.c */
 void check_verdict(struct sim *sim, uint32_t judge, uint32_t judged, enum swim_state was,
                    enum swim_state now);
 void check_event(struct sim *sim, uint32_t node);
-void check_end(struct sim *sim);
+void check_leader(struct sim *sim, uint32_t node, uint64_t epoch, uint32_t leader);
+void check_decided(struct sim *sim, uint32_t node, uint64_t ticket, enum status status);
+void check_members(struct sim *sim);
+void check_end(struct sim *sim); /* and that voters agree */
 
-/* chaos.c: run one seed; false and sim->words where something is violated. */
-bool chaos_run(uint64_t seed, uint64_t n_events, bool is_traced, char *ret_words, size_t capacity);
+struct chaos_sums { /* of the seeds so far: that something happened at all */
+    uint64_t n_events, n_deaths, n_epochs, n_decided, n_disks_lost;
+};
+
+/* chaos.c: run one seed; false, and the words, where something is violated. */
+bool chaos_run(uint64_t seed, uint64_t n_events, bool is_traced, struct chaos_sums *sums,
+               char *ret_words, size_t capacity);
 void chaos_happen(struct sim *sim);
 
 /* scale.c */

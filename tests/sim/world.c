@@ -12,6 +12,8 @@
 
 #include "sim/sim.h"
 
+enum { VOTERS_IN_SIM = 7 };
+
 /* splitmix64: Steele, Lea, Flood 2014, "Fast splittable pseudorandom number generators". */
 uint64_t sim_random(struct sim *sim)
 {
@@ -41,12 +43,20 @@ void sim_open(struct sim *sim, uint64_t seed, uint32_t n_nodes)
     sim->nodes = calloc(n_nodes, sizeof(*sim->nodes));
     if (!sim->nodes)
         abort();
+    sim->n_voters = n_nodes < VOTERS_IN_SIM ? n_nodes : VOTERS_IN_SIM;
+    for (uint32_t i = 0; i < sim->n_voters; i++) {
+        snprintf(sim->name_bytes[i], sizeof(sim->name_bytes[i]), "v%u", i);
+        sim->names[i] = sim->name_bytes[i];
+    }
 }
 
 void sim_close(struct sim *sim)
 {
-    for (uint32_t i = 0; i < sim->n_nodes; i++)
+    for (uint32_t i = 0; i < sim->n_nodes; i++) {
         swim_free(sim->nodes[i].swim);
+        council_free(sim->nodes[i].council);
+        free(sim->nodes[i].disk);
+    }
     for (size_t i = 0; i < sim->n_heap; i++)
         free(sim->heap[i].bytes);
     free(sim->heap);
@@ -111,13 +121,14 @@ static bool is_reached(const struct sim *sim, uint32_t from, uint32_t to)
     return sim->n_nodes > SMALL_MAX || !(sim->blocked[from] >> to & 1);
 }
 
-static void deliver(struct sim *sim, uint32_t from, uint32_t to, const uint8_t *bytes, size_t n)
+static void deliver(struct sim *sim, enum event_kind kind, uint32_t from, uint32_t to,
+                    const uint8_t *bytes, size_t n)
 {
     const uint64_t spread_ns = sim->weather.delay_max_ns - sim->weather.delay_min_ns;
     struct event event = { .at_ns = sim->now_ns + sim->weather.delay_min_ns +
                                     (uint64_t)(sim_unit(sim) * (double)spread_ns),
                            .order = sim->order++,
-                           .kind = EV_DATAGRAM,
+                           .kind = kind,
                            .node = to,
                            .from = from,
                            .life = sim->nodes[to].life,
@@ -131,15 +142,16 @@ static void deliver(struct sim *sim, uint32_t from, uint32_t to, const uint8_t *
 }
 
 /* Each datagram draws its own delay, so they overtake one another. */
-void sim_send(struct sim *sim, uint32_t from, uint32_t to, const uint8_t *bytes, size_t n)
+void sim_send(struct sim *sim, enum event_kind kind, uint32_t from, uint32_t to,
+              const uint8_t *bytes, size_t n)
 {
     sim->nodes[from].sent_bytes += n;
     sim->nodes[from].n_sent++;
     if (!is_reached(sim, from, to) || sim_unit(sim) < sim->weather.loss)
         return;
-    deliver(sim, from, to, bytes, n);
+    deliver(sim, kind, from, to, bytes, n);
     if (sim_unit(sim) < sim->weather.duplicate)
-        deliver(sim, from, to, bytes, n);
+        deliver(sim, kind, from, to, bytes, n);
 }
 
 static void run_event(struct sim *sim, struct event *event)
@@ -166,7 +178,7 @@ bool sim_step(struct sim *sim, uint64_t until_ns)
     }
     event = pop(sim);
     sim->now_ns = event.at_ns;
-    if (event.kind <= EV_SWIM_TICK && sim->nodes[event.node].paused_until_ns > sim->now_ns) {
+    if (event.kind <= EV_COUNCIL_TICK && sim->nodes[event.node].paused_until_ns > sim->now_ns) {
         event.at_ns = sim->nodes[event.node].paused_until_ns;
         push(sim, event);
         return true;

@@ -33,14 +33,14 @@ struct swim_params swim_params_lan(uint64_t cluster)
         .silence_ms = 1700,
         .lone_factor = 2,
         .forget_ms = 3600 * 1000,
-        .revive_every = 5,
+        .revive_ms = 1000,
     };
 }
 
 static enum status check(const struct swim_params *p, struct err *err)
 {
     if (p->period_ms == 0 || p->n_probes == 0 || p->direct_ms == 0 || p->probe_ms <= p->direct_ms ||
-        p->silence_ms == 0 || p->lone_factor == 0 || p->revive_every == 0)
+        p->silence_ms == 0 || p->lone_factor == 0 || p->revive_ms == 0)
         return err_set(err, ST_RANGE, "a parameter of the membership protocol is zero");
     return ST_OK;
 }
@@ -71,7 +71,6 @@ enum status swim_new(const struct swim_params *params, const struct swim_member 
         return s;
     }
     swim->entries[slot].state = SWIM_ALIVE;
-    swim->entries[slot].incarnation = 0;
     swim->n_alive = 1;
     /* nodes that start together do not ping together */
     swim->period_ns = now_ns + swim_random(swim, params->period_ms) * NS_PER_MS;
@@ -174,6 +173,8 @@ uint64_t swim_tick(struct swim *swim, uint64_t now_ns)
     suspicions_tick(swim, now_ns);
     pull_tick(swim, now_ns);
     chase_tick(swim, now_ns);
+    if (!swim->is_leaving)
+        revive_tick(swim, now_ns);
     if (now_ns >= swim->period_ns) {
         if (!swim->is_leaving)
             probes_period(swim, now_ns);

@@ -86,16 +86,16 @@ struct swim_member {
 };
 
 struct swim_params {
-    uint64_t cluster;      /* tag of the cluster: others' datagrams are dropped */
-    uint32_t period_ms;    /* between rounds of pings */
-    uint32_t n_probes;     /* members pinged each period */
-    uint32_t n_relays;     /* members asked to ping one that does not answer */
-    uint32_t direct_ms;    /* an answer is expected within */
-    uint32_t probe_ms;     /* and through relays within */
-    uint32_t silence_ms;   /* from the first unanswered ping to death */
-    uint32_t lone_factor;  /* how much longer when nobody confirms */
-    uint32_t forget_ms;    /* the dead are forgotten after */
-    uint32_t revive_every; /* periods between pings to one of the dead */
+    uint64_t cluster;     /* tag of the cluster: others' datagrams are dropped */
+    uint32_t period_ms;   /* between rounds of pings */
+    uint32_t n_probes;    /* members pinged each period; among 32 or fewer twice as many */
+    uint32_t n_relays;    /* members asked to ping one that does not answer */
+    uint32_t direct_ms;   /* an answer is expected within */
+    uint32_t probe_ms;    /* and through relays within */
+    uint32_t silence_ms;  /* from the first unanswered ping to death */
+    uint32_t lone_factor; /* how much longer when nobody confirms */
+    uint32_t forget_ms;   /* the dead are forgotten after */
+    uint32_t revive_ms;   /* between pings to one of the dead */
 };
 
 /* What the owner does for it.  Neither may call back into the same swim. */
@@ -112,7 +112,9 @@ struct swim;
 struct swim_params swim_params_lan(uint64_t cluster);
 
 /* A cluster of one.
- * self     copied; its state and incarnation do not matter
+ * self     copied; its state does not matter.  Its incarnation should be higher than in its
+ *          earlier lives, such as the time in seconds: else peers that hold it for dead must tell
+ *          it so before it can object
  * effects  borrowed until swim_free(); all must be set
  * Errors   ST_NOMEM; ST_RANGE a parameter is 0 */
 enum status swim_new(const struct swim_params *params, const struct swim_member *self,
@@ -120,7 +122,9 @@ enum status swim_new(const struct swim_params *params, const struct swim_member 
                      struct swim **ret_swim, struct err *err);
 void swim_free(struct swim *swim);
 
-/* Ask whoever is at `address` to be a peer.  May be repeated until it answers. */
+/* Ask whoever is at `address` to be a peer.  To be repeated now and then for every
+ * configured address of which no member is known: two nodes that both started
+ * anew while they were cut off find each other through nothing else. */
 void swim_join(struct swim *swim, const struct swim_address *address, uint64_t now_ns);
 
 /* A member known from elsewhere, as from a file: pinged like any other, told to

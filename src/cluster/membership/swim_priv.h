@@ -18,12 +18,13 @@
 
 enum {
     SWIM_PROTOCOL = 1,
-    RECORDS_MAX = 40,  /* of one datagram; more do not fit */
-    FILL_RECORDS = 2,  /* members told again though nothing changed: repairs what gossip missed */
-    PROBES_MAX = 16,   /* under way */
-    RELAYED_MAX = 64,  /* pings for others under way */
-    CHASES_MAX = 3,    /* suspects pinged again every direct_ms / 2 */
-    HEALTH_WORST = 8,  /* Lifeguard, section IV-A: S */
+    RECORDS_MAX = 40, /* of one datagram; more do not fit */
+    FILL_RECORDS = 2, /* members told again though nothing changed: repairs what gossip missed */
+    FEW = 32,         /* so many members ping twice as much: the first ping after a death is soon */
+    PROBES_MAX = 16,  /* under way */
+    RELAYED_MAX = 64, /* pings for others under way */
+    CHASES_MAX = 3,   /* suspects pinged again every direct_ms / 2 */
+    HEALTH_WORST = 8, /* Lifeguard, section IV-A: S */
     CONFIRMATIONS = 3, /* Lifeguard, section IV-B: K */
     TICK_MAX_MS = 50,  /* what comes in between ticks is acted on within */
     STALL_MS = 250,    /* later than this, the process itself stood still */
@@ -120,10 +121,10 @@ struct swim {
 
     uint32_t sequence;
     uint32_t health; /* 0: well; periods are (health + 1) times as long */
-    uint32_t n_periods;
     bool is_leaving;
     uint64_t period_ns; /* when the next begins */
     uint64_t chase_ns;  /* when suspects are pinged next */
+    uint64_t revive_ns; /* when one of the dead is pinged next */
     uint64_t wake_ns;   /* what the last tick returned */
     uint64_t burst_ns;  /* objections do not go out to many before */
 
@@ -157,6 +158,7 @@ uint32_t suspecter_of(const struct swim_id *id);
 
 /* swim_probe.c */
 void probes_period(struct swim *swim, uint64_t now_ns);
+void revive_tick(struct swim *swim, uint64_t now_ns);
 void chase_tick(struct swim *swim, uint64_t now_ns);
 void probes_tick(struct swim *swim, uint64_t now_ns);
 void probe_ask(struct swim *swim, const struct swim_address *asker, uint64_t now_ns);

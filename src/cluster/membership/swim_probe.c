@@ -97,29 +97,32 @@ void chase_tick(struct swim *swim, uint64_t now_ns)
 }
 
 /* The two sides of a network that was cut find each other through this. */
-static void revive(struct swim *swim, uint64_t now_ns)
+void revive_tick(struct swim *swim, uint64_t now_ns)
 {
-    const uint32_t slot = table_next_dead(swim);
+    uint32_t slot;
 
+    if (now_ns < swim->revive_ns)
+        return;
+    swim->revive_ns = now_ns + swim->params.revive_ms * NS_PER_MS;
+    slot = table_next_dead(swim);
     if (slot == NO_SLOT)
         return;
-    if (now_ns - swim->entries[slot].at_ns > swim->params.forget_ms * NS_PER_MS) {
+    if (now_ns - swim->entries[slot].at_ns > swim->params.forget_ms * NS_PER_MS)
         swim->entries[slot].state = SWIM_ABSENT;
-        return;
-    }
-    ping(swim, slot, ++swim->sequence, now_ns);
+    else
+        ping(swim, slot, ++swim->sequence, now_ns);
 }
 
 void probes_period(struct swim *swim, uint64_t now_ns)
 {
-    for (uint32_t i = 0; i < swim->params.n_probes && i + 1 < swim->n_alive; i++) {
+    const uint32_t n_probes = swim->params.n_probes * (swim->n_alive <= FEW ? 2 : 1);
+
+    for (uint32_t i = 0; i < n_probes && i + 1 < swim->n_alive; i++) {
         const uint32_t slot = table_next_to_ping(swim);
 
         if (slot != NO_SLOT)
             probe_start(swim, slot, now_ns);
     }
-    if (swim->n_periods++ % swim->params.revive_every == 0)
-        revive(swim, now_ns);
 }
 
 static void ask_relays(struct swim *swim, struct probe *p, uint64_t now_ns)

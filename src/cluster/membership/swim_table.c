@@ -187,9 +187,10 @@ static void shuffle(struct swim *swim)
     swim->order_at = 0;
 }
 
+/* The rest of this round and all of the next: who is there is found. */
 uint32_t table_next_to_ping(struct swim *swim)
 {
-    for (uint32_t i = 0; i < swim->n_entries; i++) {
+    for (uint32_t i = 0; i < 2 * swim->n_entries; i++) {
         uint32_t slot;
 
         if (swim->order_at >= swim->n_entries)
