@@ -103,7 +103,7 @@ struct sim {
     struct sim_node *nodes;
     uint32_t n_voters; /* the first nodes */
     const char *names[VOTERS_MAX];
-    char name_bytes[VOTERS_MAX][8];
+    char name_bytes[VOTERS_MAX][16];
     uint32_t leaders[EPOCHS_MAX]; /* of each epoch, node + 1; 0: none yet */
     struct proposed proposed[PROPOSED_MAX];
     uint32_t n_proposed;
