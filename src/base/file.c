@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/paths.h"
@@ -64,6 +65,28 @@ enum status file_write_all(int fd, const void *bytes, size_t n)
     return ST_OK;
 }
 
+/* The rename itself is safe from a power cut once the folder is on disk. */
+static enum status sync_folder_of(const char *path, struct err *err)
+{
+    char folder[PATH_MAX_BYTES];
+    const char *slash = strrchr(path, '/');
+    const size_t n = slash ? (size_t)(slash - path) + (slash == path) : 1;
+    enum status s = ST_OK;
+    int fd;
+
+    if (n >= sizeof(folder))
+        return err_set(err, ST_RANGE, "the path '%s' is too long", path);
+    memcpy(folder, slash ? path : ".", n);
+    folder[n] = '\0';
+    fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return err_errno(err, "open '%s'", folder);
+    if (fsync(fd) != 0 && errno != EINVAL) /* a file system that keeps no folders on disk */
+        s = err_errno(err, "write '%s'", folder);
+    close(fd);
+    return s;
+}
+
 enum status file_replace(const char *path, const void *bytes, size_t n, struct err *err)
 {
     char temporary[PATH_MAX_BYTES + 8];
@@ -82,5 +105,7 @@ enum status file_replace(const char *path, const void *bytes, size_t n, struct e
         s = err_errno(err, "rename to '%s'", path);
     if (s != ST_OK)
         (void)unlink(temporary);
+    else
+        s = sync_folder_of(path, err);
     return s;
 }

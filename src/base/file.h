@@ -13,7 +13,7 @@
 enum status file_read(const char *path, size_t max_bytes, struct buf *ret_content, struct err *err);
 
 /* Write `path` anew so that a reader, or a power cut, sees the old content or
- * the new one, never a part: temporary file, fsync, rename. */
+ * the new one, never a part: temporary file, fsync, rename, fsync of the folder. */
 enum status file_replace(const char *path, const void *bytes, size_t n, struct err *err);
 
 /* Write all [n] bytes to `fd`, however many calls it takes.
