@@ -77,8 +77,6 @@ static bool context_set_up(SSL_CTX *ctx, struct tls *tls)
     (void)SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     (void)SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE |
                                     SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
-    /* no authority is trusted, so a certificate never stands in for the key */
-    SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
     return SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION) == 1 &&
            SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION) == 1 &&
            SSL_CTX_set_ciphersuites(ctx, cipher_name) == 1 &&
@@ -111,6 +109,8 @@ enum status tls_new(const struct cluster_key *key, const char *name_space, struc
             return err_set(err, ST_UNSUPPORTED, "OpenSSL of this machine does not do %s",
                            cipher_name);
         }
+    /* no authority is trusted, so a certificate never stands in for the key */
+    SSL_CTX_set_verify(tls->side[TLS_CLIENT], SSL_VERIFY_PEER, NULL);
     SSL_CTX_set_psk_use_session_callback(tls->side[TLS_CLIENT], on_use_psk);
     SSL_CTX_set_psk_find_session_callback(tls->side[TLS_SERVER], on_find_psk);
     *ret_tls = tls;
