@@ -38,6 +38,7 @@ enum {
     STRANGERS_PER_HOST_MAX = 16,
     CANDIDATES_MAX = 2 * NODES_MAX,
     WARN_AGAIN_MS = 60000,
+    RETIRE_MS = 1000, /* far more than the peer needs to take the other link */
     HELLO_WITHIN_MS = 5000,
     CONNECT_WITHIN_MS = 2000,
     BACKOFF_FIRST_MS = 250,
@@ -76,6 +77,7 @@ struct link {
     bool is_outgoing;
     bool is_up;      /* both said Hello */
     bool is_refused; /* about to close; what still arrives is not read */
+    bool is_retired; /* another link stands for the peer; open for RETIRE_MS, not read */
     uint64_t hello_until_ns;
     uint64_t heard_ns;
     uint64_t beat_sequence, beat_sent_ns;
@@ -169,6 +171,9 @@ enum status link_call(struct cluster *cluster, struct candidate *candidate, stru
 void link_up(struct link *link);
 /* End a link that decides nothing about its member: a second one to the same peer. */
 void link_drop(struct link *link, const char *words);
+/* The same, but the peer may still take it for the one that counts: to close
+ * it now could be read as death. */
+void link_retire(struct link *link);
 bool host_is_loopback(const char *host);
 /* End a link.  Its member, if it was up, is dead from now on. */
 void link_lose(struct link *link, const char *words);

@@ -171,8 +171,9 @@ static void close_broken(struct channel *c)
     const bool is_tls_error = c->has_tls && bufferevent_get_openssl_error(c->bev) != 0;
 
     if (is_tls_error && !c->is_open)
-        channel_close(c, ST_DENIED,
-                      "the handshake failed: the peer has another cluster key or name, or none");
+        channel_close(
+            c, ST_DENIED,
+            "the handshake failed: the peer has another cluster key or name, none, or no room");
     else if (is_tls_error)
         channel_close(c, ST_FORMAT, "the peer sent what is not TLS");
     else

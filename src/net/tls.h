@@ -18,6 +18,8 @@
  * and Gueron, "Selfie", 2019): whoever uses this says who it is in its first
  * message and refuses its own.
  *
+ * The process ignores SIGPIPE: OpenSSL writes to sockets without MSG_NOSIGNAL.
+ *
  * Threads  the loop's
  */
 #ifndef POMONA_NET_TLS_H

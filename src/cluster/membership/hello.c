@@ -10,8 +10,9 @@
  *
  * Two channels of one pair: where the peer's boot differs from the one known,
  * it started anew and the old channel is lost.  Else both called at once, and
- * the channel that the lower name opened stays; the other is dropped, and
- * neither node was ever dead.
+ * the channel that the lower name opened stays.  The other is retired: not
+ * read any more, but closed only once the peer has surely done the same, so
+ * that neither takes its end for a death.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -258,10 +259,25 @@ static bool settle(struct link *link, struct member *member, uint64_t boot)
         return true;
     }
     if (other->is_up && !is_of_lower_name(link, member)) {
-        link_drop(link, "there is one already");
+        if (!link->is_outgoing)
+            hello_send(link); /* whoever called learns which node is at that address */
+        link_retire(link);
         return false;
     }
-    link_drop(other, "another was sooner, or its caller's name is lower");
+    link_retire(other);
+    return true;
+}
+
+/* A seed may be this node's own address: both ends then hear themselves. */
+static bool is_own_voice(struct link *link, const Wire__Hello *hello)
+{
+    if (hello->boot != link->cluster->boot || strcmp(hello->id, link->cluster->node_id) != 0)
+        return false;
+    if (link->candidate)
+        candidate_is(link->candidate, hello->id);
+    if (!link->is_outgoing)
+        hello_send(link);
+    link_retire(link);
     return true;
 }
 
@@ -272,6 +288,8 @@ enum status hello_receive(struct link *link, const Wire__Hello *hello, struct er
 
     if (link->is_up)
         return err_set(err, ST_FORMAT, "the peer says Hello twice");
+    if (is_own_voice(link, hello))
+        return ST_OK;
     s = identify(link, hello, &member, err);
     if (s != ST_OK)
         return s;

@@ -103,7 +103,7 @@ static const struct channel_events link_events = {
 
 static bool is_stranger(const struct link *link)
 {
-    return !link->member && !link->is_outgoing;
+    return !link->member && !link->is_outgoing && !link->is_retired;
 }
 
 static size_t n_strangers(const struct cluster *cluster, const char *host)
@@ -279,6 +279,19 @@ void link_drop(struct link *link, const char *words)
     if (link->member && link->member->link == link)
         link->member->link = NULL;
     link_free(link);
+}
+
+void link_retire(struct link *link)
+{
+    if (link->member && link->member->link == link)
+        link->member->link = NULL;
+    if (link->candidate)
+        candidate_ended(link->candidate);
+    link->candidate = NULL;
+    link->member = NULL;
+    link->is_up = false;
+    link->is_retired = true;
+    link->hello_until_ns = deadline_after_ms(RETIRE_MS); /* then beats_tick() ends it */
 }
 
 void link_refuse(struct link *link, const char *words)
