@@ -132,7 +132,7 @@ static enum status settings_of_found_cluster(const struct app *app,
         (void)snprintf(settings->host, sizeof(settings->host), "127.0.0.1");
     else
         cluster_main_address(settings->host);
-    settings->listen_peers = settings->has_key && !options->host ? "0.0.0.0" : settings->host;
+    settings->listen_peers = settings->has_key && !options->host ? "::" : settings->host;
     return ST_OK;
 }
 

@@ -76,7 +76,8 @@ void hello_send(struct link *link)
     hello.protocol = PROTOCOL;
     hello.protocol_min = PROTOCOL_MIN;
     hello.boot = cluster->boot;
-    hello.host = (char *)self->host;
+    if (!host_is_loopback(self->host))
+        hello.host = (char *)self->host;
     hello.port = self->port;
     hello.cluster = cluster->cluster_name;
     hello.node = (char *)self->name;

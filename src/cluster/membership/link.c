@@ -176,6 +176,12 @@ enum status link_listen(struct cluster *cluster, const char *host, uint16_t port
                  "keys cluster' and copy it to every node");
         host = "127.0.0.1";
     }
+    if (strcmp(host, "::") == 0 && /* where IPv6 is off, IPv4 alone will do */
+        listener_new(cluster->loop, host, port, on_accept, cluster, &cluster->listener, NULL) ==
+            ST_OK)
+        return ST_OK;
+    if (strcmp(host, "::") == 0)
+        host = "0.0.0.0";
     return listener_new(cluster->loop, host, port, on_accept, cluster, &cluster->listener, err);
 }
 
