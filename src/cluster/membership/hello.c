@@ -234,11 +234,13 @@ static enum status take_address(struct link *link, struct member *member, const 
     if (hello->port > UINT16_MAX)
         return err_set(err, ST_FORMAT, "a message has port %u", hello->port);
     s = address_parse(host, (uint16_t)hello->port, &unused, err);
-    if (s == ST_OK)
-        s = text_take(host, "host", member->info.host, sizeof(member->info.host), err);
-    if (s == ST_OK)
-        member->info.port = (uint16_t)hello->port;
-    return s;
+    if (s != ST_OK)
+        return s;
+    if (strlen(host) >= sizeof(member->info.host))
+        return err_set(err, ST_FORMAT, "a message has a host that is too long");
+    memcpy(member->info.host, host, strlen(host) + 1); /* numeric; may end in %interface */
+    member->info.port = (uint16_t)hello->port;
+    return ST_OK;
 }
 
 static bool is_of_lower_name(const struct link *link, const struct member *peer)
