@@ -41,6 +41,7 @@
 #include "contract/node_set.h"
 #include "contract/plan.h"
 #include "contract/route.h"
+#include "contract/shard_progress.h"
 #include "net/cluster_key.h"
 #include "net/loop.h"
 

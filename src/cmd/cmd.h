@@ -59,6 +59,7 @@ int cmd_keys(struct app *app, int argc, char **argv);
 int cmd_models(struct app *app, int argc, char **argv);
 int cmd_place(struct app *app, int argc, char **argv);
 int cmd_plan(struct app *app, int argc, char **argv);
+int cmd_pull(struct app *app, int argc, char **argv);
 int cmd_run(struct app *app, int argc, char **argv);
 int cmd_runner(struct app *app, int argc, char **argv);
 int cmd_serve(struct app *app, int argc, char **argv);

@@ -218,7 +218,7 @@ static enum status start_share(struct node *node, struct err *err)
 static enum status start_cluster(struct node *node, struct err *err)
 {
     const struct node_settings *settings = node->settings;
-    char id[33], program[PATH_MAX_BYTES];
+    char id[33], program[PATH_MAX_BYTES], shards[PATH_MAX_BYTES];
     const struct cluster_discovery discovery = {
         .ways = settings->discovery,
         .seeds = settings->seeds,

@@ -27,8 +27,8 @@
 enum {
     CONFIG_NAME_MAX = 64, /* bytes, NUL included */
     CONFIG_HOST_MAX = 256,
-    CONFIG_WORDS_MAX = 128, /* descriptive text */
-    CONFIG_NODES_MAX = 64,
+    CONFIG_WORDS_MAX = 128,  /* descriptive text */
+    CONFIG_NODES_MAX = 1024, /* that can be planned for; fewer can serve (contract/node_set.h) */
     CONFIG_PATH_MAX = 1024,
     CONFIG_LINKS_MAX = 16, /* of one node */
     CONFIG_THREADS_MAX = 1024,

@@ -151,6 +151,7 @@ static void on_connected(struct channel *c)
     if (c->is_open || c->is_closed)
         return;
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); /* fails on a socket pair */
+    socket_watch_link(fd);
     if (c->has_tls && !tls_used_key(bufferevent_openssl_get_ssl(c->bev))) {
         channel_close(c, ST_DENIED, "the peer did not prove the cluster's key");
         return;
@@ -269,6 +270,7 @@ static void socket_prepare(int fd)
     (void)evutil_make_socket_nonblocking(fd);
     (void)evutil_make_socket_closeonexec(fd);
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); /* fails on a socket pair */
+    socket_watch_link(fd);
 }
 
 enum status channel_new(struct loop *loop, int fd, const struct channel_events *events, void *arg,
