@@ -12,13 +12,15 @@ endfunction()
 
 pomona_library(event "libevent>=2.1")            # event loop, HTTP/1.1 server
 pomona_library(event_pthreads "libevent_pthreads>=2.1")
+pomona_library(event_openssl "libevent_openssl>=2.1") # TLS on the event loop
 pomona_library(curl "libcurl>=7.80")             # outgoing HTTP
 pomona_library(jansson "jansson>=2.13")          # JSON
 pomona_library(cyaml "libcyaml>=1.3")            # YAML and JSON configuration with a schema
 pomona_library(protobuf_c "libprotobuf-c>=1.4")  # messages between nodes and runners
 pomona_library(utf8proc "libutf8proc>=2.6")      # Unicode properties and normal forms
 pomona_library(xxhash "libxxhash>=0.8")          # content keys
-pomona_library(crypto "libcrypto>=3.0")          # SHA-256, random
+pomona_library(crypto "libcrypto>=3.0")          # SHA-256, random, keys of datagrams
+pomona_library(ssl "libssl>=3.0")                # TLS 1.3 between nodes
 
 find_program(PROTOC_C NAMES protoc-c REQUIRED)
 

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/machine.h"
+#include "base/random.h"
 #include "cluster/cluster_priv.h"
 
 void cluster_soon(struct cluster *cluster)
@@ -67,10 +68,13 @@ static enum status take_peers(struct cluster *cluster, const struct cluster_opti
         memcpy(m->info.name, o->peers[i].name, sizeof(m->info.name));
         memcpy(m->info.host, o->peers[i].host, sizeof(m->info.host));
         m->info.port = o->peers[i].port;
+        m->is_configured = true;
         m->backoff_ms = BACKOFF_FIRST_MS;
     }
-    if (o->n_peers == 0)
+    if (o->n_peers == 0) {
         cluster->n_members = 1;
+        cluster->members[0].is_configured = !o->allows_joining;
+    }
     return ST_OK;
 }
 
@@ -104,6 +108,7 @@ static enum status take_self(struct cluster *cluster, const struct cluster_optio
     info->share_port = o->shard_dir ? o->share_port : 0;
     info->memory_bytes = o->memory_bytes;
     info->is_alive = info->is_local = true;
+    ring_arrange(cluster);
     return ST_OK;
 }
 
@@ -135,8 +140,10 @@ static enum status start(struct cluster *cluster, const struct cluster_options *
     cluster->child_signal = evsignal_new(loop_base(cluster->loop), SIGCHLD, on_child, cluster);
     if (!cluster->child_signal || event_add(cluster->child_signal, NULL) != 0)
         return err_set(err, ST_NOMEM, "the watch of a cluster's processes");
-    if (o->port != 0 && o->n_peers > 1)
-        s = link_listen(cluster, o->host, o->port, err);
+    if (o->port != 0 && (o->n_peers > 1 || o->allows_joining))
+        s = link_listen(cluster, o->listen_host ? o->listen_host : o->host, o->port, err);
+    if (s == ST_OK && o->discovery)
+        s = discovery_start(cluster, o, err);
     if (s != ST_OK)
         return s;
     loop_timer_every(cluster->tick, BEAT_EVERY_MS);
@@ -155,11 +162,15 @@ enum status cluster_new(struct loop *loop, const struct cluster_options *options
     cluster->loop = loop;
     cluster->events = *events;
     cluster->arg = arg;
+    cluster->boot = random_u64();
+    cluster->allows_joining = options->allows_joining;
     s = take_peers(cluster, options, err);
     if (s == ST_OK)
         s = take_self(cluster, options, err);
     if (s == ST_OK)
         s = take_runner_options(cluster, options, err);
+    if (s == ST_OK && options->key)
+        s = tls_new(options->key, options->cluster_name, &cluster->tls, err);
     if (s == ST_OK)
         s = start(cluster, options, err);
     if (s != ST_OK) {
@@ -182,7 +193,10 @@ void cluster_free(struct cluster *cluster)
 {
     if (!cluster)
         return;
+    discovery_free(cluster->discovery);
+    cluster->discovery = NULL;
     links_free(cluster);
+    tls_free(cluster->tls);
     runners_free(cluster);
     if (cluster->child_signal)
         event_free(cluster->child_signal);

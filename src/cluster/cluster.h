@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cluster/cluster.h - this node among its peers: members, instances, placing.
  *
- * Nodes keep a channel to each peer of the configuration (contract of the
- * messages: cluster/node.proto) and beat on it; a peer is dead when its
- * channel ends or is silent for DEAD_AFTER_MS.  The alive node with the lowest name
+ * Nodes keep a channel to each peer (contract of the messages:
+ * cluster/node.proto) and beat on it; a peer is dead when its channel ends or
+ * is silent for DEAD_AFTER_MS.  Peers are those of the configuration and, where
+ * joining is allowed, whoever discovery (cluster/discovery) finds or who
+ * connects and proves the key.  The alive node with the lowest name
  * coordinates placing, so that two requests for one model make one instance.
  *
  * An instance, as every node sees it:
@@ -17,10 +19,12 @@
  *
  * Nothing here waits: what takes time calls back.
  *
- * Security  the control channel binds the configured host only, and a peer must
- *           know the cluster's name and be in its configuration.  It is not
- *           encrypted yet: keep it on a trusted network until TLS with the
- *           cluster key is here.
+ * Security  with a cluster key the control channel is TLS 1.3 proved by the key on
+ *           both sides (net/tls.h): nobody else learns or does anything.  Without
+ *           one, peers are heard and called on loopback only.  How many
+ *           connections may be undecided is bounded, in all and per address.
+ *           The data connections of runners and drivers are not part of it:
+ *           transport/tcp and execute/ say what protects them.
  *
  * Threads  the loop's
  */
@@ -38,6 +42,7 @@
 #include "contract/plan.h"
 #include "contract/route.h"
 #include "contract/shard_progress.h"
+#include "net/cluster_key.h"
 #include "net/loop.h"
 
 enum { DEAD_AFTER_MS = 1500, BEAT_EVERY_MS = 250, CLUSTER_SOURCES_MAX = 8, SHARE_KEY_BYTES = 32 };
@@ -57,6 +62,27 @@ struct cluster_model {
     const char *path; /* borrowed, copied */
 };
 
+/* How peers are found beyond the configuration's.  Each way alone is enough. */
+enum { DISCOVER_BEACON = 1u << 0, DISCOVER_SEEDS = 1u << 1 };
+
+struct cluster_seed {
+    char host[HOST_MAX]; /* numeric address */
+    uint16_t port;
+};
+
+struct cluster_discovery {
+    unsigned ways;                    /* DISCOVER_*; the beacon needs a key */
+    uint16_t udp_port;                /* of the beacon; 0: DISCOVERY_PORT */
+    const struct cluster_seed *seeds; /* [n_seeds], borrowed during cluster_new() */
+    size_t n_seeds;
+};
+
+/* An IPv4 address at which other machines may reach this one, else 127.0.0.1:
+ * ret_host [HOST_MAX]. */
+void cluster_main_address(char *ret_host);
+
+enum { DISCOVERY_PORT = 52417, SEEDS_MAX = 64 };
+
 struct cluster_options {
     const char *cluster_name;
     const char *node_name;
@@ -64,10 +90,14 @@ struct cluster_options {
     const char *host;    /* numeric address others reach this node at; runners bind it too */
     uint16_t port;       /* control channel; 0: no listening, for a node alone */
     uint16_t api_port;
-    uint64_t memory_bytes;            /* what Pomona may use here */
-    uint32_t n_threads;               /* of each runner; 0: all cores */
-    const char *kernels;              /* of each runner; NULL: the best */
-    const char *runner_program;       /* path of the executable to start as `runner` */
+    const char *listen_host;       /* what the control channel binds; NULL: host */
+    const struct cluster_key *key; /* borrowed during cluster_new(); NULL: loopback only */
+    bool allows_joining;           /* of nodes that are not among `peers`; needs no restart */
+    const struct cluster_discovery *discovery; /* NULL: none */
+    uint64_t memory_bytes;                     /* what Pomona may use here */
+    uint32_t n_threads;                        /* of each runner; 0: all cores */
+    const char *kernels;                       /* of each runner; NULL: the best */
+    const char *runner_program;                /* path of the executable to start as `runner` */
     const struct cluster_peer *peers; /* every node of the ring in order, this one included */
     size_t n_peers;                   /* 0: a node alone */
     const char *shard_dir;            /* where parts of models are fetched to; NULL: nowhere */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cluster/cluster_priv.h - what the parts of cluster/ share.
  *
+ *   discovery/   who may be there: beacon.c (addresses heard of), candidates.c
+ *                (addresses to call, seeds among them)
  *   membership/  who is there: members.c (the table), link.c (a channel to one
  *                peer), hello.c (the first message), beat.c (signs of life)
  *   state/       instance.c (the table of instances), announce.c (told to and by peers)
@@ -24,14 +26,19 @@
 #include "net/channel.h"
 
 enum {
-    PROTOCOL = 1,
+    PROTOCOL = 2, /* 2: joining; boot, host and port in Hello */
+    PROTOCOL_MIN = 1,
     FRAME_MAX_BYTES = 1 << 20,
     QUEUE_MAX_BYTES = 8 << 20,
     MODELS_MAX = 1024, /* of one node: their Hello stays inside a frame */
     INSTANCES_MAX = 64,
     TOMBSTONES = 256,
     ASKS_MAX = 4096,
-    STRANGERS_MAX = 64, /* links that have not said who they are */
+    STRANGERS_MAX = 64, /* accepted links that have not said who they are */
+    STRANGERS_PER_HOST_MAX = 16,
+    CANDIDATES_MAX = 2 * NODES_MAX,
+    WARN_AGAIN_MS = 60000,
+    RETIRE_MS = 1000, /* far more than the peer needs to take the other link */
     HELLO_WITHIN_MS = 5000,
     CONNECT_WITHIN_MS = 2000,
     BACKOFF_FIRST_MS = 250,
@@ -42,6 +49,8 @@ enum {
     LOAD_WITHIN_MS = 120000, /* since the last byte loaded */
 };
 
+struct candidate;
+struct discovery;
 struct link;
 struct placing;
 struct runner;
@@ -50,6 +59,8 @@ struct member {
     struct cluster_member info; /* memory_used_bytes is computed when asked for */
     struct model_info *models;  /* [n_models], of its store */
     size_t n_models;
+    bool is_configured;     /* among the options' peers; others come and go */
+    uint64_t boot;          /* of its last Hello; 0 unknown */
     struct link *link;      /* NULL: none, or this node itself */
     uint64_t attempt_at_ns; /* when to connect next */
     uint64_t backoff_ms;
@@ -59,10 +70,14 @@ struct member {
 struct link {
     struct cluster *cluster;
     struct channel *channel;
-    struct member *member; /* NULL until an accepted peer said Hello */
+    struct member *member;       /* NULL until a peer of unknown name said Hello */
+    struct candidate *candidate; /* whose address was called; NULL: a member's, or accepted */
+    char host[HOST_MAX];         /* the other end's address */
+    uint32_t protocol;           /* that both speak, once up */
     bool is_outgoing;
     bool is_up;      /* both said Hello */
     bool is_refused; /* about to close; what still arrives is not read */
+    bool is_retired; /* another link stands for the peer; open for RETIRE_MS, not read */
     uint64_t hello_until_ns;
     uint64_t heard_ns;
     uint64_t beat_sequence, beat_sent_ns;
@@ -101,8 +116,15 @@ struct cluster {
     uint8_t share_key[SHARE_KEY_BYTES];
     uint64_t assign_ms, load_ms;
 
-    struct member members[NODES_MAX]; /* in ring order */
+    struct member members[NODES_MAX];
+    struct member
+        *ring[NODES_MAX]; /* [n_members] of members: the configuration's order, then by name */
     size_t n_members;
+    bool allows_joining;
+    uint64_t boot;               /* random: tells this process from the one before it */
+    struct tls *tls;             /* NULL: no key, loopback only */
+    struct discovery *discovery; /* NULL: none */
+    uint64_t warn_denied_after_ns;
     struct member *self;
     char **paths; /* [self->n_models] files of the local models */
 
@@ -129,6 +151,12 @@ void cluster_soon(struct cluster *cluster);
 
 /* membership/members.c */
 struct member *member_find(struct cluster *cluster, const char *name);
+struct member *member_by_id(struct cluster *cluster, const char *id);
+/* A new member that is not of the configuration, alive once its link is up.
+ * Errors  ST_FULL  NODES_MAX, none of which can be forgotten */
+enum status member_add(struct cluster *cluster, const char *name, struct member **ret_member,
+                       struct err *err);
+void ring_arrange(struct cluster *cluster); /* after names or members changed */
 struct member *member_coordinator(struct cluster *cluster);
 const struct model_info *member_model(const struct member *member, const char *model);
 void member_take_models(struct member *member, struct model_info *models, size_t n_models);
@@ -138,7 +166,15 @@ const struct model_info *model_reference(const struct cluster *cluster, const ch
 /* membership/link.c */
 enum status link_listen(struct cluster *cluster, const char *host, uint16_t port, struct err *err);
 void link_connect(struct cluster *cluster, struct member *member);
+/* Call an address of which the name is not known yet. */
+enum status link_call(struct cluster *cluster, struct candidate *candidate, struct err *err);
 void link_up(struct link *link);
+/* End a link that decides nothing about its member: a second one to the same peer. */
+void link_drop(struct link *link, const char *words);
+/* The same, but the peer may still take it for the one that counts: to close
+ * it now could be read as death. */
+void link_retire(struct link *link);
+bool host_is_loopback(const char *host);
 /* End a link.  Its member, if it was up, is dead from now on. */
 void link_lose(struct link *link, const char *words);
 /* Tell the peer why, log it, end the link once that is sent. */
@@ -147,6 +183,16 @@ void links_free(struct cluster *cluster);
 void link_send(struct link *link, const Wire__NodeMessage *message);
 void link_send_to(struct member *member, const Wire__NodeMessage *message);
 void link_broadcast(struct cluster *cluster, const Wire__NodeMessage *message);
+
+/* discovery/candidates.c; NULL discovery: nothing happens */
+enum status discovery_start(struct cluster *cluster, const struct cluster_options *options,
+                            struct err *err);
+void discovery_free(struct discovery *discovery);
+void discovery_tick(struct cluster *cluster, uint64_t now_ns);
+void candidate_called(struct candidate *candidate, struct link *link);
+/* Its link ended, or its peer turned out to be `id`. */
+void candidate_ended(struct candidate *candidate);
+void candidate_is(struct candidate *candidate, const char *id);
 
 /* membership/hello.c */
 void hello_send(struct link *link);

@@ -127,7 +127,7 @@ void dispatch(struct link *link, const Wire__NodeMessage *message)
     const size_t kind = (size_t)message->body_case;
     struct err err;
 
-    if (link->is_refused)
+    if (link->is_refused || link->is_retired)
         return;
     link->heard_ns = clock_ns();
     if (kind >= ARRAY_LEN(handlers) || !handlers[kind].take)

@@ -219,7 +219,16 @@ static enum status start_cluster(struct node *node, struct err *err)
 {
     const struct node_settings *settings = node->settings;
     char id[33], program[PATH_MAX_BYTES], shards[PATH_MAX_BYTES];
+    const struct cluster_discovery discovery = {
+        .ways = settings->discovery,
+        .seeds = settings->seeds,
+        .n_seeds = settings->n_seeds,
+    };
     const struct cluster_options options = {
+        .listen_host = settings->listen_peers,
+        .key = settings->has_key ? &settings->key : NULL,
+        .allows_joining = settings->is_cluster,
+        .discovery = settings->is_cluster ? &discovery : NULL,
         .cluster_name = settings->cluster_name,
         .node_name = settings->name,
         .node_id = id,

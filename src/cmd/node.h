@@ -32,6 +32,13 @@ struct node_settings {
     const char *model; /* a path or a name: only this one is served; NULL: the store */
     struct cluster_peer peers[NODES_MAX];
     size_t n_peers;
+    const char *listen_peers; /* what the control channel binds; NULL: host */
+    bool is_cluster;          /* others may join */
+    bool has_key;
+    struct cluster_key key;
+    unsigned discovery; /* DISCOVER_* */
+    struct cluster_seed seeds[SEEDS_MAX];
+    size_t n_seeds;
 };
 
 /* Serve until a signal ends it.

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cmd/serve.c - `pomona serve`: run a node.
  *
- * Three ways, by what is given:
+ * Four ways, by what is given:
+ *   --cluster NAME             a node of that cluster, whose peers it finds itself
  *   --config FILE --node NAME  a node of that cluster
  *   --model PATH               that model alone, on this machine
  *   neither                    every model of the store, on this machine
@@ -18,6 +19,7 @@
 #include "cmd/cmd.h"
 #include "cmd/node.h"
 #include "cmd/options.h"
+#include "cmd/peers.h"
 #include "config/config.h"
 
 _Static_assert((int)CONFIG_NAME_MAX == (int)NODE_NAME_MAX, "a name fits both");
@@ -30,41 +32,12 @@ static const double GIB = 1024.0 * 1024.0 * 1024.0;
 static const double MEMORY_SHARE = 0.75;
 
 struct serve_options {
+    const char *cluster, *cluster_key, *join, *discovery, *host;
+    uint32_t port;
     const char *config, *node, *listen, *model, *kernels, *kv;
     double memory_gb; /* 0: not given */
     uint32_t threads;
 };
-
-/* "10.0.0.1:80", "[::1]:80" or ":80" (loopback). */
-static enum status parse_listen(const char *text, struct node_settings *settings, struct err *err)
-{
-    const char *colon = strrchr(text, ':');
-    const char *host = text;
-    unsigned long port;
-    size_t n;
-    char *end;
-
-    if (!colon || colon[1] < '0' || colon[1] > '9')
-        return err_set(err, ST_RANGE, "'%.100s' is not ADDRESS:PORT", text);
-    port = strtoul(colon + 1, &end, 10);
-    if (*end != '\0' || port > UINT16_MAX)
-        return err_set(err, ST_RANGE, "'%.100s' does not end in a port", text);
-    n = (size_t)(colon - text);
-    if (n >= 2 && text[0] == '[' && colon[-1] == ']') {
-        host++;
-        n -= 2;
-    }
-    if (n >= sizeof(settings->listen_host))
-        return err_set(err, ST_RANGE, "'%.100s' is too long for an address", text);
-    if (n == 0) {
-        host = "127.0.0.1";
-        n = strlen(host);
-    }
-    memcpy(settings->listen_host, host, n);
-    settings->listen_host[n] = '\0';
-    settings->listen_port = (uint16_t)port;
-    return ST_OK;
-}
 
 /* --node, else the only node, else the one called as this machine. */
 static enum status find_node(const struct config *config, const char *name,
@@ -87,7 +60,7 @@ static enum status find_node(const struct config *config, const char *name,
     return s;
 }
 
-static enum status settings_of_cluster(const struct serve_options *options,
+static enum status settings_of_cluster(const struct app *app, const struct serve_options *options,
                                        struct node_settings *settings, double *memory_gb,
                                        struct err *err)
 {
@@ -96,6 +69,8 @@ static enum status settings_of_cluster(const struct serve_options *options,
     enum status s;
 
     s = config_load(options->config, &config, err);
+    if (s == ST_OK)
+        s = peers_key(app, options->cluster_key, config->cluster.key_file, settings, err);
     if (s == ST_OK)
         s = find_node(config, options->node, &node, err);
     if (s == ST_OK && config->nodes_count > NODES_MAX)
@@ -108,6 +83,7 @@ static enum status settings_of_cluster(const struct serve_options *options,
     memcpy(settings->name, node->name, sizeof(settings->name));
     memcpy(settings->host, node->host, sizeof(settings->host));
     memcpy(settings->listen_host, node->host, sizeof(settings->listen_host));
+    settings->is_cluster = settings->has_key;
     settings->port = node->port;
     settings->listen_port = node->api_port;
     settings->threads = node->threads;
@@ -122,6 +98,42 @@ static enum status settings_of_cluster(const struct serve_options *options,
 out:
     config_free(config);
     return s;
+}
+
+/* --node, else this machine's name. */
+static void name_of_machine(const struct serve_options *options, struct node_settings *settings)
+{
+    char host[HOST_MAX] = "";
+
+    (void)gethostname(host, sizeof(host) - 1);
+    host[strcspn(host, ".")] = '\0';
+    (void)snprintf(settings->name, sizeof(settings->name), "%.*s", NODE_NAME_MAX - 1,
+                   options->node ? options->node : host);
+}
+
+static enum status settings_of_found_cluster(const struct app *app,
+                                             const struct serve_options *options,
+                                             struct node_settings *settings, struct err *err)
+{
+    const enum status s = peers_key(app, options->cluster_key, "", settings, err);
+
+    if (s != ST_OK)
+        return s;
+    settings->is_cluster = true;
+    (void)snprintf(settings->cluster_name, sizeof(settings->cluster_name), "%.*s",
+                   NODE_NAME_MAX - 1, options->cluster);
+    name_of_machine(options, settings);
+    (void)snprintf(settings->listen_host, sizeof(settings->listen_host), "127.0.0.1");
+    settings->listen_port = CONFIG_API_PORT;
+    settings->port = options->port ? (uint16_t)options->port : CONFIG_CONTROL_PORT;
+    if (options->host)
+        (void)snprintf(settings->host, sizeof(settings->host), "%.*s", HOST_MAX - 1, options->host);
+    else if (!settings->has_key)
+        (void)snprintf(settings->host, sizeof(settings->host), "127.0.0.1");
+    else
+        cluster_main_address(settings->host);
+    settings->listen_peers = settings->has_key && !options->host ? "::" : settings->host;
+    return ST_OK;
 }
 
 static void settings_of_one_machine(const struct serve_options *options,
@@ -142,12 +154,18 @@ static enum status make_settings(const struct app *app, const struct serve_optio
     enum status s;
 
     s = app_data_dir(app, settings->data, err);
+    if (s == ST_OK)
+        s = peers_ways(options->discovery, &settings->discovery, err);
+    if (s == ST_OK && options->join)
+        s = peers_join(options->join, settings, err);
     if (s == ST_OK && options->config)
-        s = settings_of_cluster(options, settings, &memory_gb, err);
+        s = settings_of_cluster(app, options, settings, &memory_gb, err);
+    else if (s == ST_OK && options->cluster)
+        s = settings_of_found_cluster(app, options, settings, err);
     else if (s == ST_OK)
         settings_of_one_machine(options, settings);
     if (s == ST_OK && options->listen)
-        s = parse_listen(options->listen, settings, err);
+        s = peers_address(options->listen, settings->listen_host, &settings->listen_port, err);
     if (s != ST_OK)
         return s;
 
@@ -170,6 +188,12 @@ int cmd_serve(struct app *app, int argc, char **argv)
     const struct option_row rows[] = {
         { "config", 'c', "FILE", "the cluster: config/cluster_nodes.json", OPTION_TEXT, &options.config, 0, 0 },
         { "node", 'n', "NAME", "which of its nodes this is (default: this machine's name)", OPTION_TEXT, &options.node, 0, 0 },
+        { "cluster", 0, "NAME", "join or begin that cluster, without a file", OPTION_TEXT, &options.cluster, 0, 0 },
+        { "cluster-key", 0, "FILE", "its key (POMONA_CLUSTER_KEY; default: what 'keys cluster' made)", OPTION_TEXT, &options.cluster_key, 0, 0 },
+        { "join", 0, "HOST:PORT", "a node of it; several with commas", OPTION_TEXT, &options.join, 0, 0 },
+        { "discovery", 0, "WAYS", "how peers are found: beacon, seeds, none (default: all)", OPTION_TEXT, &options.discovery, 0, 0 },
+        { "host", 0, "ADDR", "with --cluster: where peers reach this node (default: the first interface's)", OPTION_TEXT, &options.host, 0, 0 },
+        { "port", 0, "N", "with --cluster: of the control channel (default 52416)", OPTION_U32, &options.port, 1, UINT16_MAX },
         { "model", 'm', "PATH", "serve this model alone, a file or a name of the store", OPTION_TEXT, &options.model, 0, 0 },
         { "listen", 'l', "ADDR:PORT", "address of the API (default: the node's, else 127.0.0.1:52415)", OPTION_TEXT, &options.listen, 0, 0 },
         { "memory-gb", 0, "X", "GiB for models (default: the file's, else 3/4 of the machine)", OPTION_REAL, &options.memory_gb, 0.001, 1048576 },
@@ -181,6 +205,7 @@ int cmd_serve(struct app *app, int argc, char **argv)
     static const char *const examples[] = {
         "--model ~/models/SmolLM2-135M-Instruct.Q4_1.gguf",
         "--config config/cluster_nodes.json --node studio-1",
+        "--cluster home",
         NULL
     };
     const struct usage usage = {
@@ -200,8 +225,13 @@ int cmd_serve(struct app *app, int argc, char **argv)
 
     if (!options_parse(app, &usage, argc, argv, args, &exit_status))
         return exit_status;
-    if (options.model && options.config)
-        return app_wrong_use(app, "--model serves one machine alone; leave out --config");
+    if (options.model && (options.config || options.cluster))
+        return app_wrong_use(app,
+                             "--model serves one machine alone; leave out --config and --cluster");
+    if (options.config && options.cluster)
+        return app_wrong_use(app, "--config names the cluster; leave out --cluster");
+    if (options.join && !options.config && !options.cluster)
+        return app_wrong_use(app, "--join needs --cluster NAME");
     if (make_settings(app, &options, &settings, &err) != ST_OK)
         return app_fail(app, &err);
     (void)snprintf(source, sizeof(source), "node %s", settings.name);

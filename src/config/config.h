@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* config/config.h - the cluster as its file describes it: config/cluster_nodes.json.
  *
- *   { "cluster": { "name": "pomona" },
+ *   { "cluster": { "name": "pomona", "key_file": "/etc/pomona/cluster.key" },
  *     "nodes": [ { "name": "studio-1", "host": "10.0.0.1", "port": 52416, "api_port": 52415,
  *                  "memory_gb": 48.0, "threads": 0,
  *                  "chip": "...", "ram_gb": 64, "gpu_cores": 32, "memory_bandwidth_gbs": 400,
@@ -29,7 +29,8 @@ enum {
     CONFIG_HOST_MAX = 256,
     CONFIG_WORDS_MAX = 128,  /* descriptive text */
     CONFIG_NODES_MAX = 1024, /* that can be planned for; fewer can serve (contract/node_set.h) */
-    CONFIG_LINKS_MAX = 16,   /* of one node */
+    CONFIG_PATH_MAX = 1024,
+    CONFIG_LINKS_MAX = 16, /* of one node */
     CONFIG_THREADS_MAX = 1024,
     CONFIG_API_PORT = 52415, /* where the file does not say */
     CONFIG_CONTROL_PORT = 52416,
@@ -64,6 +65,7 @@ struct config_node {
 struct config {
     struct {
         char name[CONFIG_NAME_MAX];
+        char key_file[CONFIG_PATH_MAX]; /* "": not given */
     } cluster;
     struct config_node *nodes; /* [nodes_count], 1..CONFIG_NODES_MAX */
     unsigned nodes_count;

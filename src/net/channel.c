@@ -5,11 +5,13 @@
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
+#include <event2/bufferevent_ssl.h>
 #include <event2/dns.h>
 #include <event2/listener.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/ssl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,7 +31,10 @@ struct channel {
     void *arg;
     struct err reason;
     struct event *deferred_close; /* a close noticed inside channel_send() is told later */
-    bool is_closed;               /* on_close was called or is on its way */
+    struct event *open_limit;     /* the deadline of connecting; NULL: none */
+    bool has_tls;
+    bool is_open;
+    bool is_closed; /* on_close was called or is on its way */
     bool is_finishing;
     unsigned n_nested; /* callbacks of this channel on the stack */
     bool is_freed;     /* channel_free() came during one of them */
@@ -39,6 +44,8 @@ static void channel_destroy(struct channel *c)
 {
     if (c->deferred_close)
         event_free(c->deferred_close);
+    if (c->open_limit)
+        event_free(c->open_limit);
     if (c->bev)
         bufferevent_free(c->bev);
     free(c);
@@ -113,6 +120,8 @@ static void on_readable(struct bufferevent *bev, void *arg)
 {
     struct channel *c = arg;
 
+    if (!c->is_open || c->is_closed)
+        return;
     c->n_nested++;
     while (take_frame(c, bufferevent_get_input(bev)))
         ;
@@ -128,48 +137,122 @@ static void on_drained(struct bufferevent *bev, void *arg)
         channel_close(c, ST_OK, "closed here");
 }
 
+static void on_too_late(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    channel_close(arg, ST_DEADLINE, "the peer did not answer in time");
+}
+
+static void on_connected(struct channel *c)
+{
+    const int fd = bufferevent_getfd(c->bev), on = 1;
+
+    if (c->is_open || c->is_closed)
+        return;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); /* fails on a socket pair */
+    socket_watch_link(fd);
+    if (c->has_tls && !tls_used_key(bufferevent_openssl_get_ssl(c->bev))) {
+        channel_close(c, ST_DENIED, "the peer did not prove the cluster's key");
+        return;
+    }
+    if (c->open_limit)
+        (void)event_del(c->open_limit);
+    c->is_open = true;
+    c->n_nested++;
+    if (c->events->on_open)
+        c->events->on_open(c->arg, c);
+    leave(c);
+}
+
+/* Why the connection broke, in words; OpenSSL's own where it has any. */
+static void close_broken(struct channel *c)
+{
+    const int socket_error = errno, dns = bufferevent_socket_get_dns_error(c->bev);
+    const bool is_tls_error = c->has_tls && bufferevent_get_openssl_error(c->bev) != 0;
+
+    if (is_tls_error && !c->is_open)
+        channel_close(
+            c, ST_DENIED,
+            "the handshake failed: the peer has another cluster key or name, none, or no room");
+    else if (is_tls_error)
+        channel_close(c, ST_FORMAT, "the peer sent what is not TLS");
+    else
+        channel_close(c, ST_PEER,
+                      dns ? gai_strerror(dns) : evutil_socket_error_to_string(socket_error));
+}
+
 static void on_bev_event(struct bufferevent *bev, short what, void *arg)
 {
     struct channel *c = arg;
 
-    if (what & BEV_EVENT_CONNECTED) {
-        const int fd = bufferevent_getfd(bev), on = 1;
-
-        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-        socket_watch_link(fd);
-        (void)bufferevent_set_timeouts(bev, NULL, NULL);
-        c->n_nested++;
-        if (c->events->on_open && !c->is_closed)
-            c->events->on_open(c->arg, c);
-        leave(c);
-        return;
-    }
-    if (what & BEV_EVENT_EOF)
+    (void)bev;
+    if (what & BEV_EVENT_CONNECTED)
+        on_connected(c);
+    else if ((what & BEV_EVENT_EOF) && c->has_tls && !c->is_open)
+        channel_close(c, ST_PEER, "the peer closed the connection during the handshake");
+    else if (what & BEV_EVENT_EOF)
         channel_close(c, ST_PEER, "the peer closed the connection");
     else if (what & BEV_EVENT_TIMEOUT)
         channel_close(c, ST_DEADLINE, "the peer did not answer in time");
-    else {
-        const int dns = bufferevent_socket_get_dns_error(bev);
-
-        channel_close(c, ST_PEER, dns ? gai_strerror(dns) : evutil_socket_error_to_string(errno));
-    }
+    else
+        close_broken(c);
 }
 
-static enum status channel_make(struct loop *loop, int fd, const struct channel_events *events,
-                                void *arg, struct channel **ret_channel, struct err *err)
+/* A buffer over the socket `fd` (-1: none yet), which is taken where this succeeds. */
+static struct bufferevent *bev_new(struct loop *loop, int fd, struct tls *tls, enum tls_side side)
 {
+    const int options = BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS;
+    struct bufferevent *bev;
+    SSL *session;
+
+    if (!tls)
+        return bufferevent_socket_new(loop_base(loop), fd, options);
+    session = tls_session(tls, side);
+    if (!session)
+        return NULL;
+    bev = bufferevent_openssl_socket_new(
+        loop_base(loop), fd, session,
+        side == TLS_CLIENT ? BUFFEREVENT_SSL_CONNECTING : BUFFEREVENT_SSL_ACCEPTING, options);
+    if (bev) /* a frame is whole or it is not: nothing is lost by an end that is not announced */
+        bufferevent_openssl_set_allow_dirty_shutdown(bev, 1);
+    else
+        SSL_free(session);
+    return bev;
+}
+
+/* What channels of every origin share. */
+struct channel_plan {
+    int fd; /* taken; -1: none yet */
+    struct tls *tls;
+    enum tls_side side;
+    uint64_t timeout_ms; /* 0: it is open already */
+};
+
+static enum status channel_make(struct loop *loop, const struct channel_plan *plan,
+                                const struct channel_events *events, void *arg,
+                                struct channel **ret_channel, struct err *err)
+{
+    const struct timeval wait = { (time_t)(plan->timeout_ms / 1000),
+                                  (suseconds_t)(plan->timeout_ms % 1000 * 1000) };
     struct channel *c = calloc(1, sizeof(*c));
+    bool is_made = c != NULL;
 
     if (c) {
         c->events = events;
         c->arg = arg;
+        c->has_tls = plan->tls != NULL;
+        c->is_open = plan->timeout_ms == 0;
         c->deferred_close = event_new(loop_base(loop), -1, 0, tell_close, c);
-        c->bev = bufferevent_socket_new(loop_base(loop), fd,
-                                        BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
+        if (!c->is_open)
+            c->open_limit = event_new(loop_base(loop), -1, 0, on_too_late, c);
+        c->bev = bev_new(loop, plan->fd, plan->tls, plan->side);
+        is_made = c->deferred_close && c->bev &&
+                  (c->is_open || (c->open_limit && event_add(c->open_limit, &wait) == 0));
     }
-    if (!c || !c->deferred_close || !c->bev) {
-        if (fd >= 0 && (!c || !c->bev))
-            close(fd);
+    if (!is_made) {
+        if (plan->fd >= 0 && (!c || !c->bev))
+            close(plan->fd);
         if (c)
             channel_destroy(c);
         return err_set(err, ST_NOMEM, "a message channel");
@@ -180,8 +263,7 @@ static enum status channel_make(struct loop *loop, int fd, const struct channel_
     return ST_OK;
 }
 
-enum status channel_new(struct loop *loop, int fd, const struct channel_events *events, void *arg,
-                        struct channel **ret_channel, struct err *err)
+static void socket_prepare(int fd)
 {
     const int on = 1;
 
@@ -189,33 +271,58 @@ enum status channel_new(struct loop *loop, int fd, const struct channel_events *
     (void)evutil_make_socket_closeonexec(fd);
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); /* fails on a socket pair */
     socket_watch_link(fd);
-    return channel_make(loop, fd, events, arg, ret_channel, err);
+}
+
+enum status channel_new(struct loop *loop, int fd, const struct channel_events *events, void *arg,
+                        struct channel **ret_channel, struct err *err)
+{
+    const struct channel_plan plan = { .fd = fd };
+
+    socket_prepare(fd);
+    return channel_make(loop, &plan, events, arg, ret_channel, err);
+}
+
+enum status channel_accept(struct loop *loop, int fd, struct tls *tls, uint64_t timeout_ms,
+                           const struct channel_events *events, void *arg,
+                           struct channel **ret_channel, struct err *err)
+{
+    const struct channel_plan plan = { fd, tls, TLS_SERVER, timeout_ms };
+
+    socket_prepare(fd);
+    return channel_make(loop, &plan, events, arg, ret_channel, err);
+}
+
+enum status channel_dial(struct loop *loop, const struct channel_target *target,
+                         const struct channel_events *events, void *arg,
+                         struct channel **ret_channel, struct err *err)
+{
+    const struct channel_plan plan = { -1, target->tls, TLS_CLIENT, target->timeout_ms };
+    struct address addr;
+    struct channel *c = NULL;
+    enum status s;
+
+    s = address_parse(target->host, target->port, &addr, err);
+    if (s == ST_OK)
+        s = channel_make(loop, &plan, events, arg, &c, err);
+    if (s != ST_OK)
+        return s;
+    if (bufferevent_socket_connect(c->bev, (struct sockaddr *)&addr.storage, (int)addr.length) !=
+        0) {
+        channel_destroy(c);
+        return err_errno(err, "connect to %s port %u", target->host, target->port);
+    }
+    (void)evutil_make_socket_closeonexec(bufferevent_getfd(c->bev));
+    *ret_channel = c;
+    return ST_OK;
 }
 
 enum status channel_connect(struct loop *loop, const char *host, uint16_t port, uint64_t timeout_ms,
                             const struct channel_events *events, void *arg,
                             struct channel **ret_channel, struct err *err)
 {
-    const struct timeval wait = { (time_t)(timeout_ms / 1000),
-                                  (suseconds_t)(timeout_ms % 1000 * 1000) };
-    struct address addr;
-    struct channel *c = NULL;
-    enum status s;
+    const struct channel_target target = { host, port, timeout_ms, NULL };
 
-    s = address_parse(host, port, &addr, err);
-    if (s == ST_OK)
-        s = channel_make(loop, -1, events, arg, &c, err);
-    if (s != ST_OK)
-        return s;
-    (void)bufferevent_set_timeouts(c->bev, &wait, &wait); /* lifted once connected */
-    if (bufferevent_socket_connect(c->bev, (struct sockaddr *)&addr.storage, (int)addr.length) !=
-        0) {
-        channel_destroy(c);
-        return err_errno(err, "connect to %s port %u", host, port);
-    }
-    (void)evutil_make_socket_closeonexec(bufferevent_getfd(c->bev));
-    *ret_channel = c;
-    return ST_OK;
+    return channel_dial(loop, &target, events, arg, ret_channel, err);
 }
 
 void channel_free(struct channel *c)
@@ -268,6 +375,30 @@ void channel_finish(struct channel *c)
         channel_close(c, ST_OK, "closed here");
 }
 
+/* An IPv4 peer of a socket that hears both is given as the IPv4 address it has. */
+static void host_of(const struct sockaddr *addr, socklen_t len, char *ret_host, size_t capacity)
+{
+    static const char mapped[] = "::ffff:"; /* RFC 4291 section 2.5.5.2 */
+    char host[NI_MAXHOST] = "";
+    const char *text = host;
+
+    (void)getnameinfo(addr, len, host, sizeof(host), NULL, 0, NI_NUMERICHOST);
+    if (strncmp(host, mapped, sizeof(mapped) - 1) == 0 && strchr(host, '.'))
+        text += sizeof(mapped) - 1;
+    (void)snprintf(ret_host, capacity, "%s", text);
+}
+
+void channel_peer_host(const struct channel *c, char *ret_host, size_t capacity)
+{
+    struct sockaddr_storage addr;
+    socklen_t len = sizeof(addr);
+
+    ret_host[0] = '\0';
+    if (getpeername(bufferevent_getfd(c->bev), (struct sockaddr *)&addr, &len) == 0 &&
+        (addr.ss_family == AF_INET || addr.ss_family == AF_INET6))
+        host_of((const struct sockaddr *)&addr, len, ret_host, capacity);
+}
+
 struct listener {
     struct evconnlistener *lev;
     listener_fn *on_accept;
@@ -282,7 +413,7 @@ static void on_connection(struct evconnlistener *lev, evutil_socket_t fd, struct
     char host[NI_MAXHOST] = "";
 
     (void)lev;
-    (void)getnameinfo(addr, (socklen_t)len, host, sizeof(host), NULL, 0, NI_NUMERICHOST);
+    host_of(addr, (socklen_t)len, host, sizeof(host));
     l->on_accept(l->arg, fd, host);
 }
 

@@ -6,7 +6,12 @@
  * never sizes an allocation unchecked.  Messages queued for a peer that does
  * not read are bounded too.
  *
- *   connecting --connected--> open --EOF, error, overlong frame--> closed
+ *   connecting --> shaking hands (TLS only) --> open --EOF, error, overlong frame--> closed
+ *        \-- deadline --/-- wrong key, no TLS ---------------------------------------^
+ *
+ * With TLS (net/tls.h) no message is taken, and none leaves, before both sides
+ * have proved the key; connecting and shaking hands share one deadline,
+ * however slowly bytes trickle in.
  *
  * Threads  the loop's
  */
@@ -19,6 +24,7 @@
 
 #include "base/status.h"
 #include "net/loop.h"
+#include "net/tls.h"
 
 struct channel;
 
@@ -34,7 +40,8 @@ struct channel_events {
      * owner calls channel_free(), now or later. */
     void (*on_close)(void *arg, struct channel *channel, const struct err *reason);
 
-    void (*on_open)(void *arg, struct channel *channel); /* may be NULL; outgoing channels only */
+    /* May be NULL.  Outgoing channels, and accepted ones with TLS. */
+    void (*on_open)(void *arg, struct channel *channel);
 };
 
 /* Take over a connected stream socket; `fd` is taken, also on error.
@@ -42,8 +49,27 @@ struct channel_events {
 enum status channel_new(struct loop *loop, int fd, const struct channel_events *events, void *arg,
                         struct channel **ret_channel, struct err *err);
 
-/* Connect to a numeric address or host name; on_open or on_close follows,
- * at the latest after `timeout_ms`. */
+/* The same as the server of a TLS handshake; on_open or on_close follows, at
+ * the latest after `timeout_ms`.
+ * tls  borrowed, must outlive the channel */
+enum status channel_accept(struct loop *loop, int fd, struct tls *tls, uint64_t timeout_ms,
+                           const struct channel_events *events, void *arg,
+                           struct channel **ret_channel, struct err *err);
+
+/* Where to connect to. */
+struct channel_target {
+    const char *host; /* numeric */
+    uint16_t port;
+    uint64_t timeout_ms;
+    struct tls *tls; /* borrowed, must outlive the channel; NULL: without TLS */
+};
+
+/* Connect; on_open or on_close follows, at the latest after `timeout_ms`. */
+enum status channel_dial(struct loop *loop, const struct channel_target *target,
+                         const struct channel_events *events, void *arg,
+                         struct channel **ret_channel, struct err *err);
+
+/* The same without TLS. */
 enum status channel_connect(struct loop *loop, const char *host, uint16_t port, uint64_t timeout_ms,
                             const struct channel_events *events, void *arg,
                             struct channel **ret_channel, struct err *err);
@@ -51,6 +77,9 @@ enum status channel_connect(struct loop *loop, const char *host, uint16_t port, 
 /* Closes at once, without on_close; unsent messages are dropped.  NULL is
  * allowed.  Allowed inside a callback of the same channel. */
 void channel_free(struct channel *channel);
+
+/* The other end's numeric address, "" where it is none: ret_host [capacity]. */
+void channel_peer_host(const struct channel *channel, char *ret_host, size_t capacity);
 
 /* Queue one message.  A failure shows as on_close, so senders need no check. */
 void channel_send(struct channel *channel, const ProtobufCMessage *message);

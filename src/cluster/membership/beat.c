@@ -93,10 +93,11 @@ void beats_tick(struct cluster *cluster, uint64_t now_ns)
     for (size_t i = 0; i < cluster->n_members; i++) {
         struct member *m = &cluster->members[i];
 
-        if (!m->link && strcmp(cluster->self->info.name, m->info.name) < 0 &&
+        if (m->is_configured && !m->link && strcmp(cluster->self->info.name, m->info.name) < 0 &&
             now_ns >= m->attempt_at_ns)
             link_connect(cluster, m);
     }
+    discovery_tick(cluster, now_ns);
 }
 
 static void take_load(struct link *link, const Wire__InstanceLoad *wire)

@@ -4,10 +4,20 @@
  * Whoever connected speaks first; the other checks, answers with its own
  * Hello, and from then on both are up.  A Hello lists every instance its
  * sender knows, so a node that joins late knows what the others know.
+ *
+ * Versions: a Hello names the newest and the oldest protocol its sender
+ * speaks; both then speak the newest that both know.  Protocol 1 had no range.
+ *
+ * Two channels of one pair: where the peer's boot differs from the one known,
+ * it started anew and the old channel is lost.  Else both called at once, and
+ * the channel that the lower name opened stays.  The other is retired: not
+ * read any more, but closed only once the peer has surely done the same, so
+ * that neither takes its end for a death.
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/address.h"
 #include "base/log.h"
 #include "cluster/cluster_priv.h"
 
@@ -64,6 +74,11 @@ void hello_send(struct link *link)
     Wire__Hello hello = WIRE__HELLO__INIT;
 
     hello.protocol = PROTOCOL;
+    hello.protocol_min = PROTOCOL_MIN;
+    hello.boot = cluster->boot;
+    if (!host_is_loopback(self->host))
+        hello.host = (char *)self->host;
+    hello.port = self->port;
     hello.cluster = cluster->cluster_name;
     hello.node = (char *)self->name;
     hello.id = cluster->node_id;
@@ -118,34 +133,68 @@ enum status models_receive(struct member *member, Wire__Model *const *models, si
     return ST_OK;
 }
 
+/* The newest protocol that both speak. */
+static enum status agree(const Wire__Hello *hello, uint32_t *ret_protocol, struct err *err)
+{
+    const uint32_t newest = hello->protocol < PROTOCOL ? hello->protocol : PROTOCOL;
+    const uint32_t oldest = hello->protocol_min ? hello->protocol_min : hello->protocol;
+
+    if (newest < PROTOCOL_MIN || newest < oldest)
+        return err_set(err, ST_UNSUPPORTED,
+                       "the peer speaks protocol %u to %u, this node %d to %d; run versions of "
+                       "Pomona that are at most one minor version apart",
+                       oldest, hello->protocol, PROTOCOL_MIN, PROTOCOL);
+    *ret_protocol = newest;
+    return ST_OK;
+}
+
+/* The member that a Hello names, a new one where joining is allowed. */
+static enum status find_member(struct cluster *cluster, const Wire__Hello *hello,
+                               struct member **ret_member, struct err *err)
+{
+    struct member *member;
+
+    if (!text_is_name(hello->node, NODE_NAME_MAX))
+        return err_set(err, ST_DENIED, "the peer has no name that a node can have");
+    member = member_find(cluster, hello->node);
+    if (member && (member->info.is_local || strcmp(hello->id, cluster->node_id) == 0))
+        return err_set(err, ST_DENIED,
+                       "the peer has the name or the id of this node '%s'; give each its own name "
+                       "and data folder",
+                       cluster->self->info.name);
+    if (!member && strcmp(hello->id, cluster->node_id) == 0)
+        return err_set(err, ST_DENIED, "the peer has the id of this node '%s'",
+                       cluster->self->info.name);
+    if (member && member->info.is_alive && strcmp(member->info.id, hello->id) != 0)
+        return err_set(err, ST_DENIED,
+                       "another machine is node '%s' already; give each its own "
+                       "name with --node",
+                       hello->node);
+    if (!member && !cluster->allows_joining)
+        return err_set(err, ST_DENIED, "the peer is not a node of this cluster's configuration");
+    *ret_member = member;
+    return member ? ST_OK : member_add(cluster, hello->node, ret_member, err);
+}
+
 /* Who speaks, if it may. */
 static enum status identify(struct link *link, const Wire__Hello *hello, struct member **ret_member,
                             struct err *err)
 {
     struct cluster *cluster = link->cluster;
-    struct member *member;
+    enum status s = agree(hello, &link->protocol, err);
 
-    if (hello->protocol != PROTOCOL)
-        return err_set(err, ST_UNSUPPORTED,
-                       "the peer speaks protocol %u, this node %d; run the same version of Pomona "
-                       "on every node",
-                       hello->protocol, PROTOCOL);
+    if (s != ST_OK)
+        return s;
     if (strcmp(hello->cluster, cluster->cluster_name) != 0)
         return err_set(err, ST_DENIED, "the peer belongs to another cluster than '%s'",
                        cluster->cluster_name);
-    member = text_is_name(hello->node, NODE_NAME_MAX) ? member_find(cluster, hello->node) : NULL;
-    if (!member)
-        return err_set(err, ST_DENIED, "the peer is not a node of this cluster's configuration");
-    if (member->info.is_local || strcmp(hello->id, cluster->node_id) == 0)
-        return err_set(err, ST_DENIED,
-                       "the peer has the name or the id of this node '%s'; give each its own name "
-                       "and data folder",
-                       cluster->self->info.name);
-    if (link->is_outgoing && link->member != member)
-        return err_set(err, ST_DENIED, "node '%s' answers where '%s' was expected", hello->node,
-                       link->member->info.name);
-    *ret_member = member;
-    return ST_OK;
+    if (link->candidate)
+        candidate_is(link->candidate, hello->id);
+    s = find_member(cluster, hello, ret_member, err);
+    if (s == ST_OK && link->member && link->member != *ret_member)
+        s = err_set(err, ST_DENIED, "node '%s' answers where '%s' was expected", hello->node,
+                    link->member->info.name);
+    return s;
 }
 
 static enum status take_description(struct member *member, const Wire__Hello *hello,
@@ -168,7 +217,71 @@ static enum status take_description(struct member *member, const Wire__Hello *he
     info.memory_bytes = hello->memory_bytes;
     info.share_port = (uint16_t)hello->share_port;
     member->info = info;
+    member->boot = hello->boot;
     return ST_OK;
+}
+
+/* Where runners reach a node that is not of the configuration. */
+static enum status take_address(struct link *link, struct member *member, const Wire__Hello *hello,
+                                struct err *err)
+{
+    const char *host = hello->host[0] ? hello->host : link->host;
+    struct address unused;
+    enum status s;
+
+    if (member->is_configured)
+        return ST_OK;
+    if (hello->port > UINT16_MAX)
+        return err_set(err, ST_FORMAT, "a message has port %u", hello->port);
+    s = address_parse(host, (uint16_t)hello->port, &unused, err);
+    if (s != ST_OK)
+        return s;
+    if (strlen(host) >= sizeof(member->info.host))
+        return err_set(err, ST_FORMAT, "a message has a host that is too long");
+    memcpy(member->info.host, host, strlen(host) + 1); /* numeric; may end in %interface */
+    member->info.port = (uint16_t)hello->port;
+    return ST_OK;
+}
+
+static bool is_of_lower_name(const struct link *link, const struct member *peer)
+{
+    const int order = strcmp(link->cluster->self->info.name, peer->info.name);
+
+    return link->is_outgoing ? order < 0 : order > 0;
+}
+
+/* Two links to `member`: false where `link` was the one to go. */
+static bool settle(struct link *link, struct member *member, uint64_t boot)
+{
+    struct link *other = member->link;
+
+    if (!other || other == link)
+        return true;
+    if (other->is_up && (boot == 0 || boot != member->boot)) {
+        link_lose(other, "it connected anew");
+        return true;
+    }
+    if (other->is_up && !is_of_lower_name(link, member)) {
+        if (!link->is_outgoing)
+            hello_send(link); /* whoever called learns which node is at that address */
+        link_retire(link);
+        return false;
+    }
+    link_retire(other);
+    return true;
+}
+
+/* A seed may be this node's own address: both ends then hear themselves. */
+static bool is_own_voice(struct link *link, const Wire__Hello *hello)
+{
+    if (hello->boot != link->cluster->boot || strcmp(hello->id, link->cluster->node_id) != 0)
+        return false;
+    if (link->candidate)
+        candidate_is(link->candidate, hello->id);
+    if (!link->is_outgoing)
+        hello_send(link);
+    link_retire(link);
+    return true;
 }
 
 enum status hello_receive(struct link *link, const Wire__Hello *hello, struct err *err)
@@ -178,19 +291,23 @@ enum status hello_receive(struct link *link, const Wire__Hello *hello, struct er
 
     if (link->is_up)
         return err_set(err, ST_FORMAT, "the peer says Hello twice");
+    if (is_own_voice(link, hello))
+        return ST_OK;
     s = identify(link, hello, &member, err);
+    if (s != ST_OK)
+        return s;
+    if (!settle(link, member, hello->boot))
+        return ST_OK;
+    s = take_description(member, hello, err);
     if (s == ST_OK)
-        s = take_description(member, hello, err);
+        s = take_address(link, member, hello, err);
     if (s != ST_OK)
         return s;
 
-    if (!link->is_outgoing) {
-        if (member->link)
-            link_lose(member->link, "it connected anew");
-        link->member = member;
-        member->link = link;
+    link->member = member;
+    member->link = link;
+    if (!link->is_outgoing)
         hello_send(link);
-    }
     link_up(link);
     for (size_t i = 0; i < hello->n_instances && s == ST_OK; i++)
         s = instance_learn(link, hello->instances[i], FROM_HELLO, err);

@@ -5,10 +5,16 @@
  *   accepted ---------------/        |
  *                                    `--it does not, or is late--> refused or lost
  *
- * The node whose name sorts lower connects, so there is one channel for a
- * pair.  A second one from the same peer means that it started anew: the
- * first is lost.
+ * Of two nodes of the configuration the one whose name sorts lower connects;
+ * an address that discovery found is called by whoever found it, so two
+ * channels of one pair may cross (hello.c says which stays).
+ *
+ * With a key, an accepted connection shakes hands before it is a stranger who
+ * may say Hello; both have one deadline each.  When STRANGERS_MAX are waiting,
+ * the one that waits longest makes room: who means well is done in
+ * milliseconds, so a flood does not keep it out.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -16,6 +22,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "cluster/cluster_priv.h"
+#include "cluster/discovery/candidates.h"
 
 static void link_unlist(struct link *link)
 {
@@ -28,6 +35,8 @@ static void link_unlist(struct link *link)
 
 static void link_free(struct link *link)
 {
+    if (link->candidate)
+        candidate_ended(link->candidate);
     link_unlist(link);
     channel_free(link->channel);
     free(link);
@@ -52,16 +61,35 @@ static void on_message(void *arg, struct channel *channel, ProtobufCMessage *mes
     dispatch(arg, (const Wire__NodeMessage *)message);
 }
 
+/* A wrong key is worth a word, but a node that calls again and again is not worth many. */
+static void warn_denied(struct link *link, const struct err *why)
+{
+    struct cluster *cluster = link->cluster;
+    const uint64_t now_ns = clock_ns();
+
+    if (now_ns < cluster->warn_denied_after_ns)
+        return;
+    cluster->warn_denied_after_ns = now_ns + WARN_AGAIN_MS * NS_PER_MS;
+    log_warn("the node at %s cannot be joined: %s", link->host, why->words);
+}
+
 static void on_close(void *arg, struct channel *channel, const struct err *reason)
 {
+    struct link *link = arg;
+
     (void)channel;
-    link_lose(arg, reason->words);
+    if (reason->status == ST_DENIED && link->is_outgoing)
+        warn_denied(link, reason);
+    link_lose(link, reason->words);
 }
 
 static void on_open(void *arg, struct channel *channel)
 {
+    struct link *link = arg;
+
     (void)channel;
-    hello_send(arg);
+    if (link->is_outgoing)
+        hello_send(link);
 }
 
 static const struct channel_events link_events = {
@@ -73,34 +101,87 @@ static const struct channel_events link_events = {
     .on_open = on_open,
 };
 
-static size_t n_strangers(const struct cluster *cluster)
+static bool is_stranger(const struct link *link)
+{
+    return !link->member && !link->is_outgoing && !link->is_retired;
+}
+
+static size_t n_strangers(const struct cluster *cluster, const char *host)
 {
     size_t n = 0;
 
     for (const struct link *l = cluster->links; l; l = l->next)
-        n += !l->member;
+        n += is_stranger(l) && (!host || strcmp(l->host, host) == 0);
     return n;
 }
 
+/* New links are listed first, so the last is the oldest. */
+static void drop_oldest_stranger(struct cluster *cluster)
+{
+    struct link *oldest = NULL;
+
+    for (struct link *l = cluster->links; l; l = l->next)
+        if (is_stranger(l))
+            oldest = l;
+    if (oldest)
+        link_drop(oldest, "others wait too");
+}
+
+bool host_is_loopback(const char *host)
+{
+    return strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0 ||
+           strcmp(host, "localhost") == 0;
+}
+
+static enum status accept_channel(struct cluster *cluster, int fd, struct link *link,
+                                  struct err *err)
+{
+    if (!cluster->tls)
+        return channel_new(cluster->loop, fd, &link_events, link, &link->channel, err);
+    return channel_accept(cluster->loop, fd, cluster->tls, HELLO_WITHIN_MS, &link_events, link,
+                          &link->channel, err);
+}
+
+/* Refusals are told at debug level: a flood must not fill the log as well. */
 static void on_accept(void *arg, int fd, const char *peer_host)
 {
     struct cluster *cluster = arg;
-    struct link *link = n_strangers(cluster) < STRANGERS_MAX ? link_new(cluster) : NULL;
+    struct link *link = NULL;
     struct err err;
 
-    if (!link) {
-        log_warn("a connection from %s is refused: too many wait to say who they are", peer_host);
+    if (n_strangers(cluster, peer_host) >= STRANGERS_PER_HOST_MAX) {
+        log_debug("a connection from %s is refused: too many of it wait to say who they are",
+                  peer_host);
         close(fd);
         return;
     }
-    if (channel_new(cluster->loop, fd, &link_events, link, &link->channel, &err) != ST_OK) {
-        log_warn("a connection from %s is lost: %s", peer_host, err.words);
+    if (n_strangers(cluster, NULL) >= STRANGERS_MAX)
+        drop_oldest_stranger(cluster);
+    link = link_new(cluster);
+    if (!link) {
+        close(fd);
+        return;
+    }
+    (void)snprintf(link->host, sizeof(link->host), "%s", peer_host);
+    if (accept_channel(cluster, fd, link, &err) != ST_OK) {
+        log_debug("a connection from %s is lost: %s", peer_host, err.words);
         link_free(link);
     }
 }
 
 enum status link_listen(struct cluster *cluster, const char *host, uint16_t port, struct err *err)
 {
+    if (!cluster->tls && !host_is_loopback(host)) {
+        log_warn("without a cluster key peers are heard on loopback only: make one with 'pomona "
+                 "keys cluster' and copy it to every node");
+        host = "127.0.0.1";
+    }
+    if (strcmp(host, "::") == 0 && /* where IPv6 is off, IPv4 alone will do */
+        listener_new(cluster->loop, host, port, on_accept, cluster, &cluster->listener, NULL) ==
+            ST_OK)
+        return ST_OK;
+    if (strcmp(host, "::") == 0)
+        host = "0.0.0.0";
     return listener_new(cluster->loop, host, port, on_accept, cluster, &cluster->listener, err);
 }
 
@@ -112,6 +193,18 @@ static void retry_later(struct member *member)
         member->backoff_ms = BACKOFF_LAST_MS;
 }
 
+static enum status link_dial(struct link *link, const char *host, uint16_t port, struct err *err)
+{
+    const struct channel_target target = { host, port, CONNECT_WITHIN_MS, link->cluster->tls };
+
+    link->is_outgoing = true;
+    (void)snprintf(link->host, sizeof(link->host), "%s", host);
+    if (!target.tls && !host_is_loopback(host))
+        return err_set(err, ST_DENIED, "without a cluster key only loopback is called, not %s",
+                       host);
+    return channel_dial(link->cluster->loop, &target, &link_events, link, &link->channel, err);
+}
+
 void link_connect(struct cluster *cluster, struct member *member)
 {
     struct link *link = link_new(cluster);
@@ -121,9 +214,7 @@ void link_connect(struct cluster *cluster, struct member *member)
         retry_later(member);
         return;
     }
-    link->is_outgoing = true;
-    if (channel_connect(cluster->loop, member->info.host, member->info.port, CONNECT_WITHIN_MS,
-                        &link_events, link, &link->channel, &err) != ST_OK) {
+    if (link_dial(link, member->info.host, member->info.port, &err) != ST_OK) {
         log_debug("node '%s' cannot be reached: %s", member->info.name, err.words);
         link_free(link);
         retry_later(member);
@@ -133,14 +224,33 @@ void link_connect(struct cluster *cluster, struct member *member)
     member->link = link;
 }
 
+enum status link_call(struct cluster *cluster, struct candidate *candidate, struct err *err)
+{
+    struct link *link = link_new(cluster);
+    enum status s;
+
+    if (!link)
+        return err_set(err, ST_NOMEM, "a link");
+    s = link_dial(link, candidate->host, candidate->port, err);
+    if (s != ST_OK) {
+        link_free(link);
+        return s;
+    }
+    link->candidate = candidate;
+    candidate->link = link;
+    return ST_OK;
+}
+
 void link_up(struct link *link)
 {
     struct member *member = link->member;
 
     link->is_up = true;
     link->heard_ns = clock_ns();
-    member->info.is_alive = true;
     member->backoff_ms = BACKOFF_FIRST_MS;
+    if (member->info.is_alive)
+        return; /* it took the place of another that was up */
+    member->info.is_alive = true;
     log_info("node '%s' joined", member->info.name);
     cluster_changed(link->cluster);
 }
@@ -150,9 +260,10 @@ void link_lose(struct link *link, const char *words)
     struct cluster *cluster = link->cluster;
     struct member *member = link->member;
     const bool was_up = link->is_up;
+    const bool is_the_members = member && member->link == link;
 
     link_free(link);
-    if (!member)
+    if (!is_the_members)
         return;
     member->link = NULL;
     retry_later(member);
@@ -166,6 +277,27 @@ void link_lose(struct link *link, const char *words)
     asks_coordinator_lost(cluster, member->info.name);
     instances_member_lost(cluster, member->info.name);
     cluster_changed(cluster);
+}
+
+void link_drop(struct link *link, const char *words)
+{
+    log_debug("a channel to %s is dropped: %s", link->host, words);
+    if (link->member && link->member->link == link)
+        link->member->link = NULL;
+    link_free(link);
+}
+
+void link_retire(struct link *link)
+{
+    if (link->member && link->member->link == link)
+        link->member->link = NULL;
+    if (link->candidate)
+        candidate_ended(link->candidate);
+    link->candidate = NULL;
+    link->member = NULL;
+    link->is_up = false;
+    link->is_retired = true;
+    link->hello_until_ns = deadline_after_ms(RETIRE_MS); /* then beats_tick() ends it */
 }
 
 void link_refuse(struct link *link, const char *words)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cluster/membership/members.c - the nodes of the configuration, and the models each holds. */
+/* cluster/membership/members.c - the nodes of the cluster, and the models each holds. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +11,75 @@ struct member *member_find(struct cluster *cluster, const char *name)
         if (strcmp(cluster->members[i].info.name, name) == 0)
             return &cluster->members[i];
     return NULL;
+}
+
+struct member *member_by_id(struct cluster *cluster, const char *id)
+{
+    for (size_t i = 0; i < cluster->n_members; i++)
+        if (strcmp(cluster->members[i].info.id, id) == 0)
+            return &cluster->members[i];
+    return NULL;
+}
+
+static bool holds_shard(const struct cluster *cluster, const char *node)
+{
+    for (const struct instance *in = cluster->instances; in; in = in->next)
+        if (instance_rank_of(in, node) >= 0)
+            return true;
+    return false;
+}
+
+/* A member that joined, left and is part of nothing any more. */
+static struct member *forgettable(struct cluster *cluster)
+{
+    for (size_t i = 0; i < cluster->n_members; i++) {
+        struct member *m = &cluster->members[i];
+
+        if (!m->is_configured && !m->info.is_local && !m->info.is_alive && !m->link &&
+            !holds_shard(cluster, m->info.name))
+            return m;
+    }
+    return NULL;
+}
+
+static bool comes_before(const struct member *a, const struct member *b)
+{
+    if (a->is_configured != b->is_configured)
+        return a->is_configured;
+    return a->is_configured ? a < b : strcmp(a->info.name, b->info.name) < 0;
+}
+
+void ring_arrange(struct cluster *cluster)
+{
+    for (size_t i = 0; i < cluster->n_members; i++) {
+        struct member *m = &cluster->members[i];
+        size_t at = i;
+
+        for (; at > 0 && comes_before(m, cluster->ring[at - 1]); at--)
+            cluster->ring[at] = cluster->ring[at - 1];
+        cluster->ring[at] = m;
+    }
+}
+
+enum status member_add(struct cluster *cluster, const char *name, struct member **ret_member,
+                       struct err *err)
+{
+    struct member *m =
+        cluster->n_members < NODES_MAX ? &cluster->members[cluster->n_members] : NULL;
+
+    if (m)
+        cluster->n_members++;
+    else
+        m = forgettable(cluster);
+    if (!m)
+        return err_set(err, ST_FULL, "the cluster has %d nodes, as many as it can", NODES_MAX);
+    free(m->models);
+    memset(m, 0, sizeof(*m));
+    memcpy(m->info.name, name, strlen(name) + 1);
+    m->backoff_ms = BACKOFF_FIRST_MS;
+    ring_arrange(cluster);
+    *ret_member = m;
+    return ST_OK;
 }
 
 /* The alive node with the lowest name.  This one is always alive, so there is one. */
@@ -48,8 +117,8 @@ const struct model_info *model_reference(const struct cluster *cluster, const ch
     const struct model_info *found = member_model(cluster->self, model);
 
     for (size_t i = 0; !found && i < cluster->n_members; i++)
-        if (cluster->members[i].info.is_alive)
-            found = member_model(&cluster->members[i], model);
+        if (cluster->ring[i]->info.is_alive)
+            found = member_model(cluster->ring[i], model);
     return found;
 }
 
@@ -58,7 +127,7 @@ size_t cluster_models(const struct cluster *cluster, struct model_info *ret_mode
     size_t n = 0;
 
     for (size_t i = 0; i < cluster->n_members; i++) {
-        const struct member *m = &cluster->members[i];
+        const struct member *m = cluster->ring[i];
 
         if (!m->info.is_alive)
             continue;
@@ -67,8 +136,8 @@ size_t cluster_models(const struct cluster *cluster, struct model_info *ret_mode
             bool is_first = true;
 
             for (size_t j = 0; j < i && is_first; j++)
-                is_first = !cluster->members[j].info.is_alive ||
-                           !member_model(&cluster->members[j], m->models[k].name);
+                is_first = !cluster->ring[j]->info.is_alive ||
+                           !member_model(cluster->ring[j], m->models[k].name);
             if (!is_first)
                 continue;
             if (n < capacity)
@@ -99,7 +168,7 @@ void cluster_nodes(const struct cluster *cluster, const char *model, struct node
 
     memset(ret_nodes, 0, sizeof(*ret_nodes));
     for (size_t i = 0; i < cluster->n_members; i++) {
-        const struct member *m = &cluster->members[i];
+        const struct member *m = cluster->ring[i];
         const struct model_info *held = member_model(m, model);
         struct node_view *node = &ret_nodes->nodes[ret_nodes->n_nodes++];
 
@@ -120,7 +189,7 @@ size_t cluster_members(const struct cluster *cluster, struct cluster_member *ret
                        size_t capacity)
 {
     for (size_t i = 0; i < cluster->n_members && i < capacity; i++) {
-        ret_members[i] = cluster->members[i].info;
+        ret_members[i] = cluster->ring[i]->info;
         ret_members[i].memory_used_bytes = memory_used(cluster, ret_members[i].name);
     }
     return cluster->n_members;

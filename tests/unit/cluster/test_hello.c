@@ -146,9 +146,23 @@ static void another_protocol_is_refused(void **state)
 {
     Wire__Hello hello = good_hello();
 
-    hello.protocol = 2;
+    hello.protocol = 4;
+    hello.protocol_min = 3;
     say(*state, &hello);
-    assert_refused(*state, "protocol 2");
+    assert_refused(*state, "protocol 3 to 4");
+}
+
+/* good_hello() is of a node one version behind; this one is ahead. */
+static void a_newer_protocol_that_knows_this_one_is_welcome(void **state)
+{
+    struct fixture *f = *state;
+    Wire__Hello hello = good_hello();
+
+    hello.protocol = 3;
+    hello.protocol_min = 2;
+    say(f, &hello);
+    nodes_until(&f->nodes, got_hello, &f->stranger, "Hello back");
+    assert_int_equal(n_alive(&f->nodes, 1), 2);
 }
 
 static void another_cluster_is_refused(void **state)
@@ -307,6 +321,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_good_hello_is_answered_and_silence_afterwards_is_death),
         TEST(another_protocol_is_refused),
+        TEST(a_newer_protocol_that_knows_this_one_is_welcome),
         TEST(another_cluster_is_refused),
         TEST(an_unknown_node_is_refused),
         TEST(this_nodes_own_name_is_refused),

@@ -2,6 +2,11 @@
 /* tests/unit/net/test_channel.c - messages arrive whole and in order; whatever is wrong closes. */
 #include "support/check.h"
 
+#include <fcntl.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -24,7 +29,9 @@ struct fixture {
     struct loop *loop;
     struct side a, b;
     struct listener *listener;
-    int raw; /* the far end, when the test speaks raw bytes */
+    struct cluster_key key;
+    struct tls *tls, *other_tls; /* of the key; of another */
+    int raw;                     /* the far end, when the test speaks raw bytes */
     uint64_t n_wanted;
 };
 
@@ -121,6 +128,8 @@ static int tear_down(void **state)
     if (f->raw >= 0)
         close(f->raw);
     loop_free(f->loop);
+    tls_free(f->tls);
+    tls_free(f->other_tls);
     return 0;
 }
 
@@ -327,9 +336,248 @@ static void names_are_not_resolved_on_the_loop(void **state)
     assert_non_null(strstr(err.words, "example.org"));
 }
 
+/* TLS */
+
+static int set_up_tls(void **state)
+{
+    struct cluster_key other;
+    struct fixture *f;
+    struct err err;
+
+    if (set_up(state) != 0)
+        return -1;
+    f = *state;
+    cluster_key_make(&f->key);
+    other = f->key;
+    other.bytes[0] ^= 1;
+    assert_ok(tls_new(&f->key, "home", &f->tls, &err), err);
+    assert_ok(tls_new(&other, "home", &f->other_tls, &err), err);
+    return 0;
+}
+
+static void accept_tls(void *arg, int fd, const char *peer_host)
+{
+    struct fixture *f = arg;
+    struct err err;
+
+    (void)peer_host;
+    assert_ok(channel_accept(f->loop, fd, f->tls, 5000, &events, &f->b, &f->b.channel, &err), err);
+}
+
+/* a connects to b, whose side has f->tls. */
+static void dial(struct fixture *f, struct tls *tls)
+{
+    struct channel_target target = { .host = "127.0.0.1", .timeout_ms = 5000, .tls = tls };
+    struct err err;
+
+    assert_ok(listener_new(f->loop, "127.0.0.1", 0, accept_tls, f, &f->listener, &err), err);
+    target.port = listener_port(f->listener);
+    assert_ok(channel_dial(f->loop, &target, &events, &f->a, &f->a.channel, &err), err);
+}
+
+static void messages_pass_between_holders_of_one_key(void **state)
+{
+    struct fixture *f = *state;
+    char host[64];
+
+    dial(f, f->tls);
+    f->n_wanted = N_MESSAGES;
+    for (uint64_t i = 0; i < N_MESSAGES; i++)
+        send_cancel(f->a.channel, i); /* most before the handshake is over */
+    run(f);
+    assert_true(f->a.is_open);
+    assert_true(f->b.is_open);
+    assert_int_equal(f->b.n_received, N_MESSAGES);
+    assert_int_equal(f->b.n_wrong, 0);
+    channel_peer_host(f->b.channel, host, sizeof(host));
+    assert_string_equal(host, "127.0.0.1");
+
+    f->n_wanted = 1;
+    send_cancel(f->b.channel, 0);
+    run(f);
+    assert_int_equal(f->a.n_received, 1);
+    channel_finish(f->a.channel);
+    run(f);
+    assert_true(f->a.is_closed);
+    channel_free(f->a.channel);
+    f->a.channel = NULL;
+    run(f);
+    assert_int_equal(f->b.reason, ST_PEER);
+}
+
+/* Neither side opens, takes or sends anything, and both end with words. */
+static void assert_no_handshake(struct fixture *f, struct tls *tls)
+{
+    dial(f, tls);
+    send_cancel(f->a.channel, 0);
+    while (!f->a.is_closed || !f->b.is_closed)
+        run(f);
+    assert_false(f->a.is_open);
+    assert_false(f->b.is_open);
+    assert_int_equal(f->b.n_received, 0);
+}
+
+static void another_key_does_not_open(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_no_handshake(f, f->other_tls);
+    assert_int_equal(f->b.reason, ST_DENIED);
+}
+
+static void the_same_key_for_another_cluster_does_not_open(void **state)
+{
+    struct fixture *f = *state;
+    struct err err;
+
+    tls_free(f->other_tls);
+    f->other_tls = NULL;
+    assert_ok(tls_new(&f->key, "work", &f->other_tls, &err), err);
+    assert_no_handshake(f, f->other_tls);
+}
+
+static void messages_without_tls_are_not_read(void **state)
+{
+    struct fixture *f = *state;
+
+    dial(f, NULL);
+    send_cancel(f->a.channel, 0);
+    while (!f->b.is_closed)
+        run(f);
+    assert_false(f->b.is_open);
+    assert_int_equal(f->b.n_received, 0);
+    assert_int_equal(f->b.reason, ST_DENIED);
+}
+
+/* A server of TLS 1.3 with a certificate, as one without the key would be. */
+static SSL_CTX *certified_server(void)
+{
+    SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+    EVP_PKEY *pkey = EVP_EC_gen("P-256");
+    X509 *cert = X509_new();
+
+    assert_non_null(ctx);
+    assert_non_null(pkey);
+    X509_gmtime_adj(X509_getm_notBefore(cert), -1000);
+    X509_gmtime_adj(X509_getm_notAfter(cert), 1000);
+    X509_set_pubkey(cert, pkey);
+    assert_true(X509_sign(cert, pkey, EVP_sha256()) > 0);
+    assert_int_equal(SSL_CTX_use_certificate(ctx, cert), 1);
+    assert_int_equal(SSL_CTX_use_PrivateKey(ctx, pkey), 1);
+    X509_free(cert);
+    EVP_PKEY_free(pkey);
+    return ctx;
+}
+
+static void *serve_certified(void *arg)
+{
+    const int fd = *(int *)arg;
+    SSL_CTX *ctx = certified_server();
+    SSL *ssl = SSL_new(ctx);
+    unsigned char byte;
+    void *told = NULL;
+
+    SSL_set_fd(ssl, fd);
+    if (SSL_accept(ssl) == 1 && SSL_read(ssl, &byte, 1) == 1)
+        told = ssl; /* the client took it for a node */
+    SSL_free(ssl);
+    SSL_CTX_free(ctx);
+    close(fd);
+    return told;
+}
+
+static void accept_raw(void *arg, int fd, const char *peer_host)
+{
+    struct fixture *f = arg;
+
+    (void)peer_host;
+    (void)evutil_make_socket_closeonexec(fd);
+    assert_int_equal(fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK), 0);
+    f->raw = fd;
+    loop_stop(f->loop);
+}
+
+static void dial_raw(struct fixture *f)
+{
+    struct channel_target target = { .host = "127.0.0.1", .timeout_ms = 5000, .tls = f->tls };
+    struct err err;
+
+    assert_ok(listener_new(f->loop, "127.0.0.1", 0, accept_raw, f, &f->listener, &err), err);
+    target.port = listener_port(f->listener);
+    assert_ok(channel_dial(f->loop, &target, &events, &f->a, &f->a.channel, &err), err);
+    send_cancel(f->a.channel, 0);
+    run(f);
+    assert_true(f->raw >= 0);
+}
+
+static void a_certificate_does_not_stand_in_for_the_key(void **state)
+{
+    struct fixture *f = *state;
+    pthread_t server;
+    void *told;
+
+    dial_raw(f);
+    assert_int_equal(pthread_create(&server, NULL, serve_certified, &f->raw), 0);
+    run(f);
+    assert_true(f->a.is_closed);
+    assert_false(f->a.is_open);
+    assert_int_equal(f->a.reason, ST_DENIED);
+    channel_free(f->a.channel);
+    f->a.channel = NULL;
+    assert_int_equal(pthread_join(server, &told), 0);
+    f->raw = -1;
+    assert_null(told);
+}
+
+/* All that a listener without the key gets to see. */
+static void the_first_flight_says_nothing_of_the_cluster(void **state)
+{
+    struct fixture *f = *state;
+    unsigned char seen[4096];
+    ssize_t n;
+
+    dial_raw(f);
+    while ((n = recv(f->raw, seen, sizeof(seen), MSG_DONTWAIT)) < 0)
+        (void)event_base_loop(loop_base(f->loop), EVLOOP_ONCE);
+    assert_true(n > 0);
+    assert_null(memmem(seen, (size_t)n, "home", 4));
+    assert_null(memmem(seen, (size_t)n, f->key.bytes, 8));
+    assert_int_equal(seen[0], 22); /* RFC 8446 section 5.1: a handshake record */
+}
+
+static void a_handshake_that_trickles_ends_at_its_deadline(void **state)
+{
+    struct fixture *f = *state;
+    struct err err;
+    int fds[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    f->raw = fds[1];
+    assert_ok(channel_accept(f->loop, fds[0], f->tls, 30, &events, &f->a, &f->a.channel, &err),
+              err);
+    assert_int_equal(write(f->raw, "\x16\x03\x01\x02\x00\x01", 6), 6);
+    run(f);
+    assert_true(f->a.is_closed);
+    assert_int_equal(f->a.reason, ST_DEADLINE);
+}
+
+static void a_channel_may_be_freed_amid_its_handshake(void **state)
+{
+    struct fixture *f = *state;
+
+    dial(f, f->tls);
+    (void)event_base_loop(loop_base(f->loop), EVLOOP_ONCE);
+    channel_free(f->a.channel);
+    f->a.channel = NULL;
+    while (f->b.channel && !f->b.is_closed)
+        run(f);
+    assert_false(f->b.is_open);
+}
+
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST_TLS(name) cmocka_unit_test_setup_teardown(name, set_up_tls, tear_down)
+#define TEST(name)     cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(messages_arrive_in_order),
         TEST(finishing_sends_what_is_queued_first),
@@ -342,6 +590,15 @@ int main(void)
         TEST(connecting_to_a_listener_opens_both_ends),
         TEST(connecting_to_nobody_closes),
         TEST(names_are_not_resolved_on_the_loop),
+        TEST_TLS(messages_pass_between_holders_of_one_key),
+        TEST_TLS(another_key_does_not_open),
+        TEST_TLS(the_same_key_for_another_cluster_does_not_open),
+        TEST_TLS(messages_without_tls_are_not_read),
+        TEST_TLS(a_certificate_does_not_stand_in_for_the_key),
+        TEST_TLS(the_first_flight_says_nothing_of_the_cluster),
+        TEST_TLS(a_handshake_that_trickles_ends_at_its_deadline),
+        TEST_TLS(a_channel_may_be_freed_amid_its_handshake),
     };
+    (void)signal(SIGPIPE, SIG_IGN); /* as a node does: net/tls.h */
     return cmocka_run_group_tests_name("net/channel", tests, NULL, NULL);
 }

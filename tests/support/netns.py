@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""tests/support/netns.py - several hosts on one machine: network namespaces on a bridge.
+
+    with Network(3) as network:
+        network.hosts[0].popen([...])       # runs in the first host
+        network.hosts[0].run(["ip", "addr"])
+
+Host i has 10.77.0.(i+1)/24 and an IPv6 link-local address on its interface
+`eth0`.  The bridge lives in a namespace of its own, so nothing of this machine's
+network is touched.  Everything is removed when the block ends, also by Ctrl-C;
+what a killed run left behind is removed by the next one.  Needs root.
+"""
+import os
+import subprocess
+
+PREFIX = "pomona-test-"
+
+
+def is_possible():
+    """Root, and a kernel and an `ip` that make namespaces."""
+    if os.geteuid() != 0:
+        return False
+    name = f"{PREFIX}probe-{os.getpid()}"
+    try:
+        made = subprocess.run(["ip", "netns", "add", name], capture_output=True).returncode == 0
+    except FileNotFoundError:
+        return False
+    if made:
+        subprocess.run(["ip", "netns", "delete", name], capture_output=True)
+    return made
+
+
+def ip(*arguments):
+    subprocess.run(["ip", *arguments], check=True, capture_output=True, text=True)
+
+
+class Host:
+    def __init__(self, namespace, address):
+        self.namespace, self.address = namespace, address
+        self.processes = []
+
+    def _inside(self, command):
+        return ["ip", "netns", "exec", self.namespace, *command]
+
+    def run(self, command, **more):
+        return subprocess.run(self._inside(command), check=True, capture_output=True, text=True,
+                              timeout=60, **more).stdout
+
+    def popen(self, command, **more):
+        process = subprocess.Popen(self._inside(command), **more)
+        self.processes.append(process)
+        return process
+
+    def stop(self):
+        for process in self.processes:
+            process.terminate()
+        for process in self.processes:
+            try:
+                process.wait(timeout=15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+class Network:
+    def __init__(self, n_hosts):
+        self.tag = f"{PREFIX}{os.getpid()}"
+        self.bridge = f"{self.tag}-bridge"
+        self.hosts = [Host(f"{self.tag}-{i}", f"10.77.0.{i + 1}") for i in range(n_hosts)]
+
+    def __enter__(self):
+        self._remove_leftovers()
+        try:
+            ip("netns", "add", self.bridge)
+            ip("-n", self.bridge, "link", "add", "br0", "type", "bridge")
+            ip("-n", self.bridge, "link", "set", "br0", "up")
+            for i, host in enumerate(self.hosts):
+                self._connect(i, host)
+        except BaseException:
+            self._remove()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        for host in self.hosts:
+            host.stop()
+        self._remove()
+
+    def _connect(self, i, host):
+        ip("netns", "add", host.namespace)
+        ip("-n", host.namespace, "link", "add", "eth0", "type", "veth", "peer", "name", f"port{i}",
+           "netns", self.bridge)
+        ip("-n", self.bridge, "link", "set", f"port{i}", "master", "br0", "up")
+        ip("-n", host.namespace, "addr", "add", f"{host.address}/24", "broadcast", "10.77.0.255",
+           "dev", "eth0")
+        ip("-n", host.namespace, "link", "set", "lo", "up")
+        ip("-n", host.namespace, "link", "set", "eth0", "up")
+
+    def _remove(self):
+        for namespace in [self.bridge, *(h.namespace for h in self.hosts)]:
+            subprocess.run(["ip", "netns", "delete", namespace], capture_output=True)
+
+    @staticmethod
+    def _remove_leftovers():
+        """Namespaces of runs whose process is gone."""
+        listed = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True).stdout
+        for line in listed.splitlines():
+            name = line.split()[0] if line.strip() else ""
+            owner = name.removeprefix(PREFIX).split("-")[0]
+            if name.startswith(PREFIX) and owner.isdigit() and not os.path.exists(f"/proc/{owner}"):
+                subprocess.run(["ip", "netns", "delete", name], capture_output=True)
