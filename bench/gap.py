@@ -5,8 +5,10 @@
     bench/gap.py --streams 4 --prompt 4096
 
 Starts `pomona serve`, lets streams run, then sends one long prompt.  Printed:
-the gap between the tokens of a stream before it came and until its first
-token, median and 95th percentile, and their ratios.
+the gap between the tokens of a stream until its first token, and what it was
+without, median and 95th percentile, and their ratios.  Streams grow meanwhile,
+and each of their tokens takes longer than the last; so what it was without is
+the mean of the time before the prompt came and the time after it was answered.
 """
 import argparse
 import http.client
@@ -116,32 +118,35 @@ def measure(a, port):
     long.start()
     wait_for(lambda: long.times, ANSWER_S, "the long prompt is answered")
     first = long.times[0]
+    time.sleep(a.before)
+    until = time.monotonic()
     for stream in streams:
         stream.stopping = True
-    return ([g for s in streams for g in s.gaps(running, sent)],
-            [g for s in streams for g in s.gaps(sent, first)], first - sent)
+    times = {"before": (running, sent), "during": (sent, first), "after": (long.times[-1], until)}
+    return ({name: [g for s in streams for g in s.gaps(*span)] for name, span in times.items()},
+            first - sent)
 
 
 def p95(values):
     return sorted(values)[int(len(values) * 0.95)]
 
 
-def report(a, before, during, ttft):
-    result = {"before_median_ms": statistics.median(before) * 1e3,
-              "before_p95_ms": p95(before) * 1e3,
-              "during_median_ms": statistics.median(during) * 1e3,
-              "during_p95_ms": p95(during) * 1e3, "ttft_s": ttft,
-              "streams": a.streams, "prompt": a.prompt}
-    result["median_ratio"] = result["during_median_ms"] / result["before_median_ms"]
-    result["p95_ratio"] = result["during_p95_ms"] / result["before_p95_ms"]
+def report(a, gaps, ttft):
+    result = {"ttft_s": ttft, "streams": a.streams, "prompt": a.prompt}
+    for name, middle in (("median", statistics.median), ("p95", p95)):
+        ms = {when: middle(values) * 1e3 for when, values in gaps.items()}
+        without = (ms["before"] + ms["after"]) / 2
+        result |= {f"{when}_{name}_ms": value for when, value in ms.items()}
+        result[f"{name}_ratio"] = ms["during"] / without
     if a.json:
         print(json.dumps(result))
         return
     for name in ("median", "p95"):
-        print(f"gap, {name:6}  before {result[f'before_{name}_ms']:7.2f} ms   during "
-              f"{result[f'during_{name}_ms']:7.2f} ms   ratio {result[f'{name}_ratio']:.2f}")
+        print(f"gap, {name:6}  " + "  ".join(f"{when} {result[f'{when}_{name}_ms']:7.2f} ms"
+                                             for when in gaps)
+              + f"  ratio {result[f'{name}_ratio']:.2f}")
     print(f"first token of the {a.prompt} tokens after {ttft:.2f} s, "
-          f"{len(during)} gaps of {a.streams} streams meanwhile")
+          f"{len(gaps['during'])} gaps of {a.streams} streams meanwhile")
 
 
 def main():

@@ -35,6 +35,7 @@ test       python3-venv               -
 test       clang                      -
 test       shellcheck                 shellcheck
 test       qemu-user                  -
+test       iproute2                   -
 cross      gcc-aarch64-linux-gnu      -
 cross      libc6-dev-arm64-cross      -
 full       debootstrap                -
