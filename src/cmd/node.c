@@ -39,6 +39,7 @@ struct node {
     struct cluster *cluster;
     struct service *service;
     struct share *share; /* gives peers parts of the models; NULL: a node alone */
+    uint8_t share_key[SHARE_KEY_BYTES]; /* that it asks for; of a cluster with a key */
     struct loop_timer *scan_timer;
     struct store store;
     struct found current; /* what cluster and service were given */
@@ -204,15 +205,24 @@ static enum status own_path(const struct node_settings *settings, const char *wh
     return s == ST_OK ? path_join(own, what, ret_path, err) : s;
 }
 
-/* A node with peers gives them parts of its models, where they reach its runners. */
+/* A node with peers gives them parts of its models, where they reach its runners; of a cluster with
+ * a key, to who proves that he knows it. */
 static enum status start_share(struct node *node, struct err *err)
 {
+    const struct node_settings *settings = node->settings;
     const struct share_options options = {
-        .host = node->settings->host,
-        .keep_dir = node->settings->data,
+        .host = settings->host,
+        .key = settings->has_key ? node->share_key : NULL,
+        .keep_dir = settings->data,
     };
+    enum status s = ST_OK;
 
-    return node->settings->n_peers > 1 ? share_new(&options, &node->share, err) : ST_OK;
+    if (settings->n_peers <= 1 && !settings->is_cluster)
+        return ST_OK;
+    if (settings->has_key)
+        s = cluster_key_derive(&settings->key, "share", settings->cluster_name, node->share_key,
+                               sizeof(node->share_key), err);
+    return s == ST_OK ? share_new(&options, &node->share, err) : s;
 }
 
 static enum status start_cluster(struct node *node, struct err *err)
@@ -243,6 +253,7 @@ static enum status start_cluster(struct node *node, struct err *err)
         .n_peers = settings->n_peers,
         .shard_dir = node->share ? shards : NULL,
         .share_port = node->share ? share_port(node->share) : 0,
+        .share_key = settings->has_key ? node->share_key : NULL,
     };
     enum status s;
 

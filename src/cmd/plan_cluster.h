@@ -10,12 +10,14 @@
  *   disk       disk_gbs, else 1 GB/s
  *   latency    latency_us; else thunderbolt 150 us, ethernet 100 us, others 200 us, one way
  *
- * Sources  A MacBook Pro with an M1 Max (32 GPU cores, 400 GB/s) was reported to decode Llama 3.1 8B
- *          q4_k_m (4.92 GB, 32 layers) at 46.2 tokens/s and to read prompts at 500 tokens/s
- *          (github.com/brand-o/normiebench, issue 40): 0.70, 130 us and 235 give 46.0 and 500.
+ * Sources  A MacBook Pro with an M1 Max (400 GB/s) was reported to decode Llama 3.1 8B q4_k_m
+ *          (4.92 GB, 32 layers) at 46.2 tokens/s and to read prompts at 500 tokens/s
+ *          (github.com/brand-o/normiebench, issue 40).  If it had 32 GPU cores, which the report
+ *          does not say, 0.70, 130 us and 235 give 46.0 and 500.
  *          67 is what `pomona bench` measured for a thread of an x86-64 virtual machine with
  *          AVX-512 VNNI (bench/RESULTS.md, pp256).  300 us is the round trip over Thunderbolt
- *          that was reported for TCP, 100 us a switch's with its two network stacks.
+ *          that was reported for TCP.  A layer's time on a CPU, the disk's speed and the latency
+ *          of Ethernet are estimates: measure, and write what you found into the file.
  */
 #ifndef POMONA_CMD_PLAN_CLUSTER_H
 #define POMONA_CMD_PLAN_CLUSTER_H

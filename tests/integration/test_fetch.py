@@ -6,10 +6,11 @@ Node "a" alone holds SmolLM2; "b" and "c" begin with empty folders.
 import json
 import os
 import re
+import subprocess
 
 import pytest
 
-from support.cluster import MODEL, MODEL_FILE, Cluster, wait_until
+from support.cluster import MODEL, MODEL_FILE, POMONA, Cluster, wait_until
 
 MIB = 1 << 20
 ROUNDING = 4 * MIB    # pieces are 1 MiB: the ends of the head and of runs of tensors are shared
@@ -115,6 +116,19 @@ def test_a_damaged_piece_is_fetched_again(cluster):
     came = [float(mb) for mb in re.findall(r"of which ([\d.]+) MB came",
                                            cluster["b"].log.read_text())]
     assert 0 < came[-1] <= 1.1 and len(came) == 2, came
+
+
+def test_members_with_the_cluster_s_key_fetch_too(tmp_path):
+    key = tmp_path / "cluster.key"
+    subprocess.run([POMONA, "keys", "cluster", "--file", str(key)], check=True, timeout=10,
+                   stdout=subprocess.DEVNULL)
+    with Cluster(tmp_path, names="ab", holders="a",
+                 options=("--cluster-key", str(key))) as cluster:
+        cluster.start()
+        wait_until(lambda: cluster["b"].get("/v1/models")["data"], 10, "b knows the model")
+        cluster.place("b", nodes=["a", "b"], split=[20, 10])
+        assert ask(cluster["a"]) == ask(cluster["b"])
+        assert fetched(cluster, "b") >= shard_bytes(range(20, 30))
 
 
 def test_a_model_whose_only_holder_is_gone_is_named(cluster):

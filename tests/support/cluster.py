@@ -136,8 +136,8 @@ class Node:
 
 class Cluster:
     def __init__(self, folder, names="abc", memory_gb=4.0, threads=1, shares_data=True,
-                 holders=None):
-        """`memory_gb`: of each node, or {name: of it}"""
+                 holders=None, options=()):
+        """`memory_gb`: of each node, or {name: of it}; `options`: more of each node's command"""
         self.folder = Path(folder)
         shares_data = shares_data and holders is None
         datas = {name: self.folder / ("data" if shares_data else f"data-{name}") for name in names}
@@ -155,7 +155,7 @@ class Cluster:
         self.nodes = {
             name: Node(name, ports[2 * i], ports[2 * i + 1],
                        [POMONA, "serve", "--config", str(config), "--node", name,
-                        "--data", str(datas[name])], self.folder / f"{name}.log")
+                        "--data", str(datas[name]), *options], self.folder / f"{name}.log")
             for i, name in enumerate(names)}
 
     def __getitem__(self, name):
