@@ -225,9 +225,10 @@ void placement_print_shards(const json_t *shards)
 {
     const json_t *shard;
     size_t i;
+    const bool has_stage = json_object_get(json_array_get(shards, 0), "stage") != NULL;
 
-    printf("  %-20s %-12s %10s %10s  %s\n", "NODE", "LAYERS", "WEIGHTS", "KV CACHE",
-           json_object_get(json_array_get(shards, 0), "stage") ? "STATE" : "");
+    printf("  %-20s %-12s %10s %10s%s\n", "NODE", "LAYERS", "WEIGHTS", "KV CACHE",
+           has_stage ? "  STATE" : "");
     json_array_foreach(shards, i, shard)
     {
         const char *node = json_string_value(json_object_get(shard, "node"));
@@ -239,8 +240,8 @@ void placement_print_shards(const json_t *shards)
 
         (void)snprintf(layers, sizeof(layers), "%d-%d", (int)first, (int)(first + n - 1));
         stage_text(shard, stage, sizeof(stage));
-        printf("  %-20s %-12s %10s %10s  %s\n", node ? node : "?", layers,
+        printf("  %-20s %-12s %10s %10s%s%s\n", node ? node : "?", layers,
                units_bytes((uint64_t)weights, weights_text), units_bytes((uint64_t)kv, kv_text),
-               stage);
+               has_stage ? "  " : "", stage);
     }
 }
