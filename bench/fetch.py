@@ -70,6 +70,9 @@ def start_nodes(folder, n, model, pomona):
     config = folder / "cluster.json"
     config.write_text(json.dumps({"cluster": {"name": "bench"}, "nodes": [
         {"name": f"n{i}", "host": address(i), "memory_gb": 3} for i in range(n)]}))
+    key = folder / "cluster.key"    # without one, peers are heard on loopback only
+    subprocess.run([str(pomona), "keys", "cluster", "--file", str(key)], check=True, timeout=10,
+                   stdout=subprocess.DEVNULL)
     nodes = []
     for i in range(n):
         models = folder / f"data{i}" / "models"
@@ -79,7 +82,8 @@ def start_nodes(folder, n, model, pomona):
         with open(folder / f"n{i}.log", "wb") as log:
             nodes.append(subprocess.Popen(
                 inside(i, str(pomona), "serve", "--config", str(config), "--node", f"n{i}",
-                       "--data", str(folder / f"data{i}"), "--threads", "1"),
+                       "--data", str(folder / f"data{i}"), "--threads", "1", "--cluster-key",
+                       str(key)),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log))
     return nodes
 
