@@ -206,7 +206,7 @@ static enum status own_path(const struct node_settings *settings, const char *wh
 }
 
 /* A node with peers gives them parts of its models, where they reach its runners; of a cluster with
- * a key, to who proves that he knows it. */
+ * a key, to who proves that he knows it.  A node that cannot still serves what it holds. */
 static enum status start_share(struct node *node, struct err *err)
 {
     const struct node_settings *settings = node->settings;
@@ -215,6 +215,7 @@ static enum status start_share(struct node *node, struct err *err)
         .key = settings->has_key ? node->share_key : NULL,
         .keep_dir = settings->data,
     };
+    struct err why;
     enum status s = ST_OK;
 
     if (settings->n_peers <= 1 && !settings->is_cluster)
@@ -222,7 +223,9 @@ static enum status start_share(struct node *node, struct err *err)
     if (settings->has_key)
         s = cluster_key_derive(&settings->key, "share", settings->cluster_name, node->share_key,
                                sizeof(node->share_key), err);
-    return s == ST_OK ? share_new(&options, &node->share, err) : s;
+    if (s == ST_OK && share_new(&options, &node->share, &why) != ST_OK)
+        log_warn("peers cannot fetch models from this node: %s", why.words);
+    return s;
 }
 
 static enum status start_cluster(struct node *node, struct err *err)
