@@ -261,7 +261,9 @@ static bool settle(struct link *link, struct member *member, uint64_t boot)
         link_lose(other, "it connected anew");
         return true;
     }
-    if (other->is_up && !is_of_lower_name(link, member)) {
+    if (!other->is_up) /* it is settled when its Hello comes, with what both ends know then */
+        return true;
+    if (!is_of_lower_name(link, member)) {
         if (!link->is_outgoing)
             hello_send(link); /* whoever called learns which node is at that address */
         link_retire(link);
