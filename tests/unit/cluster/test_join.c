@@ -69,14 +69,18 @@ struct how {
     const char *cluster;           /* NULL: "home" */
     const struct cluster_key *key; /* NULL: none */
     size_t seeds[N], n_seeds;      /* indices of nodes */
+    bool is_configured;            /* "a", "b" and "c" are the nodes of its configuration */
 };
 
 static void start(struct fixture *f, size_t index, const struct how *how)
 {
     struct cluster_seed seeds[N] = { 0 };
     const struct cluster_discovery discovery = { DISCOVER_SEEDS, 0, seeds, how->n_seeds };
+    struct cluster_peer peers[N] = { { .name = "a" }, { .name = "b" }, { .name = "c" } };
     char id[33];
     const struct cluster_options options = {
+        .peers = how->is_configured ? peers : NULL,
+        .n_peers = how->is_configured ? N : 0,
         .cluster_name = how->cluster ? how->cluster : "home",
         .node_name = how->name,
         .node_id = id,
@@ -89,6 +93,10 @@ static void start(struct fixture *f, size_t index, const struct how *how)
     };
     struct err err;
 
+    for (size_t i = 0; i < N; i++) {
+        snprintf(peers[i].host, HOST_MAX, "127.0.0.1");
+        peers[i].port = f->ports[i];
+    }
     for (size_t i = 0; i < how->n_seeds; i++) {
         snprintf(seeds[i].host, HOST_MAX, "127.0.0.1");
         seeds[i].port = f->ports[how->seeds[i]];
@@ -146,14 +154,14 @@ static void seeds_of_one_node_are_enough(void **state)
 }
 
 /* Every node calls every other and itself at once. */
-static void crossing_calls_leave_one_channel_and_nobody_dies(void **state)
+/* Every node calls every other, by its seeds and, where they are configured, of itself too. */
+static void check_crossing(struct fixture *f, bool is_configured)
 {
     static const char *const names[N] = { "a", "b", "c" };
-    struct fixture *f = *state;
     const uint64_t until = deadline_after_ms(2 * RETIRE_MS);
 
     for (size_t i = 0; i < N; i++)
-        start(f, i, &(struct how){ names[i], NULL, &f->key, { 0, 1, 2 }, 3 });
+        start(f, i, &(struct how){ names[i], NULL, &f->key, { 0, 1, 2 }, 3, is_configured });
     for (size_t i = 0; i < N; i++)
         until_alive(f, i, N);
     while (clock_ns() < until) {
@@ -168,6 +176,16 @@ static void crossing_calls_leave_one_channel_and_nobody_dies(void **state)
             n_up += l->is_up;
         assert_int_equal(n_up, N - 1);
     }
+}
+
+static void crossing_calls_leave_one_channel_and_nobody_dies(void **state)
+{
+    check_crossing(*state, false);
+}
+
+static void crossing_calls_of_configured_nodes_do_so_too(void **state)
+{
+    check_crossing(*state, true);
 }
 
 static void a_node_that_left_may_return_with_the_same_name(void **state)
@@ -215,7 +233,7 @@ static void another_cluster_of_the_same_key_stays_outside(void **state)
 {
     struct fixture *f = *state;
 
-    assert_stay_apart(f, &(struct how){ "b", "work", &f->key, { 0 }, 1 });
+    assert_stay_apart(f, &(struct how){ "b", "work", &f->key, { 0 }, 1, false });
 }
 
 static void a_second_machine_of_one_name_stays_outside(void **state)
@@ -310,6 +328,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(seeds_of_one_node_are_enough),
         TEST(crossing_calls_leave_one_channel_and_nobody_dies),
+        TEST(crossing_calls_of_configured_nodes_do_so_too),
         TEST(a_node_that_left_may_return_with_the_same_name),
         TEST(another_key_stays_outside),
         TEST(no_key_stays_outside),
