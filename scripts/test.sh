@@ -23,10 +23,11 @@ usage: scripts/test.sh [--quick | --full]
 Install what the tests need, build, and run them.
 
   --quick     release build: lint, unit and integration tests but the slow ones; under 3 minutes
-  (default)   all of these and the system tests; unit, fuzz and integration tests again under
-              ASan with UBSan and under TSan; under 25 minutes on two cores
-  --full      also every repetition of the failure tests, and the quickstart in a clean
-              Debian root (on Debian and Ubuntu, as root)
+  (default)   all of these, the slow ones and the system tests; unit, fuzz and integration tests
+              but the slow ones again under ASan with UBSan and under TSan; under 25 minutes on
+              two cores
+  --full      also the slow ones under the sanitizers, every repetition of the failure tests,
+              and the quickstart in a clean Debian root (on Debian and Ubuntu, as root)
   -h, --help  show this
 EOF
 }
@@ -67,16 +68,22 @@ stages_quick() {
     stage "release: lint, unit, integration" release -L 'lint|unit|integration' -LE 'full|slow'
 }
 
+# stages_sanitized LABELS-LEFT-OUT
+stages_sanitized() {
+    stage "ASan and UBSan: unit, fuzz, integration" asan -L 'unit|fuzz|integration' -LE "$1"
+    # test_golden is arithmetic alone, and slow there; test_exact has its threads.
+    stage "TSan: unit and integration" tsan -L 'unit|integration' -LE "$1" -E test_golden
+}
+
 stages_default() {
     stage "release: everything" release -LE full
-    stage "ASan and UBSan: unit, fuzz, integration" asan -L 'unit|fuzz|integration'
-    # test_golden is arithmetic alone, and slow there; test_exact has its threads.
-    stage "TSan: unit and integration" tsan -L 'unit|integration' -E test_golden
+    stages_sanitized 'full|slow'
 }
 
 stages_full() {
     export POMONA_TEST_FULL=1
-    stages_default
+    stage "release: everything" release -LE full
+    stages_sanitized full
     stage "the quickstart in a clean root" release -L full
 }
 
