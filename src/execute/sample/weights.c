@@ -2,7 +2,7 @@
 /* execute/sample/weights.c - exponentials of many logits, in vectors that the compiler makes. */
 #include "execute/sample/weights.h"
 
-#include <string.h>
+#include "engine/cpu/f16.h"
 
 enum { LANES = 8, EXPONENT_BIAS = 127, MANTISSA_BITS = 23 };
 
@@ -15,27 +15,11 @@ enum { LANES = 8, EXPONENT_BIAS = 127, MANTISSA_BITS = 23 };
 static const float c1 = 0x1.62e430p-1f, c2 = 0x1.ebfbdap-3f, c3 = 0x1.c6aed4p-5f,
                    c4 = 0x1.3b2dbcp-7f, c5 = 0x1.5f456ap-10f, c6 = 0x1.41d332p-13f;
 
-static inline uint32_t bits_of(float x)
-{
-    uint32_t bits;
-
-    memcpy(&bits, &x, sizeof(bits));
-    return bits;
-}
-
-static inline float of_bits(uint32_t bits)
-{
-    float x;
-
-    memcpy(&x, &bits, sizeof(x));
-    return x;
-}
-
 /* 2^y for y <= 0; what it makes of y < LEAST is of no use. */
 static inline float power_of_two(float y)
 {
     const float shifted = y + ROUND, f = y - (shifted - ROUND);
-    const float power = of_bits((bits_of(shifted) + EXPONENT_BIAS) << MANTISSA_BITS);
+    const float power = f32_of_bits((f32_bits(shifted) + EXPONENT_BIAS) << MANTISSA_BITS);
 
     return ((((((c6 * f + c5) * f + c4) * f + c3) * f + c2) * f + c1) * f + 1.0f) * power;
 }
@@ -46,7 +30,7 @@ static inline float weight_of(float logit, float top, float factor)
     const float y = (logit - top) * factor;
     const uint32_t counts = -(uint32_t)((logit <= top) & (y >= LEAST));
 
-    return of_bits(bits_of(power_of_two(y)) & counts);
+    return f32_of_bits(f32_bits(power_of_two(y)) & counts);
 }
 
 double sample_weights(float *ret_weights, const float *logits, uint32_t n, float top, float scale)
