@@ -34,6 +34,7 @@ endfunction()
 #   POMONA            the executable
 #   POMONA_BUILD      the build folder (programs of tests/support are in tests/support/)
 #   POMONA_TEST_MODEL SmolLM2-135M-Instruct as GGUF, fetched by scripts/fetch_smollm2.sh
+#   POMONA_SANITIZE   the build's sanitizers, empty: none
 # A test that misses one of them fails; it does not skip.  SERIAL keeps other tests away from one that
 # measures or that holds others to deadlines.
 set(POMONA_TEST_MODEL ${PROJECT_SOURCE_DIR}/.cache/models/SmolLM2-135M-Instruct.Q4_1.gguf
@@ -44,7 +45,8 @@ set(POMONA_TEST_ENVIRONMENT
     POMONA=${PROJECT_BINARY_DIR}/pomona
     POMONA_BUILD=${PROJECT_BINARY_DIR}
     POMONA_SOURCE=${PROJECT_SOURCE_DIR}
-    POMONA_TEST_MODEL=${POMONA_TEST_MODEL})
+    POMONA_TEST_MODEL=${POMONA_TEST_MODEL}
+    POMONA_SANITIZE=${POMONA_SANITIZE})
 
 function(pomona_python_test name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "SLOW;SERIAL" "LABEL;TIMEOUT" "")

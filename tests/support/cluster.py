@@ -120,6 +120,7 @@ class Node:
     def kill(self, number=signal.SIGKILL):
         self.runners()
         self.process.send_signal(number)
+        self.process.send_signal(signal.SIGCONT)    # a test that failed may have left it stopped
         self.process.wait(timeout=15)
         if number != signal.SIGKILL:
             self.assert_ended_well()
