@@ -18,6 +18,14 @@ int64_t clock_unix_s(void)
     return (int64_t)time(NULL);
 }
 
+uint64_t clock_unix_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / NS_PER_MS;
+}
+
 uint64_t deadline_after_ms(uint64_t ms)
 {
     return clock_ns() + ms * NS_PER_MS;

@@ -19,6 +19,8 @@ uint64_t clock_ns(void);
 /* Seconds since 1970, for what people and protocols read. */
 int64_t clock_unix_s(void);
 
+uint64_t clock_unix_ms(void);
+
 /* The deadline `ms` from now. */
 uint64_t deadline_after_ms(uint64_t ms);
 

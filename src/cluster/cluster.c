@@ -13,6 +13,7 @@
 #include "base/machine.h"
 #include "base/random.h"
 #include "cluster/cluster_priv.h"
+#include "cluster/membership/watch.h"
 
 void cluster_soon(struct cluster *cluster)
 {
@@ -47,6 +48,11 @@ static void on_tick(void *arg)
     instances_tick(cluster, now_ns);
     place_tick(cluster, now_ns);
     runners_tick(cluster, now_ns);
+}
+
+static void on_call(void *arg)
+{
+    links_call(arg);
 }
 
 static void on_child(evutil_socket_t fd, short what, void *arg)
@@ -135,13 +141,17 @@ static enum status start(struct cluster *cluster, const struct cluster_options *
     enum status s = ST_OK;
 
     if (loop_timer_new(cluster->loop, on_tick, cluster, &cluster->tick) != ST_OK ||
-        loop_timer_new(cluster->loop, on_soon, cluster, &cluster->soon) != ST_OK)
+        loop_timer_new(cluster->loop, on_soon, cluster, &cluster->soon) != ST_OK ||
+        loop_timer_new(cluster->loop, on_call, cluster, &cluster->call) != ST_OK)
         return err_set(err, ST_NOMEM, "the timers of a cluster");
     cluster->child_signal = evsignal_new(loop_base(cluster->loop), SIGCHLD, on_child, cluster);
     if (!cluster->child_signal || event_add(cluster->child_signal, NULL) != 0)
         return err_set(err, ST_NOMEM, "the watch of a cluster's processes");
-    if (o->port != 0 && (o->n_peers > 1 || o->allows_joining))
+    if (o->port != 0 && (o->n_peers > 1 || o->allows_joining)) {
         s = link_listen(cluster, o->listen_host ? o->listen_host : o->host, o->port, err);
+        if (s == ST_OK)
+            watch_start(cluster, o);
+    }
     if (s == ST_OK && o->discovery)
         s = discovery_start(cluster, o, err);
     if (s != ST_OK)
@@ -195,6 +205,8 @@ void cluster_free(struct cluster *cluster)
         return;
     discovery_free(cluster->discovery);
     cluster->discovery = NULL;
+    watch_free(cluster->watch);
+    cluster->watch = NULL;
     links_free(cluster);
     tls_free(cluster->tls);
     runners_free(cluster);
@@ -202,6 +214,7 @@ void cluster_free(struct cluster *cluster)
         event_free(cluster->child_signal);
     loop_timer_free(cluster->tick);
     loop_timer_free(cluster->soon);
+    loop_timer_free(cluster->call);
     asks_free(cluster);
     instances_free(cluster);
     if (cluster->self)

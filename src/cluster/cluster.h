@@ -2,8 +2,11 @@
 /* cluster/cluster.h - this node among its peers: members, instances, placing.
  *
  * Nodes keep a channel to each peer (contract of the messages:
- * cluster/node.proto) and beat on it; a peer is dead when its channel ends or
- * is silent for DEAD_AFTER_MS.  Peers are those of the configuration and, where
+ * cluster/node.proto), so there are NODES_MAX at most, and watch one another by
+ * datagrams beside it (membership/swim.h, which would do for thousands).  A
+ * peer is dead when its process ended, or when it answers neither way
+ * (membership/verdict.h): within 2 s.  One that answers datagrams but has no
+ * channel is alive and takes no part.  Peers are those of the configuration and, where
  * joining is allowed, whoever discovery (cluster/discovery) finds or who
  * connects and proves the key.  The alive node with the lowest name
  * coordinates placing, so that two requests for one model make one instance.
@@ -20,7 +23,8 @@
  * Nothing here waits: what takes time calls back.
  *
  * Security  with a cluster key the control channel is TLS 1.3 proved by the key on
- *           both sides (net/tls.h): nobody else learns or does anything.  Without
+ *           both sides (net/tls.h), and datagrams are sealed with it (net/seal.h):
+ *           nobody else learns or does anything.  Without
  *           one, peers are heard and called on loopback only.  How many
  *           connections may be undecided is bounded, in all and per address.
  *           The data connections of runners and drivers are not part of it:
@@ -45,7 +49,7 @@
 #include "net/cluster_key.h"
 #include "net/loop.h"
 
-enum { DEAD_AFTER_MS = 1500, BEAT_EVERY_MS = 250, CLUSTER_SOURCES_MAX = 8, SHARE_KEY_BYTES = 32 };
+enum { BEAT_EVERY_MS = 250, CLUSTER_SOURCES_MAX = 8, SHARE_KEY_BYTES = 32 };
 
 struct cluster;
 
@@ -207,6 +211,8 @@ struct cluster_member {
     uint16_t port, api_port;
     uint16_t share_port; /* where it gives pieces of its models; 0: nowhere, and it takes none */
     bool is_alive, is_local, is_draining;
+    bool is_connected;  /* it has a channel: else it may be alive, and takes no part */
+    bool has_datagrams; /* it answers them: else its channel alone tells that it is alive */
     uint64_t memory_bytes, memory_used_bytes;
     double rtt_ms; /* of the last beat; 0 unknown */
 };

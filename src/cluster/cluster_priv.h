@@ -4,7 +4,8 @@
  *   discovery/   who may be there: beacon.c (addresses heard of), candidates.c
  *                (addresses to call, seeds among them)
  *   membership/  who is there: members.c (the table), link.c (a channel to one
- *                peer), hello.c (the first message), beat.c (signs of life)
+ *                peer), hello.c (the first message), beat.c (signs of life on it),
+ *                watch.c (membership by datagrams), judge.c (what becomes of a member)
  *   state/       instance.c (the table of instances), announce.c (told to and by peers)
  *   supervise/   spawn.c (start a process), runner.c (this node's runners), file.c (where
  *                they find their model)
@@ -21,6 +22,7 @@
 #ifndef POMONA_CLUSTER_CLUSTER_PRIV_H
 #define POMONA_CLUSTER_CLUSTER_PRIV_H
 
+#include "base/address.h"
 #include "cluster/cluster.h"
 #include "cluster/node.pb-c.h"
 #include "net/channel.h"
@@ -38,7 +40,10 @@ enum {
     STRANGERS_PER_HOST_MAX = 16,
     CANDIDATES_MAX = 2 * NODES_MAX,
     WARN_AGAIN_MS = 60000,
-    RETIRE_MS = 1000, /* far more than the peer needs to take the other link */
+    RETIRE_MS = 1000,       /* far more than the peer needs to take the other link */
+    CHANNEL_BACK_MS = 1500, /* what needs the channel of an alive peer waits for it */
+    SHORT_LIVED_MS = 100,   /* a channel that ends sooner is not called again at once */
+    BACKOFF_ALIVE_MS = 20,  /* a process that is ending may take a call before its port closes */
     HELLO_WITHIN_MS = 5000,
     CONNECT_WITHIN_MS = 2000,
     BACKOFF_FIRST_MS = 250,
@@ -54,6 +59,7 @@ struct discovery;
 struct link;
 struct placing;
 struct runner;
+struct watch;
 
 struct member {
     struct cluster_member info; /* memory_used_bytes is computed when asked for */
@@ -64,6 +70,12 @@ struct member {
     struct link *link;      /* NULL: none, or this node itself */
     uint64_t attempt_at_ns; /* when to connect next */
     uint64_t backoff_ms;
+    uint64_t cut_ns;        /* since when it is alive without a channel; 0: it has one */
+    bool is_cut_off;        /* for longer than CHANNEL_BACK_MS */
+    bool speaks_swim;       /* it answers datagrams (watch.h), as its Hello says */
+    bool is_said_blocked;   /* it was said that none of it come */
+    uint64_t datagrams_ns;  /* when it last was known by them, or had no channel */
+    struct address address; /* of its datagrams; length 0: not known */
 };
 
 /* One channel.  Owned by cluster->links; a member's link is one of them. */
@@ -79,7 +91,7 @@ struct link {
     bool is_refused; /* about to close; what still arrives is not read */
     bool is_retired; /* another link stands for the peer; open for RETIRE_MS, not read */
     uint64_t hello_until_ns;
-    uint64_t heard_ns;
+    uint64_t up_ns, heard_ns;
     uint64_t beat_sequence, beat_sent_ns;
     struct link *next;
 };
@@ -124,6 +136,7 @@ struct cluster {
     uint64_t boot;               /* random: tells this process from the one before it */
     struct tls *tls;             /* NULL: no key, loopback only */
     struct discovery *discovery; /* NULL: none */
+    struct watch *watch;         /* NULL: none */
     uint64_t warn_denied_after_ns;
     struct member *self;
     char **paths; /* [self->n_models] files of the local models */
@@ -138,7 +151,7 @@ struct cluster {
     char tombstones[TOMBSTONES][INSTANCE_ID_MAX]; /* instances that ended; a ring */
     size_t n_tombstones;
 
-    struct loop_timer *tick, *soon;
+    struct loop_timer *tick, *soon, *call;
     struct event *child_signal;
     uint64_t ticked_ns;
     bool has_changed;
@@ -158,6 +171,8 @@ enum status member_add(struct cluster *cluster, const char *name, struct member 
                        struct err *err);
 void ring_arrange(struct cluster *cluster); /* after names or members changed */
 struct member *member_coordinator(struct cluster *cluster);
+/* It is alive, and messages reach it. */
+bool member_takes_part(const struct member *member);
 const struct model_info *member_model(const struct member *member, const char *model);
 void member_take_models(struct member *member, struct model_info *models, size_t n_models);
 /* The file that placing `model` means: this node's, else the first alive holder's.  NULL: nobody has it. */
@@ -165,7 +180,8 @@ const struct model_info *model_reference(const struct cluster *cluster, const ch
 
 /* membership/link.c */
 enum status link_listen(struct cluster *cluster, const char *host, uint16_t port, struct err *err);
-void link_connect(struct cluster *cluster, struct member *member);
+/* Call the members that are due. */
+void links_call(struct cluster *cluster);
 /* Call an address of which the name is not known yet. */
 enum status link_call(struct cluster *cluster, struct candidate *candidate, struct err *err);
 void link_up(struct link *link);
@@ -175,7 +191,7 @@ void link_drop(struct link *link, const char *words);
  * it now could be read as death. */
 void link_retire(struct link *link);
 bool host_is_loopback(const char *host);
-/* End a link.  Its member, if it was up, is dead from now on. */
+/* End a link.  Its member, if it was up, is called anew or dead (judge.c). */
 void link_lose(struct link *link, const char *words);
 /* Tell the peer why, log it, end the link once that is sent. */
 void link_refuse(struct link *link, const char *words);
@@ -192,6 +208,8 @@ void discovery_tick(struct cluster *cluster, uint64_t now_ns);
 void candidate_called(struct candidate *candidate, struct link *link);
 /* Its link ended, or its peer turned out to be `id`. */
 void candidate_ended(struct candidate *candidate);
+/* Node `id` is said to be at an address. */
+void candidate_heard(struct cluster *cluster, const char *host, uint16_t port, const char *id);
 void candidate_is(struct candidate *candidate, const char *id);
 
 /* membership/hello.c */
@@ -201,7 +219,18 @@ void models_broadcast(struct cluster *cluster);
 enum status models_receive(struct member *member, Wire__Model *const *models, size_t n_models,
                            struct err *err);
 
+/* membership/judge.c */
+void members_judge(struct cluster *cluster, uint64_t now_ns);
+/* It is dead: what needs it ends. */
+void member_lost(struct cluster *cluster, struct member *member, const char *words);
+/* The channel of an alive member ended, `lived_ms` after it was up, and it has no other. */
+void member_channel_ended(struct cluster *cluster, struct member *member, uint64_t lived_ms,
+                          const char *words);
+void member_channel_back(struct cluster *cluster, struct member *member);
+
 /* membership/beat.c */
+/* What was not heard while this node itself stood still proves nothing. */
+void beats_notice_stall(struct cluster *cluster, uint64_t now_ns);
 void beats_tick(struct cluster *cluster, uint64_t now_ns);
 void beats_send(struct cluster *cluster, uint64_t now_ns); /* beside those of the tick */
 void beat_receive(struct link *link, const Wire__Beat *beat);
@@ -230,6 +259,10 @@ enum instance_end_how {
 void instance_end(struct cluster *cluster, struct instance *instance, enum instance_end_how how,
                   const struct err *why);
 void instances_member_lost(struct cluster *cluster, const char *node);
+enum channel_loss { CHANNEL_REPLACED, CHANNEL_GONE };
+/* Messages between this node and `node` were lost: what is being placed by them ends; and where no
+ * more will come, whatever needs both. */
+void instances_channel_lost(struct cluster *cluster, const char *node, enum channel_loss how);
 void instances_tick(struct cluster *cluster, uint64_t now_ns);
 void instances_free(struct cluster *cluster);
 

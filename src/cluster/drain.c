@@ -36,8 +36,9 @@ enum status cluster_drain(struct cluster *cluster, const char *node, enum drain_
 
     if (!m)
         return err_set(err, ST_NOTFOUND, "'%.64s' is not a node of this cluster", node);
-    if (!m->info.is_alive)
-        return err_set(err, ST_PEER, "node '%s' is not alive", node);
+    if (!member_takes_part(m))
+        return err_set(err, ST_PEER, "node '%s' is not %s", node,
+                       m->info.is_alive ? "connected" : "alive");
     drain.is_draining = how == DRAIN_ON;
     if (m == cluster->self) {
         drain_receive(cluster, &drain);

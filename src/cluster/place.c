@@ -94,7 +94,7 @@ static enum status check_nodes(struct cluster *cluster, const struct plan *plan,
         const char *node = plan->shards[i].node;
         const struct member *m = member_find(cluster, node);
 
-        if (!m || !m->info.is_alive)
+        if (!m || !member_takes_part(m))
             return err_set(err, ST_NOTFOUND, "'%s' cannot be placed: node '%s' is not alive",
                            plan->model, node);
         if (m->info.is_draining)

@@ -26,6 +26,8 @@ static const char *state_of(const json_t *node)
 {
     if (!json_is_true(json_object_get(node, "alive")))
         return "dead";
+    if (!json_is_true(json_object_get(node, "connected")))
+        return "cut off";
     return json_is_true(json_object_get(node, "draining")) ? "draining" : "alive";
 }
 
@@ -50,6 +52,21 @@ static void print_nodes(const json_t *nodes)
                        json_number_value(json_object_get(node, "rtt_ms")));
         printf("%-20s %-24s %-8s %22s %9s\n", text_of(node, "name"), address, state_of(node),
                memory, is_local ? "here" : rtt);
+    }
+}
+
+static void print_blocked(const json_t *nodes)
+{
+    const json_t *node;
+    size_t i;
+
+    json_array_foreach(nodes, i, node)
+    {
+        if (json_is_true(json_object_get(node, "connected")) &&
+            !json_is_true(json_object_get(node, "datagrams")))
+            printf("no datagrams of %s come: is UDP port %llu blocked?  Its channel alone tells "
+                   "whether it is there\n",
+                   text_of(node, "name"), (unsigned long long)number_of(node, "port"));
     }
 }
 
@@ -96,6 +113,7 @@ static void print_state(const json_t *state)
     printf("cluster %s, as node %s sees it (pomona %s)\n", text_of(state, "cluster"),
            text_of(state, "node"), text_of(state, "version"));
     print_nodes(json_object_get(state, "nodes"));
+    print_blocked(json_object_get(state, "nodes"));
     print_models(json_object_get(state, "models"));
     print_instances(instances);
     if (json_array_size(instances) == 0)

@@ -36,6 +36,7 @@ struct channel {
     bool is_open;
     bool is_closed; /* on_close was called or is on its way */
     bool is_finishing;
+    bool was_refused;
     unsigned n_nested; /* callbacks of this channel on the stack */
     bool is_freed;     /* channel_free() came during one of them */
 };
@@ -166,9 +167,9 @@ static void on_connected(struct channel *c)
 }
 
 /* Why the connection broke, in words; OpenSSL's own where it has any. */
-static void close_broken(struct channel *c)
+static void close_broken(struct channel *c, int socket_error)
 {
-    const int socket_error = errno, dns = bufferevent_socket_get_dns_error(c->bev);
+    const int dns = bufferevent_socket_get_dns_error(c->bev);
     const bool is_tls_error = c->has_tls && bufferevent_get_openssl_error(c->bev) != 0;
 
     if (is_tls_error && !c->is_open)
@@ -182,13 +183,33 @@ static void close_broken(struct channel *c)
                       dns ? gai_strerror(dns) : evutil_socket_error_to_string(socket_error));
 }
 
+/* With TLS a refusal is told as an end.  An end leaves errno as it was before; but
+ * then there was a connection, and who is at its other end is known still. */
+static bool is_refused(const struct channel *c, int socket_error)
+{
+    struct sockaddr_storage peer;
+    socklen_t length = sizeof(peer);
+
+    return !c->is_open && socket_error == ECONNREFUSED &&
+           getpeername(bufferevent_getfd(c->bev), (struct sockaddr *)&peer, &length) != 0;
+}
+
+static void close_refused(struct channel *c)
+{
+    c->was_refused = true;
+    channel_close(c, ST_PEER, "nobody listens there");
+}
+
 static void on_bev_event(struct bufferevent *bev, short what, void *arg)
 {
+    const int socket_error = errno;
     struct channel *c = arg;
 
     (void)bev;
     if (what & BEV_EVENT_CONNECTED)
         on_connected(c);
+    else if ((what & (BEV_EVENT_EOF | BEV_EVENT_ERROR)) && is_refused(c, socket_error))
+        close_refused(c);
     else if ((what & BEV_EVENT_EOF) && c->has_tls && !c->is_open)
         channel_close(c, ST_PEER, "the peer closed the connection during the handshake");
     else if (what & BEV_EVENT_EOF)
@@ -196,7 +217,7 @@ static void on_bev_event(struct bufferevent *bev, short what, void *arg)
     else if (what & BEV_EVENT_TIMEOUT)
         channel_close(c, ST_DEADLINE, "the peer did not answer in time");
     else
-        close_broken(c);
+        close_broken(c, socket_error);
 }
 
 /* A buffer over the socket `fd` (-1: none yet), which is taken where this succeeds. */
@@ -323,6 +344,11 @@ enum status channel_connect(struct loop *loop, const char *host, uint16_t port, 
     const struct channel_target target = { host, port, timeout_ms, NULL };
 
     return channel_dial(loop, &target, events, arg, ret_channel, err);
+}
+
+bool channel_was_refused(const struct channel *c)
+{
+    return c->was_refused;
 }
 
 void channel_free(struct channel *c)

@@ -19,6 +19,7 @@
 #define POMONA_NET_CHANNEL_H
 
 #include <protobuf-c/protobuf-c.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -77,6 +78,9 @@ enum status channel_connect(struct loop *loop, const char *host, uint16_t port, 
 /* Closes at once, without on_close; unsent messages are dropped.  NULL is
  * allowed.  Allowed inside a callback of the same channel. */
 void channel_free(struct channel *channel);
+
+/* That the other machine answered that nobody listens there: known in on_close. */
+bool channel_was_refused(const struct channel *channel);
 
 /* The other end's numeric address, "" where it is none: ret_host [capacity]. */
 void channel_peer_host(const struct channel *channel, char *ret_host, size_t capacity);

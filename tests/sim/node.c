@@ -57,11 +57,13 @@ static uint64_t time_of_clock(const struct sim *sim, uint32_t node, uint64_t clo
     return (uint64_t)((double)(clock_ns - n->offset_ns) / n->rate) + 1;
 }
 
-static void send_datagram(void *arg, const struct swim_address *to, const uint8_t *bytes, size_t n)
+static void send_datagram(void *arg, const struct swim_id *to, const struct swim_address *address,
+                          const uint8_t *bytes, size_t n)
 {
     const struct handle *h = arg;
 
-    sim_send(h->sim, EV_DATAGRAM, h->node, node_of_address(to), bytes, n);
+    (void)to;
+    sim_send(h->sim, EV_DATAGRAM, h->node, node_of_address(address), bytes, n);
 }
 
 static void take_verdict(void *arg, const struct swim_member *member, enum swim_state was)

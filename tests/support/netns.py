@@ -10,10 +10,13 @@ Host i has 10.77.0.(i+1)/24 and an IPv6 link-local address on its interface
 network is touched.  Everything is removed when the block ends, also by Ctrl-C;
 what a killed run left behind is removed by the next one.  Needs root.
 """
+import contextlib
+import ctypes
 import os
 import subprocess
 
 PREFIX = "pomona-test-"
+CLONE_NEWNET = 0x40000000    # linux/sched.h
 
 
 def is_possible():
@@ -28,6 +31,13 @@ def is_possible():
     if made:
         subprocess.run(["ip", "netns", "delete", name], capture_output=True)
     return made
+
+
+def _enter(namespace):
+    """setns(2) of the calling thread; os.setns() is younger than the Pythons that run this."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.setns(namespace.fileno(), CLONE_NEWNET) != 0:
+        raise OSError(ctypes.get_errno(), "setns")
 
 
 def ip(*arguments):
@@ -50,6 +60,27 @@ class Host:
         process = subprocess.Popen(self._inside(command), **more)
         self.processes.append(process)
         return process
+
+    def drop(self, match):
+        """Lose every packet of this host, coming or going, that nft's `match` describes."""
+        for chain in ("input", "output"):
+            self.run(["nft", f"add table inet lost; add chain inet lost {chain} "
+                      f"{{ type filter hook {chain} priority 0; }}; "
+                      f"add rule inet lost {chain} {match} drop"])
+
+    def drop_nothing(self):
+        self.run(["nft", "delete table inet lost"])
+
+    @contextlib.contextmanager
+    def entered(self):
+        """Sockets that this thread makes inside the block are the host's."""
+        with open("/proc/thread-self/ns/net") as home, \
+                open(f"/run/netns/{self.namespace}") as there:
+            _enter(there)
+            try:
+                yield
+            finally:
+                _enter(home)
 
     def stop(self):
         for process in self.processes:
@@ -95,6 +126,10 @@ class Network:
            "dev", "eth0")
         ip("-n", host.namespace, "link", "set", "lo", "up")
         ip("-n", host.namespace, "link", "set", "eth0", "up")
+
+    def plug(self, host, how):
+        """The host's cable in or out: `how` is "up" or "down"."""
+        ip("-n", self.bridge, "link", "set", f"port{self.hosts.index(host)}", how)
 
     def _remove(self):
         for namespace in [self.bridge, *(h.namespace for h in self.hosts)]:

@@ -51,14 +51,6 @@ struct beacon {
     bool said_clock;
 };
 
-static uint64_t unix_ms(void)
-{
-    struct timespec t;
-
-    (void)clock_gettime(CLOCK_REALTIME, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / NS_PER_MS;
-}
-
 static bool set_on(int fd, int level, int name)
 {
     const int on = 1;
@@ -138,7 +130,7 @@ static bool seal_one(struct beacon *b, enum beacon_what what, uint8_t *ret_seale
 
     b->self.what = what;
     return beacon_write(&b->self, payload, NULL) == ST_OK &&
-           seal(b->sealer, payload, sizeof(payload), unix_ms(), ret_sealed, NULL) == ST_OK;
+           seal(b->sealer, payload, sizeof(payload), clock_unix_ms(), ret_sealed, NULL) == ST_OK;
 }
 
 static void speak_on(struct beacon *b, const struct interface *i, enum beacon_what what)
@@ -250,7 +242,7 @@ static void take(struct beacon *b, const uint8_t *bytes, size_t n, const struct 
     char host[HOST_TEXT_MAX];
     struct opened opened;
     struct err err;
-    const enum status s = seal_open(b->opener, bytes, n, unix_ms(), payload, &opened, &err);
+    const enum status s = seal_open(b->opener, bytes, n, clock_unix_ms(), payload, &opened, &err);
 
     if (s == ST_RANGE && !b->said_clock) {
         b->said_clock = true; /* once: it would be said every two seconds */

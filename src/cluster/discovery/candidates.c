@@ -82,6 +82,12 @@ static void on_found(void *arg, const char *host, uint16_t port, const char *id)
         discovery_tick(d->cluster, c->heard_ns);
 }
 
+void candidate_heard(struct cluster *cluster, const char *host, uint16_t port, const char *id)
+{
+    if (cluster->discovery)
+        on_found(cluster->discovery, host, port, id);
+}
+
 static bool is_member_already(struct cluster *cluster, const struct candidate *c)
 {
     const struct member *m = c->id[0] ? member_by_id(cluster, c->id) : NULL;

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "cluster/cluster_priv.h"
+#include "cluster/membership/watch.h"
 
 struct load_list {
     Wire__InstanceLoad loads[INSTANCES_MAX];
@@ -55,12 +56,11 @@ static void beat_send(struct link *link, struct load_list *loads, uint64_t now_n
     link_send(link, &message);
 }
 
-/* A link that is up and silent, or not up in time. */
+/* A link that is not up in time. */
 static struct link *find_overdue(const struct cluster *cluster, uint64_t now_ns)
 {
     for (struct link *l = cluster->links; l; l = l->next)
-        if (l->is_up ? now_ns > l->heard_ns + DEAD_AFTER_MS * NS_PER_MS
-                     : now_ns > l->hello_until_ns)
+        if (!l->is_up && now_ns > l->hello_until_ns)
             return l;
     return NULL;
 }
@@ -75,29 +75,29 @@ void beats_send(struct cluster *cluster, uint64_t now_ns)
             beat_send(l, &loads, now_ns);
 }
 
-void beats_tick(struct cluster *cluster, uint64_t now_ns)
+void beats_notice_stall(struct cluster *cluster, uint64_t now_ns)
 {
-    const uint64_t since = cluster->ticked_ns ? now_ns - cluster->ticked_ns : 0;
-    const uint64_t late = since > 2 * BEAT_EVERY_MS * NS_PER_MS ? since : 0;
-    struct link *overdue;
+    const uint64_t late = cluster->ticked_ns ? now_ns - cluster->ticked_ns : 0;
 
-    /* this node itself stood still: what the peers sent meanwhile is not read
-     * yet, and is no proof of their death */
-    for (struct link *l = cluster->links; l && late > 0; l = l->next)
+    if (late <= 2 * BEAT_EVERY_MS * NS_PER_MS)
+        return;
+    for (struct link *l = cluster->links; l; l = l->next)
         l->heard_ns += late;
     cluster->ticked_ns = now_ns;
+}
 
+void beats_tick(struct cluster *cluster, uint64_t now_ns)
+{
+    struct link *overdue;
+
+    members_judge(cluster, now_ns);
+    cluster->ticked_ns = now_ns;
     while ((overdue = find_overdue(cluster, now_ns)) != NULL)
-        link_lose(overdue, overdue->is_up ? "it is silent" : "it did not say who it is");
+        link_lose(overdue, "it did not say who it is");
     beats_send(cluster, now_ns);
-    for (size_t i = 0; i < cluster->n_members; i++) {
-        struct member *m = &cluster->members[i];
-
-        if (m->is_configured && !m->link && strcmp(cluster->self->info.name, m->info.name) < 0 &&
-            now_ns >= m->attempt_at_ns)
-            link_connect(cluster, m);
-    }
+    links_call(cluster);
     discovery_tick(cluster, now_ns);
+    watch_tick(cluster, now_ns);
 }
 
 static void take_load(struct link *link, const Wire__InstanceLoad *wire)

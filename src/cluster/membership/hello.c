@@ -9,7 +9,7 @@
  * speaks; both then speak the newest that both know.  Protocol 1 had no range.
  *
  * Two channels of one pair: where the peer's boot differs from the one known,
- * it started anew and the old channel is lost.  Else both called at once, and
+ * it started anew, and is dead before it is alive again.  Else both called at once, and
  * the channel that the lower name opened stays.  The other is retired: not
  * read any more, but closed only once the peer has surely done the same, so
  * that neither takes its end for a death.
@@ -20,6 +20,7 @@
 #include "base/address.h"
 #include "base/log.h"
 #include "cluster/cluster_priv.h"
+#include "cluster/membership/watch.h"
 
 /* The arrays a list of models or instances is sent from; NULL members where
  * memory ran out, and then the list is empty. */
@@ -86,6 +87,7 @@ void hello_send(struct link *link)
     hello.api_port = self->api_port;
     hello.memory_bytes = self->memory_bytes;
     hello.share_port = self->share_port;
+    hello.swim = cluster->watch ? SWIM_SPOKEN : 0;
     hello.models = models.list;
     hello.n_models = models.n;
     hello.instances = instances;
@@ -218,6 +220,7 @@ static enum status take_description(struct member *member, const Wire__Hello *he
     info.share_port = (uint16_t)hello->share_port;
     member->info = info;
     member->boot = hello->boot;
+    member->speaks_swim = hello->swim == SWIM_SPOKEN;
     return ST_OK;
 }
 
@@ -255,12 +258,14 @@ static bool settle(struct link *link, struct member *member, uint64_t boot)
 {
     struct link *other = member->link;
 
-    if (!other || other == link)
-        return true;
-    if (other->is_up && (boot == 0 || boot != member->boot)) {
-        link_lose(other, "it connected anew");
+    if (member->info.is_alive && (boot == 0 || boot != member->boot)) {
+        if (other && other != link && other->is_up)
+            link_drop(other, "its peer started anew");
+        member_lost(link->cluster, member, "it started anew");
         return true;
     }
+    if (!other || other == link)
+        return true;
     if (!other->is_up) /* it is settled when its Hello comes, with what both ends know then */
         return true;
     if (!is_of_lower_name(link, member)) {

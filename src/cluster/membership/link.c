@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cluster/membership/link.c - the channel to one peer.
  *
- *   connecting --connected--> waiting for Hello --Hello agrees--> up --EOF, silence--> lost
+ *   connecting --connected--> waiting for Hello --Hello agrees--> up --EOF, silence--> ended
  *   accepted ---------------/        |
  *                                    `--it does not, or is late--> refused or lost
  *
  * Of two nodes of the configuration the one whose name sorts lower connects;
- * an address that discovery found is called by whoever found it, so two
- * channels of one pair may cross (hello.c says which stays).
+ * an address that discovery found is called by whoever found it, and when a channel ends
+ * under a peer that answers datagrams both ends call, so two
+ * channels of one pair may cross (hello.c says which stays).  That call also tells a
+ * process that died, whose machine says that nobody listens, from a connection that broke.
  *
  * With a key, an accepted connection shakes hands before it is a stranger who
  * may say Hello; both have one deadline each.  When STRANGERS_MAX are waiting,
@@ -23,6 +25,7 @@
 #include "base/log.h"
 #include "cluster/cluster_priv.h"
 #include "cluster/discovery/candidates.h"
+#include "cluster/membership/watch.h"
 
 static void link_unlist(struct link *link)
 {
@@ -76,11 +79,14 @@ static void warn_denied(struct link *link, const struct err *why)
 static void on_close(void *arg, struct channel *channel, const struct err *reason)
 {
     struct link *link = arg;
+    struct cluster *cluster = link->cluster;
+    struct member *member = channel_was_refused(channel) ? link->member : NULL;
 
-    (void)channel;
     if (reason->status == ST_DENIED && link->is_outgoing)
         warn_denied(link, reason);
     link_lose(link, reason->words);
+    if (member && !member->link)
+        member_lost(cluster, member, "its process ended");
 }
 
 static void on_open(void *arg, struct channel *channel)
@@ -205,7 +211,7 @@ static enum status link_dial(struct link *link, const char *host, uint16_t port,
     return channel_dial(link->cluster->loop, &target, &link_events, link, &link->channel, err);
 }
 
-void link_connect(struct cluster *cluster, struct member *member)
+static void link_connect(struct cluster *cluster, struct member *member)
 {
     struct link *link = link_new(cluster);
     struct err err;
@@ -222,6 +228,32 @@ void link_connect(struct cluster *cluster, struct member *member)
     }
     link->member = member;
     member->link = link;
+}
+
+/* Of two configured nodes the lower name calls; both do, where the other is alive. */
+static bool is_to_call(const struct cluster *cluster, const struct member *m)
+{
+    return !m->info.is_local && !m->link &&
+           (m->info.is_alive ||
+            (m->is_configured && strcmp(cluster->self->info.name, m->info.name) < 0));
+}
+
+/* An alive member is called when it is due; the tick is soon enough for the others. */
+void links_call(struct cluster *cluster)
+{
+    const uint64_t now_ns = clock_ns();
+    uint64_t next_ns = UINT64_MAX;
+
+    for (size_t i = 0; i < cluster->n_members; i++) {
+        struct member *m = &cluster->members[i];
+
+        if (is_to_call(cluster, m) && now_ns >= m->attempt_at_ns)
+            link_connect(cluster, m);
+        if (m->info.is_alive && is_to_call(cluster, m) && m->attempt_at_ns < next_ns)
+            next_ns = m->attempt_at_ns;
+    }
+    if (next_ns < UINT64_MAX)
+        loop_timer_once(cluster->call, next_ns > now_ns ? (next_ns - now_ns) / NS_PER_MS + 1 : 0);
 }
 
 enum status link_call(struct cluster *cluster, struct candidate *candidate, struct err *err)
@@ -246,10 +278,13 @@ void link_up(struct link *link)
     struct member *member = link->member;
 
     link->is_up = true;
-    link->heard_ns = clock_ns();
+    link->up_ns = link->heard_ns = clock_ns();
     member->backoff_ms = BACKOFF_FIRST_MS;
-    if (member->info.is_alive)
-        return; /* it took the place of another that was up */
+    watch_follow(link->cluster, member, link);
+    if (member->info.is_alive) { /* it takes the place of another that was up */
+        member_channel_back(link->cluster, member);
+        return;
+    }
     member->info.is_alive = true;
     log_info("node '%s' joined", member->info.name);
     cluster_changed(link->cluster);
@@ -260,6 +295,7 @@ void link_lose(struct link *link, const char *words)
     struct cluster *cluster = link->cluster;
     struct member *member = link->member;
     const bool was_up = link->is_up;
+    const uint64_t lived_ms = was_up ? (clock_ns() - link->up_ns) / NS_PER_MS : 0;
     const bool is_the_members = member && member->link == link;
 
     link_free(link);
@@ -267,16 +303,12 @@ void link_lose(struct link *link, const char *words)
         return;
     member->link = NULL;
     retry_later(member);
-    if (!was_up) {
-        log_debug("no channel to node '%s': %s", member->info.name, words);
+    if (was_up) {
+        member_channel_ended(cluster, member, lived_ms, words);
         return;
     }
-    member->info.is_alive = false;
-    member->info.rtt_ms = 0;
-    log_warn("node '%s' is lost: %s", member->info.name, words);
-    asks_coordinator_lost(cluster, member->info.name);
-    instances_member_lost(cluster, member->info.name);
-    cluster_changed(cluster);
+    log_debug("no channel to node '%s': %s", member->info.name, words);
+    links_call(cluster);
 }
 
 void link_drop(struct link *link, const char *words)

@@ -82,6 +82,12 @@ enum status member_add(struct cluster *cluster, const char *name, struct member 
     return ST_OK;
 }
 
+bool member_takes_part(const struct member *member)
+{
+    return member->info.is_alive &&
+           (member->info.is_local || (member->link && member->link->is_up));
+}
+
 /* The alive node with the lowest name.  This one is always alive, so there is one. */
 struct member *member_coordinator(struct cluster *cluster)
 {
@@ -90,7 +96,7 @@ struct member *member_coordinator(struct cluster *cluster)
     for (size_t i = 0; i < cluster->n_members; i++) {
         struct member *m = &cluster->members[i];
 
-        if (m->info.is_alive && strcmp(m->info.name, lowest->info.name) < 0)
+        if (member_takes_part(m) && strcmp(m->info.name, lowest->info.name) < 0)
             lowest = m;
     }
     return lowest;
@@ -173,7 +179,7 @@ void cluster_nodes(const struct cluster *cluster, const char *model, struct node
         struct node_view *node = &ret_nodes->nodes[ret_nodes->n_nodes++];
 
         memcpy(node->name, m->info.name, sizeof(node->name));
-        node->is_alive = m->info.is_alive;
+        node->is_alive = member_takes_part(m);
         node->is_local = m->info.is_local;
         node->is_draining = m->info.is_draining;
         node->holds_model =
@@ -190,6 +196,8 @@ size_t cluster_members(const struct cluster *cluster, struct cluster_member *ret
 {
     for (size_t i = 0; i < cluster->n_members && i < capacity; i++) {
         ret_members[i] = cluster->ring[i]->info;
+        ret_members[i].has_datagrams |= ret_members[i].is_local;
+        ret_members[i].is_connected = member_takes_part(cluster->ring[i]);
         ret_members[i].memory_used_bytes = memory_used(cluster, ret_members[i].name);
     }
     return cluster->n_members;

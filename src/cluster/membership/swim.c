@@ -247,6 +247,13 @@ enum swim_state swim_state_of(const struct swim *swim, const struct swim_id *id)
     return slot == NO_SLOT ? SWIM_ABSENT : swim->entries[slot].state;
 }
 
+uint32_t swim_incarnation_of(const struct swim *swim, const struct swim_id *id)
+{
+    const uint32_t slot = table_find(swim, id);
+
+    return slot == NO_SLOT ? 0 : swim->entries[slot].incarnation;
+}
+
 struct swim_member swim_self(const struct swim *swim)
 {
     return entry_member(&swim->entries[0]);

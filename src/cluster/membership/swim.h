@@ -100,7 +100,10 @@ struct swim_params {
 
 /* What the owner does for it.  Neither may call back into the same swim. */
 struct swim_effects {
-    void (*send)(void *arg, const struct swim_address *to, const uint8_t *bytes, size_t n);
+    /* `to` is who it is for, lent; NULL where only the address is known.  The owner
+     * may know a better way to it than `address`, which is what it says of itself. */
+    void (*send)(void *arg, const struct swim_id *to, const struct swim_address *address,
+                 const uint8_t *bytes, size_t n);
     /* `member` is what it is now, lent; `was` what this node thought before. */
     void (*event)(void *arg, const struct swim_member *member, enum swim_state was);
     uint64_t (*random)(void *arg);
@@ -133,6 +136,9 @@ void swim_join(struct swim *swim, const struct swim_address *address, uint64_t n
 enum status swim_add(struct swim *swim, const struct swim_member *member, uint64_t now_ns,
                      struct err *err);
 
+/* Ping that member now, as if its turn had come: something else says that it may be dead. */
+void swim_doubt(struct swim *swim, const struct swim_id *id, uint64_t now_ns);
+
 /* Tell the peers that this node goes.  It answers, but does not ping, from now on. */
 void swim_leave(struct swim *swim, uint64_t now_ns);
 
@@ -149,6 +155,9 @@ size_t swim_members(const struct swim *swim, struct swim_member *ret_members, si
 
 /* What this node thinks of one; SWIM_ABSENT if nothing. */
 enum swim_state swim_state_of(const struct swim *swim, const struct swim_id *id);
+
+/* Its incarnation; that of swim_add() until something was heard of the member; 0 if not known. */
+uint32_t swim_incarnation_of(const struct swim *swim, const struct swim_id *id);
 
 /* This node's record. */
 struct swim_member swim_self(const struct swim *swim);

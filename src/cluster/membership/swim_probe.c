@@ -70,6 +70,14 @@ static void probe_start(struct swim *swim, uint32_t slot, uint64_t now_ns)
     ping(swim, slot, p->sequence, now_ns);
 }
 
+void swim_doubt(struct swim *swim, const struct swim_id *id, uint64_t now_ns)
+{
+    const uint32_t slot = table_find(swim, id);
+
+    if (slot != NO_SLOT && slot != 0 && swim->entries[slot].state == SWIM_ALIVE)
+        probe_start(swim, slot, now_ns);
+}
+
 /* Suspects that this node found silent itself: the sooner they hear of it, the
  * sooner they can object.  Their time does not wait for this node's health. */
 static void chase(struct swim *swim, uint64_t now_ns)

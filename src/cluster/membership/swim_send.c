@@ -117,6 +117,12 @@ static void put_about(struct swim *swim, uint32_t slot, uint64_t now_ns)
         put(swim, slot, now_ns);
 }
 
+static void send_out(struct swim *swim, const struct swim_address *address, const uint8_t *bytes,
+                     size_t n)
+{
+    swim->effects->send(swim->arg, swim->out.has_to ? &swim->out.to : NULL, address, bytes, n);
+}
+
 /* Pack and send; [first_news, + n_news) of the records came from the queue. */
 static void finish(struct swim *swim, const struct swim_address *address, size_t first_news,
                    size_t n_news)
@@ -127,7 +133,7 @@ static void finish(struct swim *swim, const struct swim_address *address, size_t
 
     if (n_packed > first_news)
         queue_told(swim, n_packed - first_news < n_news ? n_packed - first_news : n_news);
-    swim->effects->send(swim->arg, address, bytes, n);
+    send_out(swim, address, bytes, n);
 }
 
 /* Records of news, then of others, after those that are in already. */
@@ -199,5 +205,5 @@ void send_page(struct swim *swim, const struct swim_address *to, uint64_t now_ns
         swim->out.is_last = false;
         n = datagram_pack(swim, &swim->out, bytes, &n_packed);
     }
-    swim->effects->send(swim->arg, to, bytes, n);
+    send_out(swim, to, bytes, n);
 }

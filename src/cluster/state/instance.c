@@ -191,6 +191,27 @@ void instances_member_lost(struct cluster *cluster, const char *node)
         instance_end(cluster, in, how_to_end(cluster, in), &why);
 }
 
+static struct instance *find_needing_both(const struct cluster *cluster, const char *node,
+                                          enum channel_loss how)
+{
+    for (struct instance *in = cluster->instances; in; in = in->next)
+        if (needs(in, node) && needs(in, cluster->self->info.name) &&
+            (how == CHANNEL_GONE || in->view.state == INSTANCE_PLACING))
+            return in;
+    return NULL;
+}
+
+void instances_channel_lost(struct cluster *cluster, const char *node, enum channel_loss how)
+{
+    struct instance *in;
+    struct err why;
+
+    (void)err_set(&why, ST_PEER, "the channel between node '%s' and node '%s' broke",
+                  cluster->self->info.name, node);
+    while ((in = find_needing_both(cluster, node, how)) != NULL)
+        instance_end(cluster, in, END_EVERYWHERE, &why);
+}
+
 /* A node of the instance that was never seen alive from here. */
 static const char *unseen_node(struct cluster *cluster, const struct instance *in)
 {

@@ -49,9 +49,11 @@ static void write_member(const struct cluster_member *m, struct buf *out)
     buf_putc(out, ',');
     key_text(out, "host", m->host);
     buf_printf(out,
-               ",\"port\":%u,\"api_port\":%u,\"alive\":%s,\"local\":%s,\"draining\":%s,"
+               ",\"port\":%u,\"api_port\":%u,\"alive\":%s,\"connected\":%s,\"datagrams\":%s,"
+               "\"local\":%s,\"draining\":%s,"
                "\"memory_bytes\":%" PRIu64 ",\"memory_used_bytes\":%" PRIu64 ",\"rtt_ms\":%.3f}",
-               m->port, m->api_port, bool_word(m->is_alive), bool_word(m->is_local),
+               m->port, m->api_port, bool_word(m->is_alive), bool_word(m->is_connected),
+               bool_word(m->has_datagrams), bool_word(m->is_local),
                bool_word(m->is_draining), m->memory_bytes, m->memory_used_bytes, m->rtt_ms);
 }
 

@@ -40,11 +40,13 @@ static uint64_t draw(void *arg)
     return lcg >> 8;
 }
 
-static void take_datagram(void *arg, const struct swim_address *to, const uint8_t *bytes, size_t n)
+static void take_datagram(void *arg, const struct swim_id *id, const struct swim_address *to,
+                          const uint8_t *bytes, size_t n)
 {
     struct node *node = arg;
     struct box_item *item = &node->box[node->n_box++ % BOX_MAX];
 
+    (void)id;
     assert_true(n <= SWIM_DATAGRAM_MAX);
     node->largest = n > node->largest ? n : node->largest;
     item->to = *to;

@@ -306,23 +306,33 @@ static void connecting_to_a_listener_opens_both_ends(void **state)
     assert_int_equal(f->b.n_received, 1);
 }
 
-static void connecting_to_nobody_closes(void **state)
+static void check_connecting_to_nobody(struct fixture *f, struct tls *tls)
 {
-    struct fixture *f = *state;
+    struct channel_target target = { .host = "127.0.0.1", .timeout_ms = 1000, .tls = tls };
     struct err err;
-    uint16_t port;
 
     assert_ok(listener_new(f->loop, "127.0.0.1", 0, keep_accepted, f, &f->listener, &err), err);
-    port = listener_port(f->listener);
+    target.port = listener_port(f->listener);
     listener_free(f->listener);
     f->listener = NULL;
-    assert_ok(
-        channel_connect(f->loop, "127.0.0.1", port, 1000, &events, &f->a, &f->a.channel, &err),
-        err);
+    assert_ok(channel_dial(f->loop, &target, &events, &f->a, &f->a.channel, &err), err);
     run(f);
     assert_true(f->a.is_closed);
     assert_int_equal(f->a.reason, ST_PEER);
+    assert_true(channel_was_refused(f->a.channel));
     assert_false(f->a.is_open);
+}
+
+static void connecting_to_nobody_is_refused(void **state)
+{
+    check_connecting_to_nobody(*state, NULL);
+}
+
+static void shaking_hands_with_nobody_is_refused_too(void **state)
+{
+    struct fixture *f = *state;
+
+    check_connecting_to_nobody(f, f->tls);
 }
 
 static void names_are_not_resolved_on_the_loop(void **state)
@@ -414,6 +424,7 @@ static void assert_no_handshake(struct fixture *f, struct tls *tls)
         run(f);
     assert_false(f->a.is_open);
     assert_false(f->b.is_open);
+    assert_false(channel_was_refused(f->a.channel));
     assert_int_equal(f->b.n_received, 0);
 }
 
@@ -588,9 +599,10 @@ int main(void)
         TEST(half_a_frame_waits),
         TEST(a_peer_that_never_reads_is_dropped),
         TEST(connecting_to_a_listener_opens_both_ends),
-        TEST(connecting_to_nobody_closes),
+        TEST(connecting_to_nobody_is_refused),
         TEST(names_are_not_resolved_on_the_loop),
         TEST_TLS(messages_pass_between_holders_of_one_key),
+        TEST_TLS(shaking_hands_with_nobody_is_refused_too),
         TEST_TLS(another_key_does_not_open),
         TEST_TLS(the_same_key_for_another_cluster_does_not_open),
         TEST_TLS(messages_without_tls_are_not_read),
