@@ -122,6 +122,16 @@ def go_on(node):
     node.process.send_signal(signal.SIGCONT)
 
 
+def test_one_address_is_enough_to_join(lan):
+    """Nobody hears beacons; the one that both others were told of tells of the third."""
+    seed = lan.network.hosts[0].address
+    for i in range(N):
+        lan.nodes.append(Node(lan.network.hosts[i], f"n{i}", lan.folder, "--cluster-key",
+                              str(lan.key), "--discovery", "seeds",
+                              *(["--join", f"{seed}:{PORT}"] if i > 0 else [])))
+    lan.wait_whole()
+
+
 def test_a_pause_of_1_2_seconds_kills_nobody(lan):
     nodes = lan.start()
     lan.wait_datagrams()

@@ -214,6 +214,23 @@ static void who_stood_still_itself_accuses_nobody(void **state)
     assert_int_equal(f->nodes[0].n_events, n_events);
 }
 
+static void whom_another_sign_accuses_is_pinged_at_once(void **state)
+{
+    struct fixture *f = *state;
+    const struct swim_member other = member(1), unknown = member(9);
+
+    join(f);
+    f->nodes[0].n_box = 0;
+    swim_doubt(f->nodes[0].swim, &unknown.id, f->now_ns);
+    assert_int_equal(f->nodes[0].n_box, 0);
+    swim_doubt(f->nodes[0].swim, &other.id, f->now_ns);
+    swim_doubt(f->nodes[0].swim, &other.id, f->now_ns); /* it is being pinged already */
+    assert_int_equal(f->nodes[0].n_box, 1);
+    assert_memory_equal(&f->nodes[0].box[0].to, &other.address, sizeof(other.address));
+    deliver(f);
+    assert_int_equal(seen(f, 0, 1), SWIM_ALIVE);
+}
+
 static void who_leaves_is_not_dead_but_gone(void **state)
 {
     struct fixture *f = *state;
@@ -343,6 +360,7 @@ int main(void)
         EACH(silence_makes_a_suspect_then_a_dead),
         EACH(a_suspect_objects_and_so_does_a_dead),
         EACH(who_stood_still_itself_accuses_nobody),
+        EACH(whom_another_sign_accuses_is_pinged_at_once),
         EACH(who_leaves_is_not_dead_but_gone),
         EACH(datagrams_of_another_cluster_are_refused),
         EACH(damaged_datagrams_are_refused_or_harmless),
