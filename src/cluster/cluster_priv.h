@@ -89,7 +89,7 @@ struct link {
     bool is_outgoing;
     bool is_up;      /* both said Hello */
     bool is_refused; /* about to close; what still arrives is not read */
-    bool is_retired; /* another link stands for the peer; open for RETIRE_MS, not read */
+    bool is_retired; /* another link stands for the peer; open for RETIRE_MS, not written to */
     uint64_t hello_until_ns;
     uint64_t up_ns, heard_ns;
     uint64_t beat_sequence, beat_sent_ns;

@@ -4,6 +4,9 @@
  * To add a message: its entry in node.proto, a function that takes it, a row
  * in handlers[].  A function that fails says that the peer broke the
  * protocol; the channel ends with its words.
+ *
+ * What comes on a link that is retired was sent before the peer knew: it
+ * counts, while the member lives that sent it.
  */
 #include <stddef.h>
 
@@ -127,12 +130,16 @@ void dispatch(struct link *link, const Wire__NodeMessage *message)
     const size_t kind = (size_t)message->body_case;
     struct err err;
 
-    if (link->is_refused || link->is_retired)
+    if (link->is_refused)
         return;
     link->heard_ns = clock_ns();
-    if (kind >= ARRAY_LEN(handlers) || !handlers[kind].take)
+    if (kind >= ARRAY_LEN(handlers) || !handlers[kind].take) {
         link_refuse(link, "the peer sends a message that is not known here");
-    else if (!link->is_up && !(handlers[kind].flags & FROM_STRANGERS_TOO))
+        return;
+    }
+    if (link->is_retired && (!link->member || (handlers[kind].flags & FROM_STRANGERS_TOO)))
+        return;
+    if (!link->is_up && !link->is_retired && !(handlers[kind].flags & FROM_STRANGERS_TOO))
         link_refuse(link, "the peer sends other messages before Hello");
     else if (handlers[kind].take(link, message, &err) != ST_OK)
         link_refuse(link, err.words);

@@ -6,6 +6,10 @@
  * forged, damaged, foreign or came before is dropped after one HMAC.  Without a key the
  * socket is bound to loopback, and what does not come from there is dropped.
  *
+ * What is left is a recording of minutes ago, played to a node that has just started
+ * (net/seal.h): it tells of members as they were, which their incarnations make old news, and
+ * nobody is a peer without a channel.
+ *
  * A datagram that cannot be sent is lost, as any may be on its way.
  *
  * Threads  the loop's

@@ -11,8 +11,8 @@
  * Two channels of one pair: where the peer's boot differs from the one known,
  * it started anew, and is dead before it is alive again.  Else both called at once, and
  * the channel that the lower name opened stays.  The other is retired: not
- * read any more, but closed only once the peer has surely done the same, so
- * that neither takes its end for a death.
+ * written to any more, but read, and closed only once the peer has surely done
+ * the same, so that neither misses a message or takes its end for a death.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -271,6 +271,7 @@ static bool settle(struct link *link, struct member *member, uint64_t boot)
     if (!is_of_lower_name(link, member)) {
         if (!link->is_outgoing)
             hello_send(link); /* whoever called learns which node is at that address */
+        link->member = member;
         link_retire(link);
         return false;
     }
@@ -288,6 +289,7 @@ static bool is_own_voice(struct link *link, const Wire__Hello *hello)
     if (!link->is_outgoing)
         hello_send(link);
     link_retire(link);
+    link->member = NULL; /* it is not the one that was called */
     return true;
 }
 

@@ -18,10 +18,19 @@
 #include "cluster/cluster_priv.h"
 #include "cluster/membership/watch.h"
 
+/* What it sent before it died does not count when it lives again. */
+static void forget_retired(struct cluster *cluster, const struct member *member)
+{
+    for (struct link *l = cluster->links; l; l = l->next)
+        if (l->is_retired && l->member == member)
+            l->member = NULL;
+}
+
 void member_lost(struct cluster *cluster, struct member *member, const char *words)
 {
     if (!member->info.is_alive)
         return;
+    forget_retired(cluster, member);
     member->info.is_alive = member->is_cut_off = false;
     member->info.rtt_ms = 0;
     member->cut_ns = 0;

@@ -326,7 +326,6 @@ void link_retire(struct link *link)
     if (link->candidate)
         candidate_ended(link->candidate);
     link->candidate = NULL;
-    link->member = NULL;
     link->is_up = false;
     link->is_retired = true;
     link->hello_until_ns = deadline_after_ms(RETIRE_MS); /* then beats_tick() ends it */

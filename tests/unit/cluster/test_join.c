@@ -153,7 +153,18 @@ static void seeds_of_one_node_are_enough(void **state)
     }
 }
 
-/* Every node calls every other and itself at once. */
+/* The last two know of the first only, which tells each of the other. */
+static void members_tell_of_one_another(void **state)
+{
+    struct fixture *f = *state;
+
+    start(f, 0, &(struct how){ .name = "a", .key = &f->key });
+    start(f, 1, &(struct how){ .name = "b", .key = &f->key, .seeds = { 0 }, .n_seeds = 1 });
+    start(f, 2, &(struct how){ .name = "c", .key = &f->key, .seeds = { 0 }, .n_seeds = 1 });
+    for (size_t i = 0; i < N; i++)
+        until_alive(f, i, N);
+}
+
 /* Every node calls every other, by its seeds and, where they are configured, of itself too. */
 static void check_crossing(struct fixture *f, bool is_configured)
 {
@@ -327,6 +338,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(seeds_of_one_node_are_enough),
+        TEST(members_tell_of_one_another),
         TEST(crossing_calls_leave_one_channel_and_nobody_dies),
         TEST(crossing_calls_of_configured_nodes_do_so_too),
         TEST(a_node_that_left_may_return_with_the_same_name),
