@@ -111,7 +111,11 @@ class Lan:
 @pytest.fixture
 def lan(tmp_path):
     with netns.Network(N + 1) as network:
-        yield Lan(network, tmp_path)
+        made = Lan(network, tmp_path)
+        yield made
+    for node in made.nodes:
+        said = node.log.read_text(errors="replace")
+        assert "Sanitizer" not in said and "runtime error:" not in said, said[-6000:]
 
 
 def stop(node):
