@@ -34,7 +34,8 @@ struct asked {
     struct perplexity_options perplexity;
     bool wants_profile;
     struct profile_options profile;
-    const char *kv; /* --kv, NULL for the default */
+    const char *kv;       /* --kv, NULL for the default */
+    uint32_t activations; /* --activations, 0 the same */
 };
 
 uint32_t bench_list_max(const struct bench_list *list)
@@ -117,6 +118,8 @@ static int run_tests(const struct app *app, struct asked *asked, const char *mod
         return app_wrong_use(app, "--compare: %s", err.words);
     if (kv_format_find(asked->kv, &asked->tests.kv_format, &err) != ST_OK)
         return app_wrong_use(app, "--kv: %s", err.words);
+    if (activation_format_find(asked->activations, &asked->tests.activations, &err) != ST_OK)
+        return app_wrong_use(app, "--activations: %s", err.words);
     asked->tests.model = model;
     asked->perplexity.bench = asked->profile.bench = &asked->tests;
     if (asked->perplexity.path)
@@ -161,6 +164,9 @@ int cmd_bench(struct app *app, int argc, char **argv)
           &asked.perplexity.window, 2, TOKENS_MAX },
         { "kv", 0, "FORMAT", "how keys and values are kept: f16, q8_0 (default f16)", OPTION_TEXT,
           &asked.kv, 0, 0 },
+        { "activations", 0, "BITS",
+          "of numbers that meet quantised weights: 16, or 8, which is faster (default 16)",
+          OPTION_U32, &asked.activations, 1, 32 },
         { "text-tokens", 0, "N", "as many tokens of the text at most", OPTION_U32,
           &asked.perplexity.max_tokens, 2, UINT32_MAX },
         { "url", 'u', "URL", "measure this server instead: http://host:port/v1; MODEL is its name",

@@ -58,6 +58,8 @@ static enum status load(const struct app *app, const struct session_options *opt
     };
     enum status s = kv_format_find(options->kv, &local_options.kv_format, err);
 
+    if (s == ST_OK)
+        s = activation_format_find(options->activations, &local_options.activations, err);
     if (s != ST_OK)
         return s;
     progress_begin(&progress, app, "loading");

@@ -32,6 +32,7 @@ struct session_options {
     uint32_t context_tokens; /* 0: the model's, at most 8192 */
     const char *kernels;     /* NULL: the best of this machine */
     const char *kv;          /* NULL: f16 */
+    uint32_t activations;    /* bits; 0: 16 */
     const char *draft;       /* name or path of the draft model; NULL: none */
     bool without_guesses;    /* as struct generation has it */
 };
@@ -65,6 +66,8 @@ enum { SESSION_THREADS_MAX = 1024, SESSION_CONTEXT_MAX = 1 << 20 };
       OPTION_TEXT, &(o)->kernels, 0, 0 },                                                           \
     { "kv", 0, "FORMAT", "how keys and values are kept: f16, q8_0 (default f16)", OPTION_TEXT,      \
       &(o)->kv, 0, 0 },                                                                             \
+    { "activations", 0, "BITS", "of numbers that meet quantised weights: 16, or 8, which is faster",\
+      OPTION_U32, &(o)->activations, 1, 32 },                                                       \
     { "draft", 0, "MODEL", "a small model of the same vocabulary that guesses tokens ahead",        \
       OPTION_TEXT, &(o)->draft, 0, 0 },                                                             \
     { "no-spec", 0, NULL, "guess no tokens ahead: the same answer, slower where it repeats",        \

@@ -29,6 +29,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "contract/activation_format.h"
 #include "contract/kv_format.h"
 #include "engine/weights.h"
 
@@ -57,9 +58,10 @@ struct engine_options {
     uint32_t n_pages;         /* >= 1 */
     uint32_t max_rows;        /* rows of the largest batch */
     uint32_t max_logit_rows;  /* <= max_rows */
-    enum kv_format kv_format; /* the same on every rank */
-    unsigned n_threads;       /* 0: the fast cores that this process may use */
-    const char *kernels;      /* "ref", "avx2", ...; NULL or "": the best of this machine */
+    enum kv_format kv_format; /* the same on every rank, as are */
+    enum activation_format activations;
+    unsigned n_threads;  /* 0: the fast cores that this process may use */
+    const char *kernels; /* "ref", "avx2", ...; NULL or "": the best of this machine */
 
     bool is_profiled;        /* keep time of phases: engine_type.profile */
     struct engine_keep keep; /* borrowed during open */

@@ -17,8 +17,9 @@ struct local_options {
     uint32_t context_tokens; /* 0: the model's, at most 8192 */
     uint32_t max_sequences;  /* 0: 1 */
     enum kv_format kv_format;
-    bool is_profiled;          /* as struct engine_options has it */
-    uint32_t max_rows;         /* 0: 512 */
+    enum activation_format activations; /* of the draft too */
+    bool is_profiled;                   /* as struct engine_options has it */
+    uint32_t max_rows;                  /* 0: 512 */
     const struct model *draft; /* borrowed, must outlive the local: guesses too; NULL: none does */
     bool without_guesses;      /* as struct generation has it, for all */
     driver_times_fn *on_times; /* as struct driver_options has it; may be NULL */

@@ -49,6 +49,13 @@ def test_fast_kernels_are_as_good_as_the_reference(kernels, reference):
     assert fast["perplexity"] == pytest.approx(reference["perplexity"], rel=APART_MAX)
 
 
+def test_activations_of_8_bits_cost_little(reference):
+    """Five hundred tokens leave this much to chance; twenty thousand show 0.2 % (bench/RESULTS.md)."""
+    fast = perplexity("--activations", 8)
+    assert fast["activations"] == 8
+    assert fast["perplexity"] == pytest.approx(reference["perplexity"], rel=0.01)
+
+
 def test_keys_and_values_of_8_bits_cost_little(reference):
     assert perplexity("--kv", "q8_0")["perplexity"] == pytest.approx(reference["perplexity"],
                                                                      rel=0.01)
@@ -67,6 +74,7 @@ def test_what_cannot_be_scored_is_refused(tmp_path):
     for args, status in ((("--perplexity", tmp_path / "none"), 1),
                          (("--perplexity", tmp_path / "empty"), 1),
                          (("--perplexity", TEXT, "--kv", "q3"), 2),
+                         (("--perplexity", TEXT, "--activations", 12), 2),
                          (("--perplexity", TEXT, "--window", 100000), 1)):
         done = bench(*args)
         assert done.returncode == status and done.stderr.count("\n") == 1, done.stderr

@@ -178,6 +178,14 @@ def test_keys_and_values_in_8_bits_answer_too():
     assert_fails(pomona(*args, "--kv", "q9"), 1, "q9", "f16", "q8_0")
 
 
+def test_activations_of_8_bits_answer_too():
+    args = ("run", MODEL, "Name a fruit.", "--max-tokens", "24", "--temperature", "0")
+    done = pomona(*args, "--activations", 8)
+    assert done.returncode == 0 and done.stdout, done.stderr
+    assert pomona(*args, "--activations", 8, "-t", 1).stdout == done.stdout
+    assert_fails(pomona(*args, "--activations", 12), 1, "12", "16", "8")
+
+
 def test_guesses_change_no_answer():
     args = ("run", MODEL, "Repeat: one two three one two three one two three", "--max-tokens", "32",
             "--temperature", "0")

@@ -91,10 +91,11 @@ static struct block block_of(enum dtype dtype, const unsigned char *p)
     return b;
 }
 
-/* Activations of one block, in order. */
-static struct packed_block quantise(const float *x)
+/* Activations of one block, in order; as 16-bit integers for both formats. */
+static struct packed_block quantise(enum activation_format format, const float *x)
 {
-    struct packed_block b = { .scale = 0 };
+    const float most = format == ACTIVATIONS_8 ? 127 : 32512;
+    struct packed_block b = { .head = { 0 } };
     float max = 0, factor;
     int32_t sum = 0;
 
@@ -102,13 +103,13 @@ static struct packed_block quantise(const float *x)
         max = fmaxf(max, fabsf(x[i]));
     if (max <= PACKED_NOTHING)
         max = 0;
-    factor = max > 0 ? PACKED_MAX / max : 0;
+    factor = max > 0 ? most / max : 0;
     for (unsigned i = 0; i < BLOCK; i++) {
         b.q[i] = (int16_t)nearbyintf(x[i] * factor);
         sum += b.q[i];
     }
-    b.scale = max / PACKED_MAX;
-    b.sum = b.scale * (float)sum;
+    b.head.scale = max / most;
+    b.head.sum = b.head.scale * (float)sum;
     return b;
 }
 
@@ -119,21 +120,23 @@ static float add_block(const struct block *b, enum dtype dtype, const struct pac
 
     for (unsigned i = 0; i < BLOCK; i++)
         isum += b->w[i] * x->q[i];
-    acc = fmaf((float)isum, b->d * x->scale, acc);
-    return dtype == DTYPE_Q4_1 ? fmaf(b->m, x->sum, acc) : acc;
+    acc = fmaf((float)isum, b->d * x->head.scale, acc);
+    return dtype == DTYPE_Q4_1 ? fmaf(b->m, x->head.sum, acc) : acc;
 }
 
 /* ---- one case ---- */
 
 /* Weights and activations as the oracle reads them, worked out once for all products. */
 struct definition {
-    double *w;                     /* [height][n_cols]; for ref, and for formats without blocks */
+    double *w; /* [height][n_cols]; for what is not exact, and for formats without blocks */
     struct block *w_blocks;        /* [height][n_cols / BLOCK] */
     struct packed_block *x_blocks; /* [n_rows][n_cols / BLOCK] */
 };
 
 struct sample {
-    const struct kernel_ops *ops;
+    const char *isa;
+    enum activation_format format;
+    const struct product_ops *products;
     struct matrix w;
     struct panels panels;
     unsigned char *panel_data;
@@ -153,9 +156,11 @@ static void *array_new(size_t n, size_t bytes)
     return p;
 }
 
-static bool is_ref(const struct sample *s)
+/* Of the formats without blocks, ref's bits are its own too. */
+static bool is_exact(const struct sample *s)
 {
-    return strcmp(s->ops->isa, "ref") == 0;
+    return strcmp(s->isa, "ref") != 0 ||
+           (s->format == ACTIVATIONS_8 && dtype_info((uint32_t)s->w.dtype)->block_elems > 1);
 }
 
 /* What the sample's ISA is held against. */
@@ -164,7 +169,7 @@ static void definition_init(struct definition *d, const struct sample *s)
     const struct dtype_info *info = dtype_info((uint32_t)s->w.dtype);
     const bool has_blocks = info->block_elems > 1;
     const uint32_t n_cols = s->w.n_cols, n_blocks = has_blocks ? n_cols / BLOCK : 0;
-    const uint32_t n_elems = is_ref(s) || !has_blocks ? s->w.n_rows * n_cols : 0;
+    const uint32_t n_elems = !is_exact(s) || !has_blocks ? s->w.n_rows * n_cols : 0;
     const unsigned char *data = s->w.data;
 
     d->w = array_new(n_elems, sizeof(*d->w));
@@ -175,7 +180,7 @@ static void definition_init(struct definition *d, const struct sample *s)
     for (uint32_t i = 0; i < s->w.n_rows * n_blocks; i++)
         d->w_blocks[i] = block_of(s->w.dtype, data + (size_t)i * info->block_bytes);
     for (uint32_t i = 0; i < s->a.n_rows * n_blocks; i++)
-        d->x_blocks[i] = quantise(s->x + (size_t)i * BLOCK);
+        d->x_blocks[i] = quantise(s->format, s->x + (size_t)i * BLOCK);
 }
 
 static void definition_release(struct definition *d)
@@ -243,12 +248,12 @@ static void make_odd(float *x, uint32_t n_rows, uint32_t n_cols)
     x[2 * n_cols + n / 2] = -1e6f;
 }
 
-static void sample_init(struct sample *s, const struct kernel_ops *ops, enum dtype dtype,
-                        uint32_t height, uint32_t n_rows, uint32_t n_cols, uint32_t *seed)
+/* The kernels are in `s` already. */
+static void sample_init(struct sample *s, enum dtype dtype, uint32_t height, uint32_t n_rows,
+                        uint32_t n_cols, uint32_t *seed)
 {
-    const size_t one = panel_bytes(dtype, n_cols), packed = ops->packed_bytes(n_cols);
+    const size_t one = panel_bytes(dtype, n_cols), packed = s->products->packed_bytes(n_cols);
 
-    s->ops = ops;
     s->w = random_matrix(dtype, height, n_cols, seed);
     s->panel_data_bytes = panel_count(height) * one;
     s->panel_data = guarded_new(s->panel_data_bytes);
@@ -259,7 +264,7 @@ static void sample_init(struct sample *s, const struct kernel_ops *ops, enum dty
     make_odd(s->x, n_rows, n_cols);
     s->packed = guarded_new(n_rows * packed);
     for (uint32_t r = 0; r < n_rows; r++)
-        ops->pack(s->packed + r * packed, s->x + (size_t)r * n_cols, n_cols);
+        s->products->pack(s->packed + r * packed, s->x + (size_t)r * n_cols, n_cols);
     s->a = (struct activations){ s->x, s->packed, packed, n_cols, n_rows };
     definition_init(&s->definition, s);
     s->scratch = guarded_new(n_cols * sizeof(*s->scratch));
@@ -283,15 +288,15 @@ static void require_product(const struct sample *s, uint32_t out, uint32_t row, 
     const uint32_t w_row = s->first_panel * PANEL_ROWS + out;
     float expected;
 
-    if (is_ref(s)) {
+    if (!is_exact(s)) {
         require_near(s, w_row, row, got);
         return;
     }
     expected = product(s, w_row, row);
     require(memcmp(&got, &expected, sizeof(got)) == 0,
-            "%s %s, %u x %u times %u rows: output %u of row %u is %a, not %a", s->ops->isa,
-            dtype_info((uint32_t)s->w.dtype)->name, s->w.n_rows, s->w.n_cols, s->a.n_rows, out, row,
-            (double)got, (double)expected);
+            "%s %s, %u bits, %u x %u times %u rows: output %u of row %u is %a, not %a", s->isa,
+            dtype_info((uint32_t)s->w.dtype)->name, activation_format_bits(s->format), s->w.n_rows,
+            s->w.n_cols, s->a.n_rows, out, row, (double)got, (double)expected);
 }
 
 /* Between the outputs of two rows lies what must stay as it is. */
@@ -304,43 +309,46 @@ static void check_sample(const struct sample *s)
 
     for (size_t i = 0; i < n; i++)
         out[i] = untouched;
-    s->ops->matmul[s->w.dtype](&s->panels, s->first_panel, s->n_panels, &s->a, out, stride,
-                               s->scratch);
+    s->products->matmul[s->w.dtype](&s->panels, s->first_panel, s->n_panels, &s->a, out, stride,
+                                    s->scratch);
     for (size_t i = 0; i < n; i++) {
         const uint32_t row = (uint32_t)(i / stride), o = (uint32_t)(i % stride);
 
         if (o < s->n_outs)
             require_product(s, o, row, out[i]);
         else
-            require(f32_bits(out[i]) == f32_bits(untouched), "%s writes beyond a row", s->ops->isa);
+            require(f32_bits(out[i]) == f32_bits(untouched), "%s writes beyond a row", s->isa);
     }
     guarded_free(out, n * sizeof(*out));
 }
 
-static void check_format(const struct kernel_ops *ops, enum dtype dtype, uint32_t n_rows,
-                         uint32_t *seed)
+static void check_dtype(const struct sample *kernels, enum dtype dtype, uint32_t n_rows,
+                        uint32_t *seed)
 {
     static const uint32_t heights[] = { 1, 15, 16, 33, 53, 80 };
     static const uint32_t cols[] = { 32, 64, 96, 608, 1, 7, 33, 100 };
 
     for (size_t c = 0; c < ARRAY_LEN(cols); c++)
         for (size_t h = 0; h < ARRAY_LEN(heights); h++) {
-            struct sample s;
+            struct sample s = *kernels;
 
             if (panel_bytes(dtype, cols[c]) == 0)
                 continue;
-            sample_init(&s, ops, dtype, heights[h], n_rows, cols[c], seed);
+            sample_init(&s, dtype, heights[h], n_rows, cols[c], seed);
             check_sample(&s);
             sample_release(&s);
         }
 }
 
-void kernel_check_products(const struct kernel_ops *ops)
+void kernel_check_products(const struct kernel_ops *ops, enum activation_format format)
 {
     static const uint32_t n_rows[] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 17, 31, 74 };
+    const struct sample kernels = { .isa = ops->isa,
+                                    .format = format,
+                                    .products = &ops->products[format] };
     uint32_t seed = 20240229;
 
     for (size_t d = 0; d < ARRAY_LEN(dtypes); d++)
         for (size_t i = 0; i < ARRAY_LEN(n_rows); i++)
-            check_format(ops, dtypes[d], n_rows[i], &seed);
+            check_dtype(&kernels, dtypes[d], n_rows[i], &seed);
 }

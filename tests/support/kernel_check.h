@@ -19,11 +19,12 @@ size_t kernel_check_isas(struct kernel_ops *ret_isas, size_t capacity);
  * what they need, which is then said on stdout. */
 bool kernel_check_emulated_amx(struct kernel_ops *ret_ops);
 
-/* Products of every weight format for many shapes: the bits that kernels.h defines, whatever the
- * rows and panels beside, and nothing written or read outside; ref within a bound. */
-void kernel_check_products(const struct kernel_ops *ops);
+/* Products of every weight format with one format of activations, for many shapes: the bits that
+ * kernels.h defines, whatever the rows and panels beside, and nothing written or read outside; within
+ * a bound where ref computes in f32. */
+void kernel_check_products(const struct kernel_ops *ops, enum activation_format format);
 
-/* Print GB/s of weights and GOPS (two for each weight and row) of every format, one thread. */
-void kernel_print_speed(const struct kernel_ops *ops);
+/* Print GB/s of weights and GOPS (two for each weight and row) of every weight format, one thread. */
+void kernel_print_speed(const struct kernel_ops *ops, enum activation_format format);
 
 #endif

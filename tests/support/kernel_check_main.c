@@ -33,10 +33,13 @@ int main(int argc, char **argv)
         if (only && strcmp(only, isas[i].isa) != 0)
             continue;
         is_known = true;
-        kernel_check_products(&isas[i]);
-        printf("%s: products are right\n", isas[i].isa);
-        if (with_speed)
-            kernel_print_speed(&isas[i]);
+        for (unsigned format = 0; format < N_ACTIVATION_FORMATS; format++) {
+            kernel_check_products(&isas[i], format);
+            printf("%s: products with %u bits are right\n", isas[i].isa,
+                   activation_format_bits(format));
+            if (with_speed)
+                kernel_print_speed(&isas[i], format);
+        }
     }
     if (!is_known)
         fprintf(stderr, "this machine has no kernels named '%s'\n", only ? only : "");

@@ -25,7 +25,7 @@ static void *aligned_new(size_t n_bytes)
 }
 
 /* Seconds of the fastest of several calls. */
-static double best_seconds(const struct kernel_ops *ops, const struct panels *w,
+static double best_seconds(const struct product_ops *products, const struct panels *w,
                            const struct activations *a, float *out, float *scratch)
 {
     const uint64_t end_ns = clock_ns() + MEASURE_MS * NS_PER_MS;
@@ -34,38 +34,40 @@ static double best_seconds(const struct kernel_ops *ops, const struct panels *w,
     for (uint64_t now = 0; now < end_ns;) {
         const uint64_t start_ns = clock_ns();
 
-        ops->matmul[w->dtype](w, 0, HEIGHT / PANEL_ROWS, a, out, HEIGHT, scratch);
+        products->matmul[w->dtype](w, 0, HEIGHT / PANEL_ROWS, a, out, HEIGHT, scratch);
         now = clock_ns();
         best_ns = now - start_ns < best_ns ? now - start_ns : best_ns;
     }
     return (double)(best_ns + 1) / (double)NS_PER_S;
 }
 
-static void print_format(const struct kernel_ops *ops, const struct panels *w, const float *x,
-                         unsigned char *packed, float *out, float *scratch)
+static void print_dtype(const struct kernel_ops *ops, enum activation_format format,
+                        const struct panels *w, const float *x, unsigned char *packed, float *out,
+                        float *scratch)
 {
+    const struct product_ops *products = &ops->products[format];
     static const uint32_t rows[] = { 1, 2, 4, 8, MAX_ROWS };
-    const size_t packed_bytes = ops->packed_bytes(COLS);
+    const size_t packed_bytes = products->packed_bytes(COLS);
     const double n_bytes = (double)panel_bytes(w->dtype, COLS) * HEIGHT / PANEL_ROWS;
 
     for (uint32_t r = 0; r < MAX_ROWS; r++)
-        ops->pack(packed + r * packed_bytes, x + (size_t)r * COLS, COLS);
+        products->pack(packed + r * packed_bytes, x + (size_t)r * COLS, COLS);
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         const struct activations a = { x, packed, packed_bytes, COLS, rows[i] };
-        const double seconds = best_seconds(ops, w, &a, out, scratch);
+        const double seconds = best_seconds(products, w, &a, out, scratch);
 
-        printf("%-12s %-5s %3u rows %8.2f GB/s %8.1f GOPS\n", ops->isa,
-               dtype_info((uint32_t)w->dtype)->name, rows[i], n_bytes / seconds / 1e9,
-               2.0 * HEIGHT * COLS * rows[i] / seconds / 1e9);
+        printf("%-12s %-5s x %2u %3u rows %8.2f GB/s %8.1f GOPS\n", ops->isa,
+               dtype_info((uint32_t)w->dtype)->name, activation_format_bits(format), rows[i],
+               n_bytes / seconds / 1e9, 2.0 * HEIGHT * COLS * rows[i] / seconds / 1e9);
     }
 }
 
-void kernel_print_speed(const struct kernel_ops *ops)
+void kernel_print_speed(const struct kernel_ops *ops, enum activation_format format)
 {
     float *x = aligned_new((size_t)MAX_ROWS * COLS * sizeof(*x));
     float *out = aligned_new((size_t)MAX_ROWS * HEIGHT * sizeof(*out));
     float *scratch = aligned_new(COLS * sizeof(*scratch));
-    unsigned char *packed = aligned_new(MAX_ROWS * ops->packed_bytes(COLS));
+    unsigned char *packed = aligned_new(MAX_ROWS * ops->products[format].packed_bytes(COLS));
     uint32_t seed = 5;
 
     for (size_t i = 0; i < (size_t)MAX_ROWS * COLS; i++)
@@ -78,7 +80,7 @@ void kernel_print_speed(const struct kernel_ops *ops)
 
         for (uint32_t p = 0; p < HEIGHT / PANEL_ROWS; p++)
             panel_pack(&w, p, data + p * one);
-        print_format(ops, &panels, x, packed, out, scratch);
+        print_dtype(ops, format, &panels, x, packed, out, scratch);
         free(data);
         matrix_release(&w);
     }

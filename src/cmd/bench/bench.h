@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "cmd/cmd.h"
+#include "contract/activation_format.h"
 #include "contract/kv_format.h"
 
 enum { BENCH_LIST_MAX = 16 };
@@ -23,6 +24,7 @@ struct bench_options {
     const char *model;   /* a name of the store, or a file */
     const char *kernels; /* NULL: the best of this machine */
     enum kv_format kv_format;
+    enum activation_format activations;
     struct bench_list threads, prompts, decodes, batches;
     uint32_t n_repetitions;
     bool is_json;

@@ -70,10 +70,11 @@ static void print_json(const struct round *round, const char *name, const struct
     for (size_t i = 0; i < pairs->ratios.n; i++)
         printf("%s%.4f", i > 0 ? "," : "", pairs->ratios.values[i]);
     printf("],\"gb_per_s\":%.3f,\"stream_gb_per_s\":%.3f,\"stream_share\":%.4f,\"gops\":%.3f,"
-           "\"peak_gops\":%.3f,\"peak_share\":%.4f,\"kernels\":\"%s\"}\n",
+           "\"peak_gops\":%.3f,\"peak_share\":%.4f,\"kernels\":\"%s\","
+           "\"activations\":%u}\n",
            o->bytes_per_s / giga, round->machine.read_bytes_per_s / giga, o->share_of_read,
            o->ops_per_s / giga, round->machine.int8_ops_per_s / giga, o->share_of_ops,
-           round_kernels(round));
+           round_kernels(round), round_activations(round));
 }
 
 static void print_row(const struct round *round, const char *name, const struct peer *peer,

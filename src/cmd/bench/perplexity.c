@@ -132,6 +132,7 @@ static enum status engine_open(struct scoring *sc, struct err *err)
         .max_rows = ROWS,
         .max_logit_rows = ROWS,
         .kv_format = sc->options->bench->kv_format,
+        .activations = sc->options->bench->activations,
         .n_threads = bench->threads.values[0],
         .kernels = bench->kernels,
         .keep = keep.engine,
@@ -194,16 +195,18 @@ static void print(struct scoring *sc, double seconds)
         perplexity * samples_stddev(&sc->costs) / sqrt((double)size_max(sc->costs.n, 1));
     const char *kernels = sc->engine->kernels(sc->shard);
     const char *kv = kv_format_name(sc->options->bench->kv_format);
+    const uint32_t bits = activation_format_bits(sc->options->bench->activations);
 
     if (sc->options->bench->is_json)
         printf(
-            "{\"test\":\"perplexity\",\"kernels\":\"%s\",\"kv\":\"%s\",\"tokens\":%zu,\"scored\":%zu,"
-            "\"window\":%u,\"perplexity\":%.6f,\"error\":%.6f,\"seconds\":%.3f}\n",
-            kernels, kv, sc->text.n, sc->costs.n, sc->options->window, perplexity, error, seconds);
+            "{\"test\":\"perplexity\",\"kernels\":\"%s\",\"kv\":\"%s\",\"activations\":%u,"
+            "\"tokens\":%zu,\"scored\":%zu,\"window\":%u,\"perplexity\":%.6f,\"error\":%.6f,\"seconds\":%.3f}\n",
+            kernels, kv, bits, sc->text.n, sc->costs.n, sc->options->window, perplexity, error,
+            seconds);
     else
         printf(
-            "%s, kernels %s, %s keys and values: perplexity %.4f +- %.4f over %zu tokens in windows of %u, %.1f s\n",
-            model_info(sc->model)->name, kernels, kv, perplexity, error, sc->text.n,
+            "%s, kernels %s, activations of %u bits, %s keys and values: perplexity %.4f +- %.4f over %zu tokens in windows of %u, %.1f s\n",
+            model_info(sc->model)->name, kernels, bits, kv, perplexity, error, sc->text.n,
             sc->options->window, seconds);
 }
 

@@ -244,6 +244,7 @@ static enum status profiling_open(struct profiling *p, struct err *err)
     struct local_options local = {
         .kernels = bench->kernels,
         .kv_format = bench->kv_format,
+        .activations = bench->activations,
         .n_threads = bench->threads.values[0],
         .max_rows = MEASURE_ROWS_MAX,
         .without_guesses = true,

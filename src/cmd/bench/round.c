@@ -19,6 +19,11 @@ const char *round_kernels(const struct round *round)
     return shard->type->kernels(shard);
 }
 
+uint32_t round_activations(const struct round *round)
+{
+    return activation_format_bits(round->options->activations);
+}
+
 void round_look(struct round *round)
 {
     struct probe_figures now;
@@ -62,8 +67,9 @@ void round_print_head(struct round *round)
     char size[UNITS_MAX];
 
     round_look(round);
-    printf("%s, %s, %u threads, kernels %s\n", info->name, units_bytes(info->file_bytes, size),
-           round->n_threads, round_kernels(round));
+    printf("%s, %s, %u threads, kernels %s, activations of %u bits\n", info->name,
+           units_bytes(info->file_bytes, size), round->n_threads, round_kernels(round),
+           round_activations(round));
     printf("this machine reads %.1f GB/s (STREAM) and computes %.0f GOPS (8 bits, %s)\n\n",
            round->machine.read_bytes_per_s / giga, round->machine.int8_ops_per_s / giga,
            round->machine.int8_means);
@@ -82,6 +88,7 @@ static struct local_options local_fill(const struct bench_options *o, uint32_t n
         .max_sequences = bench_list_max(&o->batches),
         .max_rows = MEASURE_ROWS_MAX,
         .kv_format = o->kv_format,
+        .activations = o->activations,
     };
 }
 

@@ -58,7 +58,10 @@ struct outcome round_judge(const struct round *round, const struct measure_test 
 /* Name of the kernels in use.  Lent. */
 const char *round_kernels(const struct round *round);
 
-/* "SmolLM2, 98.4 MB, 2 threads, kernels avx2" and what the machine can do. */
+/* Bits of activations. */
+uint32_t round_activations(const struct round *round);
+
+/* "SmolLM2, 98.4 MB, 2 threads, kernels avx2, activations of 16 bits" and what the machine can do. */
 void round_print_head(struct round *round);
 
 #endif

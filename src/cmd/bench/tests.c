@@ -10,11 +10,12 @@ static void print_json(const struct round *round, const char *name, const struct
 {
     printf("{\"test\":\"%s\",\"threads\":%u,\"tokens_per_s\":%.3f,\"stddev\":%.3f,"
            "\"median\":%.3f,\"gb_per_s\":%.3f,\"gops\":%.3f,\"stream_gb_per_s\":%.3f,"
-           "\"peak_gops\":%.3f,\"stream_share\":%.4f,\"peak_share\":%.4f,\"kernels\":\"%s\"}\n",
+           "\"peak_gops\":%.3f,\"stream_share\":%.4f,\"peak_share\":%.4f,\"kernels\":\"%s\","
+           "\"activations\":%u}\n",
            name, round->n_threads, o->mean, o->stddev, o->median, o->bytes_per_s / giga,
            o->ops_per_s / giga, round->machine.read_bytes_per_s / giga,
            round->machine.int8_ops_per_s / giga, o->share_of_read, o->share_of_ops,
-           round_kernels(round));
+           round_kernels(round), round_activations(round));
 }
 
 static void print_row(const struct round *round, const char *name, const struct outcome *o)

@@ -22,6 +22,10 @@ static enum status check_options(const struct engine_options *o, struct err *err
         return err_set(err, ST_UNSUPPORTED,
                        "open shard: format %u of keys and values is not known here",
                        (unsigned)o->kv_format);
+    if ((unsigned)o->activations >= N_ACTIVATION_FORMATS)
+        return err_set(err, ST_UNSUPPORTED,
+                       "open shard: format %u of activations is not known here",
+                       (unsigned)o->activations);
     return ST_OK;
 }
 

@@ -50,9 +50,16 @@ static uint32_t least_common_multiple(uint32_t a, uint32_t b)
     return multiple;
 }
 
+/* Of one row; the output matrix takes 16 bits whatever the others take. */
+static size_t widest_packed_bytes(const struct cpu_shard *shard)
+{
+    return size_max(shard->products->packed_bytes(shard->widest),
+                    shard->ops.products[ACTIVATIONS_16].packed_bytes(shard->widest));
+}
+
 static bool bench_init(struct bench *bench, const struct cpu_shard *shard)
 {
-    const size_t packed = shard->ops.packed_bytes(shard->widest);
+    const size_t packed = widest_packed_bytes(shard);
 
     bench->normed = rows_new(FEW_ROWS, shard->widest * sizeof(float));
     bench->packed = rows_new(FEW_ROWS, packed);
@@ -89,7 +96,7 @@ static bool buffers_init(struct cpu_shard *shard)
     shard->places = rows_new(rows, sizeof(*shard->places));
     shard->h = rows_new(rows, m->n_hidden * sizeof(float));
     shard->normed = rows_new(rows, m->n_hidden * sizeof(float));
-    shard->packed = rows_new(rows, shard->ops.packed_bytes(shard->widest));
+    shard->packed = rows_new(rows, widest_packed_bytes(shard));
     shard->turn = rows_new(rows, m->n_rope * sizeof(float));
     shard->q = rows_new(rows, q_width * sizeof(float));
     shard->mixed = rows_new(rows, q_width * sizeof(float));
@@ -117,6 +124,7 @@ static enum status choose_kernels(struct cpu_shard *shard, const char *name, str
     const uint32_t features = machine_cpu_features();
     char names[128];
 
+    shard->products = &shard->ops.products[shard->options.activations];
     if (kernel_ops_select(&shard->ops, features, name && *name ? name : NULL))
         return ST_OK;
     kernel_isa_names(features, names, sizeof(names));

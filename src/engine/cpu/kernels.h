@@ -21,6 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "contract/activation_format.h"
 #include "contract/kv_format.h"
 #include "engine/cpu/panel.h"
 #include "engine/dtype.h"
@@ -31,19 +32,30 @@ enum {
     N_DTYPES = DTYPE_Q8_0 + 1, /* tables by dtype have holes */
 };
 
-/* One block of an activation row as kernels for quantised weights read it: 16-bit integers with
- * one scale.  PACKED_MAX is 127 * 256, so that an integer is also two signed bytes.
- * q      round to nearest even of x * (PACKED_MAX / max), max the block's largest magnitude
- * scale  max / PACKED_MAX; 0 with all q where max is below PACKED_NOTHING
+/* One block of an activation row as kernels for quantised weights read it: integers with one scale,
+ * q = round to nearest even of x * (most / max), where max is the block's largest magnitude.
+ * scale  max / most; 0 with all q where max is below PACKED_NOTHING
  * sum    scale * (float)(q[0] + q[1] + ..), what an offset of the weights multiplies
  * start  -8 * (q[0] + q[1] + ..), where the sum of products with Q4_0's nibbles begins */
-struct packed_block {
-    int16_t q[32];
+struct packed_head {
     float scale, sum;
     int32_t start;
 };
 
-enum { PACKED_MAX = 32512 };
+/* ACTIVATIONS_16: most is PACKED_MAX, 127 * 256, so that an integer is also two signed bytes. */
+struct packed_block {
+    struct packed_head head;
+    int16_t q[32];
+};
+
+/* ACTIVATIONS_8: most is PACKED8_MAX.  On x86, eight columns stand as 0 4 1 5 2 6 3 7: the order of low
+ * and of high nibbles in a chunk of a panel. */
+struct packed_block8 {
+    struct packed_head head;
+    int8_t q[32];
+};
+
+enum { PACKED_MAX = 32512, PACKED8_MAX = 127 };
 #define PACKED_NOTHING 0x1p-100f /* below it the factor would overflow */
 
 /* Activation rows as matrix kernels read them: x as it is, and `packed`, the
@@ -51,7 +63,7 @@ enum { PACKED_MAX = 32512 };
 struct activations {
     const float *x;              /* [n_rows][n_cols] */
     const unsigned char *packed; /* [n_rows][packed_bytes] */
-    size_t packed_bytes;         /* kernel_ops.packed_bytes(n_cols) */
+    size_t packed_bytes;         /* product_ops.packed_bytes(n_cols) */
     uint32_t n_cols;
     uint32_t n_rows;
 };
@@ -60,8 +72,8 @@ struct activations {
  * and each activation row r.  Rows that the last panel lacks are not written.
  * scratch  [n_cols] floats, of the calling thread
  *
- * Except for ref, whose arithmetic is f32 throughout, every ISA gives the bits of this, blocks
- * and columns ascending, isum and the sum of q exact integers:
+ * Every ISA gives the bits of this, blocks and columns ascending, isum and the sum of q exact
+ * integers; but ref takes activations of 16 bits, and weights F16 and F32, in f32 throughout:
  *     Q4_0, Q8_0  acc = fma((float)isum, d * scale, acc), isum = sum of (w - 8) q, or of w q
  *     Q4_1        the same with isum = sum of w q, then acc = fma(m, sum, acc)
  *     F16, F32    acc = fma(w, x, acc) */
@@ -90,15 +102,22 @@ typedef void (*attention_scores_fn)(float *score, size_t stride, const float *q,
 typedef void (*attention_mix_fn)(float *sum, const float *weight, size_t stride, size_t n_queries,
                                  const struct kv_rows *values);
 
+/* Matrices times rows, in one format of activations.
+ * pack  a row as its kernels want it; one that is no whole blocks, which no quantised matrix takes,
+ *       need not be written */
+struct product_ops {
+    size_t (*packed_bytes)(size_t n); /* multiple of KERNEL_ALIGN */
+    void (*pack)(void *ret_packed, const float *x, size_t n);
+    matmul_fn matmul[N_DTYPES];
+};
+
 struct kernel_ops {
     const char *isa; /* widest ISA in use */
 
     /* ret = the n elements of a row of weights as GGUF stores it (whole blocks) */
     void (*dequantise[N_DTYPES])(float *ret, const void *row, size_t n);
-    matmul_fn matmul[N_DTYPES];
 
-    size_t (*packed_bytes)(size_t n); /* multiple of KERNEL_ALIGN */
-    void (*pack)(void *ret_packed, const float *x, size_t n);
+    struct product_ops products[N_ACTIVATION_FORMATS];
 
     /* ret = x / sqrt(mean(x^2) + eps) * weight */
     void (*rmsnorm)(float *ret, const float *x, const float *weight, size_t n, float eps);

@@ -210,35 +210,34 @@ static float scale_of(const unsigned char *scales, size_t index, unsigned lane)
     return f16_to_f32(load_u16(scales + (index * PANEL_ROWS + lane) * sizeof(uint16_t)));
 }
 
-static void unpack_lane(const struct format *f, const unsigned char *lane, float d, float m,
-                        float *ret)
+static void unpack_lane(const struct format *f, const unsigned char *lane, int8_t *ret)
 {
-    for (unsigned i = 0; i < LANE_BYTES; i++) {
-        if (f->dtype == DTYPE_Q8_0) {
-            ret[column_of_byte[i]] = d * (float)(int8_t)lane[i];
-        } else {
-            const int offset = f->dtype == DTYPE_Q4_0 ? 8 : 0;
+    const int offset = f->dtype == DTYPE_Q4_0 ? 8 : 0;
 
-            ret[column_of_nibble[i][0]] = d * (float)((lane[i] & 15) - offset) + m;
-            ret[column_of_nibble[i][1]] = d * (float)((lane[i] >> 4) - offset) + m;
+    for (unsigned i = 0; i < LANE_BYTES; i++) {
+        if (f->n_chunks == 8) {
+            ret[column_of_byte[i]] = (int8_t)lane[i];
+        } else {
+            ret[column_of_nibble[i][0]] = (int8_t)((lane[i] & 15) - offset);
+            ret[column_of_nibble[i][1]] = (int8_t)((lane[i] >> 4) - offset);
         }
     }
 }
 
-static void unpack_blocks(const struct format *f, const unsigned char *panel, uint32_t n_cols,
-                          unsigned lane, float *ret)
+void panel_block(const struct panels *w, uint32_t row, uint32_t block,
+                 struct panel_block *ret_block)
 {
-    const size_t n_blocks = n_cols / BLOCK, columns = BLOCK / f->n_chunks;
-    const unsigned char *scales = panel + panel_scales_at(f->dtype, n_cols);
-    const unsigned char *from = panel + (size_t)lane * LANE_BYTES;
+    const struct format *f = format_of(w->dtype);
+    const unsigned char *panel = w->data + row / PANEL_ROWS * panel_bytes(w->dtype, w->n_cols);
+    const unsigned char *scales = panel + panel_scales_at(w->dtype, w->n_cols);
+    const unsigned lane = row % PANEL_ROWS;
+    const unsigned char *from =
+        panel + (size_t)block * f->n_chunks * CHUNK_BYTES + (size_t)lane * LANE_BYTES;
 
-    for (size_t b = 0; b < n_blocks; b++) {
-        const float d = scale_of(scales, b, lane);
-        const float m = f->n_scales > 1 ? scale_of(scales, n_blocks + b, lane) : 0;
-
-        for (unsigned c = 0; c < f->n_chunks; c++, from += CHUNK_BYTES, ret += columns)
-            unpack_lane(f, from, d, m, ret);
-    }
+    ret_block->d = scale_of(scales, block, lane);
+    ret_block->m = f->n_scales > 1 ? scale_of(scales, w->n_cols / BLOCK + block, lane) : 0;
+    for (unsigned c = 0; c < f->n_chunks; c++, from += CHUNK_BYTES)
+        unpack_lane(f, from, ret_block->q + c * (BLOCK / f->n_chunks));
 }
 
 void panel_row(const struct panels *w, uint32_t row, float *ret)
@@ -247,10 +246,15 @@ void panel_row(const struct panels *w, uint32_t row, float *ret)
     const unsigned char *panel = w->data + row / PANEL_ROWS * panel_bytes(w->dtype, w->n_cols);
     const unsigned lane = row % PANEL_ROWS;
 
-    if (f->n_chunks > 0) {
-        unpack_blocks(f, panel, w->n_cols, lane, ret);
-        return;
+    for (uint32_t b = 0; f->n_chunks > 0 && b < w->n_cols / BLOCK; b++) {
+        struct panel_block block;
+
+        panel_block(w, row, b, &block);
+        for (size_t i = 0; i < BLOCK; i++)
+            *ret++ = block.d * (float)block.q[i] + block.m;
     }
+    if (f->n_chunks > 0)
+        return;
     for (size_t i = 0; i < w->n_cols; i++) {
         const unsigned char *p = panel + (i * PANEL_ROWS + lane) * f->elem_bytes;
 

@@ -54,6 +54,15 @@ size_t panel_scales_at(enum dtype dtype, uint32_t n_cols);
  * ret_panel  [panel_bytes()] */
 void panel_pack(const struct matrix *w, uint32_t panel, void *ret_panel);
 
+/* A block of one row of a quantised format: its elements are d * q + m, columns in order. */
+struct panel_block {
+    int8_t q[32];
+    float d, m; /* m 0 where the format has none */
+};
+
+void panel_block(const struct panels *w, uint32_t row, uint32_t block,
+                 struct panel_block *ret_block);
+
 /* ret [n_cols] = a row of the matrix, as numbers. */
 void panel_row(const struct panels *w, uint32_t row, float *ret);
 

@@ -30,7 +30,7 @@ struct row_place {
 /* What one worker needs for itself. */
 struct bench {
     float *normed;         /* [FEW_ROWS][widest] */
-    unsigned char *packed; /* [FEW_ROWS][packed_bytes(widest)] */
+    unsigned char *packed; /* [FEW_ROWS], each of the widest */
     float *weight_row;     /* [widest], matmul's scratch */
     float *tile;           /* [TILE_ROWS][tile_width] */
     struct attend_bench attend;
@@ -42,6 +42,7 @@ struct cpu_shard {
     struct panel_set panels;
     struct engine_options options;
     struct kernel_ops ops;
+    const struct product_ops *products; /* of them, for all matrices but the output */
     struct crew *crew;
     struct page_pool pool;
     double *frequency; /* [n_rope / 2], radians per position */
@@ -56,7 +57,7 @@ struct cpu_shard {
     struct row_place *places; /* [max_rows] */
     float *h;                 /* [max_rows][n_hidden] */
     float *normed;            /* [max_rows][n_hidden] */
-    unsigned char *packed;    /* [max_rows][packed_bytes(widest)] */
+    unsigned char *packed;    /* [max_rows], each of the widest */
     float *turn;              /* [max_rows][n_rope / 2][cos, sin] */
     float *q;                 /* [max_rows][n_head * head_dim] */
     float *mixed;             /* the same; attention's result */

@@ -47,13 +47,20 @@ static float *row_of(float *rows, uint32_t row, size_t width)
 }
 
 /* Rows as matrices take them.
- * norm   weights of the norm that comes first, or NULL
- * index  which rows of `rows`, or NULL for the first n_rows */
+ * products  of the format of activations
+ * norm      weights of the norm that comes first, or NULL
+ * index     which rows of `rows`, or NULL for the first n_rows */
 struct preparing {
+    const struct product_ops *products;
     const float *rows;
     const float *norm;
     const uint32_t *index;
     uint32_t n_rows, n_cols;
+};
+
+struct prepared {
+    const struct product_ops *products;
+    struct activations a;
 };
 
 static void prepare_row(const struct hand *hand, const struct preparing *p, uint32_t row,
@@ -67,10 +74,10 @@ static void prepare_row(const struct hand *hand, const struct preparing *p, uint
         ops->rmsnorm(normed, x, p->norm, p->n_cols, hand->shard->weights.shape.norm_eps);
         x = normed;
     }
-    ops->pack(packed + row * ops->packed_bytes(p->n_cols), x, p->n_cols);
+    p->products->pack(packed + row * p->products->packed_bytes(p->n_cols), x, p->n_cols);
 }
 
-static struct activations prepare(const struct hand *hand, const struct preparing *p)
+static struct prepared prepare(const struct hand *hand, const struct preparing *p)
 {
     struct cpu_shard *shard = hand->shard;
     const bool is_shared = p->n_rows > FEW_ROWS;
@@ -86,15 +93,17 @@ static struct activations prepare(const struct hand *hand, const struct preparin
             prepare_row(hand, p, row, normed, packed);
         lap(hand, PHASE_NORM);
     }
-    return (struct activations){ .x = p->norm ? normed : p->rows,
-                                 .packed = packed,
-                                 .packed_bytes = shard->ops.packed_bytes(p->n_cols),
-                                 .n_cols = p->n_cols,
-                                 .n_rows = p->n_rows };
+    return (struct prepared){ .products = p->products,
+                              .a = { .x = p->norm ? normed : p->rows,
+                                     .packed = packed,
+                                     .packed_bytes = p->products->packed_bytes(p->n_cols),
+                                     .n_cols = p->n_cols,
+                                     .n_rows = p->n_rows } };
 }
 
-/* The part of `a` that one task computes with. */
+/* The part of what is prepared that one task computes with. */
 struct tile {
+    const struct product_ops *products;
     struct activations a;
     uint32_t first_row;
     uint32_t piece; /* which outputs */
@@ -111,10 +120,13 @@ static uint32_t n_pieces(uint32_t n_outs, uint32_t outs)
 }
 
 /* Tasks of one piece follow each other, so its weights stay in cache. */
-static struct tile tile_of(const struct activations *a, uint32_t task)
+static struct tile tile_of(const struct prepared *p, uint32_t task)
 {
+    const struct activations *a = &p->a;
     const uint32_t tiles = n_tiles(a->n_rows), first = task % tiles * TILE_ROWS;
-    struct tile tile = { .a = *a, .first_row = first, .piece = task / tiles };
+    struct tile tile = {
+        .products = p->products, .a = *a, .first_row = first, .piece = task / tiles
+    };
 
     tile.a.x += (size_t)first * a->n_cols;
     tile.a.packed += first * a->packed_bytes;
@@ -126,8 +138,8 @@ static struct tile tile_of(const struct activations *a, uint32_t task)
 static void multiply(const struct hand *hand, const struct panels *w, uint32_t first_out,
                      uint32_t n_out, const struct tile *tile, float *out, size_t out_stride)
 {
-    hand->shard->ops.matmul[w->dtype](w, first_out / PANEL_ROWS, panel_count(n_out), &tile->a, out,
-                                      out_stride, hand->bench->weight_row);
+    tile->products->matmul[w->dtype](w, first_out / PANEL_ROWS, panel_count(n_out), &tile->a, out,
+                                     out_stride, hand->bench->weight_row);
 }
 
 /* ---- the beginning ---- */
@@ -204,17 +216,18 @@ static void queries_keys_values(const struct hand *hand, uint32_t layer)
     struct cpu_shard *shard = hand->shard;
     const struct model_shape *shape = &shard->weights.shape;
     const struct layer_panels *l = &shard->panels.layers[layer];
-    const struct preparing p = { .rows = shard->h,
+    const struct preparing p = { .products = shard->products,
+                                 .rows = shard->h,
                                  .norm = shard->weights.layers[layer].attn_norm,
                                  .n_rows = hand->n_rows,
                                  .n_cols = shape->n_hidden };
-    const struct activations a = prepare(hand, &p);
+    const struct prepared in = prepare(hand, &p);
     const uint32_t outs = shard->head_outs;
     const uint32_t n_q = n_pieces(l->q.n_rows, outs), n_kv = n_pieces(l->k.n_rows, outs);
     const uint32_t n_tasks = (n_q + 2 * n_kv) * n_tiles(hand->n_rows);
 
     for (uint32_t task; crew_take(shard->crew, hand->worker, n_tasks, &task);) {
-        const struct tile tile = tile_of(&a, task);
+        const struct tile tile = tile_of(&in, task);
         const uint32_t kv = tile.piece - n_q; /* where it is no query */
 
         if (tile.piece < n_q)
@@ -247,12 +260,14 @@ static void add_product(const struct hand *hand, const struct panels *w, const f
 {
     struct cpu_shard *shard = hand->shard;
     const size_t n_hidden = shard->weights.shape.n_hidden;
-    const struct preparing p = { .rows = rows, .n_rows = hand->n_rows, .n_cols = w->n_cols };
-    const struct activations a = prepare(hand, &p);
+    const struct preparing p = {
+        .products = shard->products, .rows = rows, .n_rows = hand->n_rows, .n_cols = w->n_cols
+    };
+    const struct prepared in = prepare(hand, &p);
     const uint32_t n_tasks = n_pieces(w->n_rows, TILE_OUTS) * n_tiles(hand->n_rows);
 
     for (uint32_t task; crew_take(shard->crew, hand->worker, n_tasks, &task);) {
-        const struct tile tile = tile_of(&a, task);
+        const struct tile tile = tile_of(&in, task);
         const uint32_t first = tile.piece * TILE_OUTS;
         const uint32_t n = (uint32_t)size_min(TILE_OUTS, w->n_rows - first);
         const float *out = hand->bench->tile;
@@ -273,15 +288,16 @@ static void gate_and_up(const struct hand *hand, uint32_t layer)
     struct cpu_shard *shard = hand->shard;
     const struct model_shape *shape = &shard->weights.shape;
     const struct layer_panels *l = &shard->panels.layers[layer];
-    const struct preparing p = { .rows = shard->h,
+    const struct preparing p = { .products = shard->products,
+                                 .rows = shard->h,
                                  .norm = shard->weights.layers[layer].ffn_norm,
                                  .n_rows = hand->n_rows,
                                  .n_cols = shape->n_hidden };
-    const struct activations a = prepare(hand, &p);
+    const struct prepared in = prepare(hand, &p);
     const uint32_t n_tasks = n_pieces(shape->n_ff, TILE_OUTS) * n_tiles(hand->n_rows);
 
     for (uint32_t task; crew_take(shard->crew, hand->worker, n_tasks, &task);) {
-        const struct tile tile = tile_of(&a, task);
+        const struct tile tile = tile_of(&in, task);
         const uint32_t first = tile.piece * TILE_OUTS;
         const uint32_t n = (uint32_t)size_min(TILE_OUTS, shape->n_ff - first);
         float *gate = row_of(shard->ff, tile.first_row, shape->n_ff) + first;
@@ -295,21 +311,24 @@ static void gate_and_up(const struct hand *hand, uint32_t layer)
     meet(hand, PHASE_GATE_UP);
 }
 
+/* Logits come straight from this matrix: with activations of 8 bits it would make a third of what
+ * they lose, and prompts meet it with one row. */
 static void output(const struct hand *hand)
 {
     struct cpu_shard *shard = hand->shard;
     const struct engine_batch *batch = hand->step->batch;
     const struct panels *w = &shard->panels.output;
-    const struct preparing p = { .rows = shard->h,
+    const struct preparing p = { .products = &shard->ops.products[ACTIVATIONS_16],
+                                 .rows = shard->h,
                                  .norm = shard->weights.output_norm,
                                  .index = batch->logit_rows,
                                  .n_rows = batch->n_logit_rows,
                                  .n_cols = w->n_cols };
-    const struct activations a = prepare(hand, &p);
+    const struct prepared in = prepare(hand, &p);
     const uint32_t n_tasks = n_pieces(w->n_rows, TILE_OUTS) * n_tiles(p.n_rows);
 
     for (uint32_t task; crew_take(shard->crew, hand->worker, n_tasks, &task);) {
-        const struct tile tile = tile_of(&a, task);
+        const struct tile tile = tile_of(&in, task);
         const uint32_t first = tile.piece * TILE_OUTS;
 
         multiply(hand, w, first, (uint32_t)size_min(TILE_OUTS, w->n_rows - first), &tile,

@@ -16,7 +16,8 @@ struct draft_model_options {
     uint32_t context_tokens; /* of that one; sequences beyond the draft model's own go without */
     uint32_t max_sequences;  /* that draft in one step */
     uint32_t n_contexts; /* whole contexts there is room for; sequences without go without drafts */
-    const char *kernels; /* as in struct engine_options, and so on: */
+    enum activation_format activations; /* as in struct engine_options, and so on: */
+    const char *kernels;
     unsigned n_threads;
     void (*on_progress)(void *arg, uint64_t done_bytes, uint64_t total_bytes);
     void *progress_arg;

@@ -29,6 +29,7 @@ enum {
 struct fixture {
     struct shard_weights model;
     const char *kernels;
+    enum activation_format activations;
     int32_t tokens[LENGTH], other_tokens[LENGTH];
     float expected[LENGTH][N_VOCAB];
 };
@@ -44,7 +45,8 @@ static struct engine_shard *open_shard(const struct fixture *f, const struct sha
                                             .max_rows = MAX_ROWS,
                                             .max_logit_rows = MAX_ROWS,
                                             .n_threads = n_threads,
-                                            .kernels = f->kernels };
+                                            .kernels = f->kernels,
+                                            .activations = f->activations };
     struct engine_shard *shard = NULL;
     struct err err = { 0 };
 
@@ -105,17 +107,26 @@ typedef void (*fact_fn)(const struct fixture *f);
 /* `fact` for all kernels and formats; both pairings of positions take turns. */
 static void hold_for_all(fact_fn fact)
 {
-    static const enum dtype dtypes[] = { DTYPE_F32, DTYPE_F16, DTYPE_Q4_0, DTYPE_Q4_1, DTYPE_Q8_0 };
+    static const struct {
+        enum dtype dtype;
+        enum activation_format activations;
+    } formats[] = {
+        { DTYPE_F32, ACTIVATIONS_16 },  { DTYPE_F16, ACTIVATIONS_16 },
+        { DTYPE_Q4_0, ACTIVATIONS_16 }, { DTYPE_Q4_0, ACTIVATIONS_8 },
+        { DTYPE_Q4_1, ACTIVATIONS_8 },  { DTYPE_Q4_1, ACTIVATIONS_16 },
+        { DTYPE_Q8_0, ACTIVATIONS_16 }, { DTYPE_Q8_0, ACTIVATIONS_8 },
+    };
     char names[128], *rest = names;
 
     kernel_isa_names(machine_cpu_features(), names, sizeof(names));
     for (char *name; (name = strtok_r(rest, ", ", &rest)) != NULL;)
-        for (size_t d = 0; d < sizeof(dtypes) / sizeof(dtypes[0]); d++) {
+        for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
             struct fixture *f = calloc(1, sizeof(*f));
 
             assert_non_null(f);
             f->kernels = name;
-            fixture_init(f, dtypes[d], d % 2 == 0 ? ROPE_INTERLEAVED : ROPE_HALVES);
+            f->activations = formats[i].activations;
+            fixture_init(f, formats[i].dtype, i % 2 == 0 ? ROPE_INTERLEAVED : ROPE_HALVES);
             fact(f);
             random_model_release(&f->model);
             free(f);

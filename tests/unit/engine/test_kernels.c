@@ -48,7 +48,8 @@ static void products_are_the_definitions_and_do_not_depend_on_company(void **sta
     const struct fixture *f = *state;
 
     for (size_t k = 0; k < f->n_isas; k++)
-        kernel_check_products(&f->isas[k]);
+        for (unsigned format = 0; format < N_ACTIVATION_FORMATS; format++)
+            kernel_check_products(&f->isas[k], format);
 }
 
 static void products_of_emulated_amx_are_the_definitions(void **state)
@@ -56,8 +57,10 @@ static void products_of_emulated_amx_are_the_definitions(void **state)
     struct kernel_ops ops;
 
     (void)state;
-    if (kernel_check_emulated_amx(&ops))
-        kernel_check_products(&ops);
+    if (!kernel_check_emulated_amx(&ops))
+        return;
+    for (unsigned format = 0; format < N_ACTIVATION_FORMATS; format++)
+        kernel_check_products(&ops, format);
 }
 
 static void every_format_dequantises_to_its_definition(void **state)
@@ -161,9 +164,15 @@ static void every_table_is_complete(void **state)
         const struct kernel_ops *ops = &f->isas[k];
 
         for (size_t d = 0; d < ARRAY_LEN(dtypes); d++)
-            assert_true(ops->matmul[dtypes[d]] && ops->dequantise[dtypes[d]]);
-        assert_true(ops->packed_bytes && ops->pack && ops->rmsnorm && ops->swiglu &&
-                    ops->f16_store && ops->softmax);
+            assert_non_null(ops->dequantise[dtypes[d]]);
+        for (unsigned format = 0; format < N_ACTIVATION_FORMATS; format++) {
+            const struct product_ops *products = &ops->products[format];
+
+            assert_true(products->packed_bytes && products->pack);
+            for (size_t d = 0; d < ARRAY_LEN(dtypes); d++)
+                assert_non_null(products->matmul[dtypes[d]]);
+        }
+        assert_true(ops->rmsnorm && ops->swiglu && ops->f16_store && ops->softmax);
         for (unsigned format = 0; format < N_KV_FORMATS; format++)
             assert_true(ops->attention_scores[format] && ops->attention_mix[format]);
     }

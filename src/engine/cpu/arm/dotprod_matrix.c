@@ -5,16 +5,23 @@
  * high or of the low bytes of an activation row.  Per block of 32 columns and 16 rows:
  *     unpacking   16 loads, 32 AND and shift             shared by up to TILE_ROWS_MAX rows
  *     each row    8 loads, 64 SDOT, and for the scales 4 each of MLA, SCVTF, FMUL, FMLA
+ *     of 8 bits   4 loads, 32 SDOT, and for the scales 4 each of SCVTF, FMUL, FMLA
  */
 #include "engine/cpu/arm/neon_planes.h"
 
 /* ---- activations ---- */
 
+INLINE uint8x16_t column_order(void)
+{
+    static const uint8_t columns[16] = { 0, 4, 1, 5, 8, 12, 9, 13, 2, 6, 3, 7, 10, 14, 11, 15 };
+
+    return vld1q_u8(columns);
+}
+
 /* Sixteen columns as two registers of q. */
 INLINE void pack_sixteen(unsigned char *ret, int16x8_t a, int16x8_t b)
 {
-    static const uint8_t columns[16] = { 0, 4, 1, 5, 8, 12, 9, 13, 2, 6, 3, 7, 10, 14, 11, 15 };
-    const uint8x16_t order = vld1q_u8(columns);
+    const uint8x16_t order = column_order();
     const int8x16_t low = vqtbl1q_s8(vcombine_s8(vmovn_s16(a), vmovn_s16(b)), order);
     const int8x16_t high = vqtbl1q_s8(vcombine_s8(vrshrn_n_s16(a, 8), vrshrn_n_s16(b, 8)), order);
     const int64x2_t l = vreinterpretq_s64_s8(low), h = vreinterpretq_s64_s8(high);
@@ -30,10 +37,34 @@ void neon_planes_pack(void *ret_packed, const float *x, size_t n)
     if (n % NEON_BLOCK != 0) /* no quantised matrix takes such a row */
         return;
     for (size_t i = 0; i < n; i += NEON_BLOCK, block++) {
-        const int16x8x4_t q = neon_quantise(x + i, block);
+        const int16x8x4_t q = neon_quantise(x + i, PACKED_MAX, &block->head);
 
         pack_sixteen(block->q, q.val[0], q.val[1]);
         pack_sixteen(block->q + NEON_BLOCK, q.val[2], q.val[3]);
+    }
+}
+
+size_t neon_planes_packed8_bytes(size_t n)
+{
+    return size_round_up(n / NEON_BLOCK * sizeof(struct neon_block8), KERNEL_ALIGN);
+}
+
+void neon_planes_pack8(void *ret_packed, const float *x, size_t n)
+{
+    struct neon_block8 *block = ret_packed;
+
+    if (n % NEON_BLOCK != 0)
+        return;
+    for (size_t i = 0; i < n; i += NEON_BLOCK, block++) {
+        const int16x8x4_t q = neon_quantise(x + i, PACKED8_MAX, &block->head);
+
+        for (unsigned j = 0; j < 2; j++) {
+            const int8x16_t sixteen =
+                vcombine_s8(vmovn_s16(q.val[2 * j]), vmovn_s16(q.val[2 * j + 1]));
+
+            vst1q_u8(block->q + (size_t)j * 16,
+                     vreinterpretq_u8_s8(vqtbl1q_s8(sixteen, column_order())));
+        }
     }
 }
 
@@ -83,16 +114,18 @@ INLINE int32x4_t dot_low(int32x4_t sum, const int8x16_t *w, const int8x16_t *x)
     return vdotq_laneq_s32(sum, w[3], x[1], 3);
 }
 
-INLINE void multiply(const int8x16_t *w, const struct neon_block *block, enum tile_offset offset,
-                     int32x4_t *ret_sums)
+INLINE void multiply(const int8x16_t *w, const unsigned char *at, const unsigned char *next,
+                     enum tile_offset offset, int32x4_t *ret_sums)
 {
+    const struct neon_block *block = (const void *)at;
     int8x16_t x[4];
 
+    (void)next;
     for (unsigned i = 0; i < 4; i++)
         x[i] = vreinterpretq_s8_u8(vld1q_u8(block->q + (size_t)i * 16));
     for (unsigned quad = 0; quad < 2; quad++) {
         int32x4_t high = vdupq_n_s32(0);
-        int32x4_t low = vdupq_n_s32(offset == OFFSET_START ? block->start : 0);
+        int32x4_t low = vdupq_n_s32(offset == OFFSET_START ? block->head.start : 0);
 
         for (unsigned i = 0; i < 2; i++) {
             high = dot_high(high, w + quad * 8 + i * 4, x + i * 2);
@@ -102,38 +135,54 @@ INLINE void multiply(const int8x16_t *w, const struct neon_block *block, enum ti
     }
 }
 
-static void matmul_q4_0(const struct panels *w, uint32_t first_panel, uint32_t n_panels,
-                        const struct activations *a, float *out, size_t out_stride, float *scratch)
+INLINE int32x4_t dot_sixteen(int32x4_t sum, const int8x16_t *w, int8x16_t x)
 {
-    const struct tile_kernel k = { DTYPE_Q4_0, 4, OFFSET_START, 2, unpack_nibbles, multiply };
-
-    (void)scratch;
-    tile_matmul(&k, w, first_panel, n_panels, a, out, out_stride);
+    sum = vdotq_laneq_s32(sum, w[0], x, 0);
+    sum = vdotq_laneq_s32(sum, w[1], x, 1);
+    sum = vdotq_laneq_s32(sum, w[2], x, 2);
+    return vdotq_laneq_s32(sum, w[3], x, 3);
 }
 
-static void matmul_q4_1(const struct panels *w, uint32_t first_panel, uint32_t n_panels,
-                        const struct activations *a, float *out, size_t out_stride, float *scratch)
+INLINE void multiply8(const int8x16_t *w, const unsigned char *at, const unsigned char *next,
+                      enum tile_offset offset, int32x4_t *ret_sums)
 {
-    const struct tile_kernel k = { DTYPE_Q4_1, 4, OFFSET_MIN, 2, unpack_nibbles, multiply };
+    const struct neon_block8 *block = (const void *)at;
+    const int8x16_t a = vreinterpretq_s8_u8(vld1q_u8(block->q));
+    const int8x16_t b = vreinterpretq_s8_u8(vld1q_u8(block->q + 16));
 
-    (void)scratch;
-    tile_matmul(&k, w, first_panel, n_panels, a, out, out_stride);
+    (void)next;
+    for (unsigned quad = 0; quad < 2; quad++, w += 8) {
+        const int32x4_t start = vdupq_n_s32(offset == OFFSET_START ? block->head.start : 0);
+
+        ret_sums[quad] = dot_sixteen(dot_sixteen(start, w, a), w + 4, b);
+    }
 }
 
-static void matmul_q8_0(const struct panels *w, uint32_t first_panel, uint32_t n_panels,
-                        const struct activations *a, float *out, size_t out_stride, float *scratch)
-{
-    const struct tile_kernel k = { DTYPE_Q8_0, 8, OFFSET_NONE, 2, unpack_bytes, multiply };
-
-    (void)scratch;
-    tile_matmul(&k, w, first_panel, n_panels, a, out, out_stride);
-}
+TILE_MATMUL(matmul_q4_0, DTYPE_Q4_0, OFFSET_START, sizeof(struct neon_block), 2, 1, unpack_nibbles,
+            multiply)
+TILE_MATMUL(matmul_q4_1, DTYPE_Q4_1, OFFSET_MIN, sizeof(struct neon_block), 2, 1, unpack_nibbles,
+            multiply)
+TILE_MATMUL(matmul_q8_0, DTYPE_Q8_0, OFFSET_NONE, sizeof(struct neon_block), 2, 1, unpack_bytes,
+            multiply)
+TILE_MATMUL(matmul8_q4_0, DTYPE_Q4_0, OFFSET_START, sizeof(struct neon_block8), 2, 1,
+            unpack_nibbles, multiply8)
+TILE_MATMUL(matmul8_q4_1, DTYPE_Q4_1, OFFSET_MIN, sizeof(struct neon_block8), 2, 1, unpack_nibbles,
+            multiply8)
+TILE_MATMUL(matmul8_q8_0, DTYPE_Q8_0, OFFSET_NONE, sizeof(struct neon_block8), 2, 1, unpack_bytes,
+            multiply8)
 
 void kernel_fill_neon_dotprod(struct kernel_ops *ops)
 {
-    ops->packed_bytes = neon_packed_bytes;
-    ops->pack = neon_planes_pack;
-    ops->matmul[DTYPE_Q4_0] = matmul_q4_0;
-    ops->matmul[DTYPE_Q4_1] = matmul_q4_1;
-    ops->matmul[DTYPE_Q8_0] = matmul_q8_0;
+    struct product_ops *of_16 = &ops->products[ACTIVATIONS_16];
+    struct product_ops *of_8 = &ops->products[ACTIVATIONS_8];
+
+    of_16->pack = neon_planes_pack;
+    of_16->matmul[DTYPE_Q4_0] = matmul_q4_0;
+    of_16->matmul[DTYPE_Q4_1] = matmul_q4_1;
+    of_16->matmul[DTYPE_Q8_0] = matmul_q8_0;
+    of_8->packed_bytes = neon_planes_packed8_bytes;
+    of_8->pack = neon_planes_pack8;
+    of_8->matmul[DTYPE_Q4_0] = matmul8_q4_0;
+    of_8->matmul[DTYPE_Q4_1] = matmul8_q4_1;
+    of_8->matmul[DTYPE_Q8_0] = matmul8_q8_0;
 }

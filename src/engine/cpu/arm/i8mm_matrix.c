@@ -3,9 +3,10 @@
  *
  * SMMLA multiplies two rows of eight bytes by two rows of eight bytes: two rows of the panel
  * by the high and the low bytes of one activation row, so all four sums are of use even for
- * one row.  Activations are packed as for SDOT.  Per block of 32 columns and 16 rows:
+ * one row; or by two activation rows of 8 bits.  Activations are packed as for SDOT.  Per block of 32 columns and 16 rows:
  *     unpacking   16 loads, 16 ZIP, 32 AND and shift     shared by up to TILE_ROWS_MAX rows
  *     each row    8 loads, 32 SMMLA, 8 UZP, and for the scales 4 each of MLA, SCVTF, FMUL, FMLA
+ *     two of 8 bits   8 loads, 8 ZIP, 32 SMMLA, 8 UZP, and for the scales 8 each of SCVTF, FMUL, FMLA
  */
 #include "engine/cpu/arm/neon_planes.h"
 
@@ -73,14 +74,20 @@ INLINE int32x4_t multiply_two(int32x4_t sum, const int8x16_t *w, const int8x16_t
     return sum;
 }
 
-INLINE void multiply(const int8x16_t *w, const struct neon_block *block, enum tile_offset offset,
-                     int32x4_t *ret_sums)
+INLINE int32x4_t pair(int32x2_t a)
 {
-    const int32x4_t start = offset == OFFSET_START
-                                ? vreinterpretq_s32_s64(vld1q_dup_s64((const void *)&block->zero))
-                                : vdupq_n_s32(0);
+    return vcombine_s32(a, a);
+}
+
+INLINE void multiply(const int8x16_t *w, const unsigned char *at, const unsigned char *next,
+                     enum tile_offset offset, int32x4_t *ret_sums)
+{
+    const struct neon_block *block = (const void *)at;
+    const int32x4_t start =
+        offset == OFFSET_START ? pair(vld1_s32(&block->head.zero)) : vdupq_n_s32(0);
     int8x16_t x[4];
 
+    (void)next;
     for (unsigned i = 0; i < 4; i++)
         x[i] = vreinterpretq_s8_u8(vld1q_u8(block->q + (size_t)i * 16));
     for (unsigned quad = 0; quad < 2; quad++) {
@@ -91,36 +98,53 @@ INLINE void multiply(const int8x16_t *w, const struct neon_block *block, enum ti
     }
 }
 
-static void matmul_q4_0(const struct panels *w, uint32_t first_panel, uint32_t n_panels,
-                        const struct activations *a, float *out, size_t out_stride, float *scratch)
+/* { row 0 of x, row 0 of next, row 1 of x, row 1 of next }, then apart. */
+INLINE void multiply8(const int8x16_t *w, const unsigned char *at, const unsigned char *next_at,
+                      enum tile_offset offset, int32x4_t *ret_sums)
 {
-    const struct tile_kernel k = { DTYPE_Q4_0, 4, OFFSET_START, 2, unpack_nibbles, multiply };
+    const struct neon_block8 *block = (const void *)at, *next = (const void *)next_at;
+    const int32_t starts[2] = { block->head.start, next->head.start };
+    const int32x4_t start = offset == OFFSET_START ? pair(vld1_s32(starts)) : vdupq_n_s32(0);
+    int8x16_t x[4];
 
-    (void)scratch;
-    tile_matmul(&k, w, first_panel, n_panels, a, out, out_stride);
+    for (unsigned i = 0; i < 2; i++) {
+        const int64x2_t a = vreinterpretq_s64_u8(vld1q_u8(block->q + (size_t)i * 16));
+        const int64x2_t b = vreinterpretq_s64_u8(vld1q_u8(next->q + (size_t)i * 16));
+
+        x[2 * i] = vreinterpretq_s8_s64(vzip1q_s64(a, b));
+        x[2 * i + 1] = vreinterpretq_s8_s64(vzip2q_s64(a, b));
+    }
+    for (unsigned quad = 0; quad < 2; quad++) {
+        const int32x4_t first = multiply_two(start, w + (size_t)quad * 8, x);
+        const int32x4_t second = multiply_two(start, w + (size_t)quad * 8 + 4, x);
+
+        ret_sums[quad] = vuzp1q_s32(first, second);
+        ret_sums[2 + quad] = vuzp2q_s32(first, second);
+    }
 }
 
-static void matmul_q4_1(const struct panels *w, uint32_t first_panel, uint32_t n_panels,
-                        const struct activations *a, float *out, size_t out_stride, float *scratch)
-{
-    const struct tile_kernel k = { DTYPE_Q4_1, 4, OFFSET_MIN, 2, unpack_nibbles, multiply };
-
-    (void)scratch;
-    tile_matmul(&k, w, first_panel, n_panels, a, out, out_stride);
-}
-
-static void matmul_q8_0(const struct panels *w, uint32_t first_panel, uint32_t n_panels,
-                        const struct activations *a, float *out, size_t out_stride, float *scratch)
-{
-    const struct tile_kernel k = { DTYPE_Q8_0, 8, OFFSET_NONE, 2, unpack_bytes, multiply };
-
-    (void)scratch;
-    tile_matmul(&k, w, first_panel, n_panels, a, out, out_stride);
-}
+TILE_MATMUL(matmul_q4_0, DTYPE_Q4_0, OFFSET_START, sizeof(struct neon_block), 2, 1, unpack_nibbles,
+            multiply)
+TILE_MATMUL(matmul_q4_1, DTYPE_Q4_1, OFFSET_MIN, sizeof(struct neon_block), 2, 1, unpack_nibbles,
+            multiply)
+TILE_MATMUL(matmul_q8_0, DTYPE_Q8_0, OFFSET_NONE, sizeof(struct neon_block), 2, 1, unpack_bytes,
+            multiply)
+TILE_MATMUL(matmul8_q4_0, DTYPE_Q4_0, OFFSET_START, sizeof(struct neon_block8), 2, 2,
+            unpack_nibbles, multiply8)
+TILE_MATMUL(matmul8_q4_1, DTYPE_Q4_1, OFFSET_MIN, sizeof(struct neon_block8), 2, 2, unpack_nibbles,
+            multiply8)
+TILE_MATMUL(matmul8_q8_0, DTYPE_Q8_0, OFFSET_NONE, sizeof(struct neon_block8), 2, 2, unpack_bytes,
+            multiply8)
 
 void kernel_fill_neon_i8mm(struct kernel_ops *ops)
 {
-    ops->matmul[DTYPE_Q4_0] = matmul_q4_0;
-    ops->matmul[DTYPE_Q4_1] = matmul_q4_1;
-    ops->matmul[DTYPE_Q8_0] = matmul_q8_0;
+    struct product_ops *of_16 = &ops->products[ACTIVATIONS_16];
+    struct product_ops *of_8 = &ops->products[ACTIVATIONS_8];
+
+    of_16->matmul[DTYPE_Q4_0] = matmul_q4_0;
+    of_16->matmul[DTYPE_Q4_1] = matmul_q4_1;
+    of_16->matmul[DTYPE_Q8_0] = matmul_q8_0;
+    of_8->matmul[DTYPE_Q4_0] = matmul8_q4_0;
+    of_8->matmul[DTYPE_Q4_1] = matmul8_q4_1;
+    of_8->matmul[DTYPE_Q8_0] = matmul8_q8_0;
 }

@@ -2,36 +2,47 @@
 /* engine/cpu/arm/neon.h - what the files of the arm64 kernels share.
  *
  * Three ISAs: plain NEON, which every arm64 machine has, multiplies 16-bit integers; dot
- * products (SDOT) and 8-bit matrices (SMMLA) multiply bytes.  For these an activation is
- * split into two signed bytes, q = 256 high + low, and two sums of bytes make one exact sum.
+ * products (SDOT) and 8-bit matrices (SMMLA) multiply bytes.  For these an activation of 16 bits
+ * is split into two signed bytes, q = 256 high + low, and two sums of bytes make one exact sum.
  *
- * A block of a packed activation row is a struct neon_block.  Its q holds
- *   plain NEON     int16 [32], columns in order
+ * A block of a packed activation row is a struct neon_block or neon_block8.  Its q holds
+ *   plain NEON     int16 [32], columns in order, for activations of 8 bits too
  *   SDOT, SMMLA    for columns 0..15, then 16..31:
- *                      high of columns 0 4 1 5 8 12 9 13, low of the same,
+ *       16 bits        high of columns 0 4 1 5 8 12 9 13, low of the same,
  *                      high of columns 2 6 3 7 10 14 11 15, low of the same
+ *       8 bits         columns 0 4 1 5 8 12 9 13 2 6 3 7 10 14 11 15
  * which is the order of a panel's low nibbles and high nibbles in two chunks: four bytes of it
- * are what SDOT multiplies with a register of low or of high nibbles, sixteen what SMMLA does.
+ * are what SDOT multiplies with a register of low or of high nibbles, eight are a row of SMMLA.
  */
 #ifndef POMONA_ENGINE_CPU_ARM_NEON_H
 #define POMONA_ENGINE_CPU_ARM_NEON_H
 
 #include <arm_neon.h>
 
+#include "base/size.h"
 #include "engine/cpu/kernels.h"
 
 #define INLINE static inline __attribute__((always_inline))
 
 enum { NEON_BLOCK = 32 };
 
-struct neon_block {
-    unsigned char q[NEON_BLOCK * 2];
+struct neon_head {
     float scale, sum;
     int32_t zero, start; /* a pair, as SMMLA adds to the sums of high and low bytes */
 };
 
-/* The integers of a block of activations, columns in order; the rest of `ret_block` is filled. */
-INLINE int16x8x4_t neon_quantise(const float *x, struct neon_block *ret_block)
+struct neon_block {
+    struct neon_head head;
+    unsigned char q[NEON_BLOCK * 2];
+};
+
+struct neon_block8 {
+    struct neon_head head;
+    unsigned char q[NEON_BLOCK];
+};
+
+/* The integers of a block of activations, -most..most, columns in order. */
+INLINE int16x8x4_t neon_quantise(const float *x, float most, struct neon_head *ret_head)
 {
     float32x4_t part[8], max = vdupq_n_f32(0);
     int32x4_t sums = vdupq_n_s32(0);
@@ -46,7 +57,7 @@ INLINE int16x8x4_t neon_quantise(const float *x, struct neon_block *ret_block)
     largest = vmaxvq_f32(max);
     if (!(largest > PACKED_NOTHING))
         largest = 0;
-    factor = largest > 0 ? (float)PACKED_MAX / largest : 0;
+    factor = largest > 0 ? most / largest : 0;
     for (int i = 0; i < 4; i++) {
         const int32x4_t low = vcvtnq_s32_f32(vmulq_n_f32(part[2 * i], factor));
         const int32x4_t high = vcvtnq_s32_f32(vmulq_n_f32(part[2 * i + 1], factor));
@@ -55,18 +66,16 @@ INLINE int16x8x4_t neon_quantise(const float *x, struct neon_block *ret_block)
         sums = vpadalq_s16(sums, q.val[i]);
     }
     sum = vaddvq_s32(sums);
-    ret_block->scale = largest / (float)PACKED_MAX;
-    ret_block->sum = ret_block->scale * (float)sum;
-    ret_block->zero = 0;
-    ret_block->start = -8 * sum;
+    ret_head->scale = largest / most;
+    ret_head->sum = ret_head->scale * (float)sum;
+    ret_head->zero = 0;
+    ret_head->start = -8 * sum;
     return q;
 }
 
 static inline size_t neon_packed_bytes(size_t n)
 {
-    const size_t bytes = n / NEON_BLOCK * sizeof(struct neon_block);
-
-    return (bytes + KERNEL_ALIGN - 1) / KERNEL_ALIGN * KERNEL_ALIGN;
+    return size_round_up(n / NEON_BLOCK * sizeof(struct neon_block), KERNEL_ALIGN);
 }
 
 /* Sixteen numbers added as halves: 8 to 8, 4 to 4, 2 to 2, 1 to 1. */

@@ -137,6 +137,8 @@ static void dequantise_f16(float *ret, const void *row, size_t n)
 void neon_fill_floats(struct kernel_ops *ops)
 {
     ops->dequantise[DTYPE_F16] = dequantise_f16;
-    ops->matmul[DTYPE_F32] = matmul_f32;
-    ops->matmul[DTYPE_F16] = matmul_f16;
+    for (unsigned format = 0; format < N_ACTIVATION_FORMATS; format++) {
+        ops->products[format].matmul[DTYPE_F32] = matmul_f32;
+        ops->products[format].matmul[DTYPE_F16] = matmul_f16;
+    }
 }

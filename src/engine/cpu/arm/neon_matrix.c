@@ -10,18 +10,26 @@
 
 /* ---- activations ---- */
 
-static void pack(void *ret_packed, const float *x, size_t n)
+INLINE void pack_row(float most, struct neon_block *block, const float *x, size_t n)
 {
-    struct neon_block *block = ret_packed;
-
     if (n % NEON_BLOCK != 0) /* no quantised matrix takes such a row */
         return;
     for (size_t i = 0; i < n; i += NEON_BLOCK, block++) {
-        const int16x8x4_t q = neon_quantise(x + i, block);
+        const int16x8x4_t q = neon_quantise(x + i, most, &block->head);
 
         for (unsigned j = 0; j < 4; j++)
             vst1q_u8(block->q + (size_t)j * 16, vreinterpretq_u8_s16(q.val[j]));
     }
+}
+
+static void pack(void *ret_packed, const float *x, size_t n)
+{
+    pack_row(PACKED_MAX, ret_packed, x, n);
+}
+
+static void pack8(void *ret_packed, const float *x, size_t n)
+{
+    pack_row(PACKED8_MAX, ret_packed, x, n);
 }
 
 /* ---- weights: for each sixteen columns of one quad, columns 0|8 1|9 .. 7|15 of its four rows ----
@@ -83,12 +91,15 @@ INLINE void unpack_bytes(const unsigned char *quants, int8x16_t *ret_w)
         (sums)[1] = vmlal_high_laneq_s16((sums)[1], column, (x)[1], c);                            \
     } while (0)
 
-INLINE void multiply(const int8x16_t *w, const struct neon_block *block, enum tile_offset offset,
-                     int32x4_t *ret_sums)
+INLINE void multiply(const int8x16_t *w, const unsigned char *at, const unsigned char *next,
+                     enum tile_offset offset, int32x4_t *ret_sums)
 {
-    int32x4_t sums[2] = { vdupq_n_s32(offset == OFFSET_START ? block->start : 0), vdupq_n_s32(0) };
+    const struct neon_block *block = (const void *)at;
+    int32x4_t sums[2] = { vdupq_n_s32(offset == OFFSET_START ? block->head.start : 0),
+                          vdupq_n_s32(0) };
     int16x8_t x[4];
 
+    (void)next;
     for (unsigned i = 0; i < 4; i++)
         x[i] = vreinterpretq_s16_u8(vld1q_u8(block->q + (size_t)i * 16));
     for (unsigned i = 0; i < 2; i++, w += 8) {
@@ -104,38 +115,22 @@ INLINE void multiply(const int8x16_t *w, const struct neon_block *block, enum ti
     ret_sums[0] = vaddq_s32(sums[0], sums[1]);
 }
 
-static void matmul_q4_0(const struct panels *w, uint32_t first_panel, uint32_t n_panels,
-                        const struct activations *a, float *out, size_t out_stride, float *scratch)
-{
-    const struct tile_kernel k = { DTYPE_Q4_0, 4, OFFSET_START, 1, unpack_nibbles, multiply };
-
-    (void)scratch;
-    tile_matmul(&k, w, first_panel, n_panels, a, out, out_stride);
-}
-
-static void matmul_q4_1(const struct panels *w, uint32_t first_panel, uint32_t n_panels,
-                        const struct activations *a, float *out, size_t out_stride, float *scratch)
-{
-    const struct tile_kernel k = { DTYPE_Q4_1, 4, OFFSET_MIN, 1, unpack_nibbles, multiply };
-
-    (void)scratch;
-    tile_matmul(&k, w, first_panel, n_panels, a, out, out_stride);
-}
-
-static void matmul_q8_0(const struct panels *w, uint32_t first_panel, uint32_t n_panels,
-                        const struct activations *a, float *out, size_t out_stride, float *scratch)
-{
-    const struct tile_kernel k = { DTYPE_Q8_0, 8, OFFSET_NONE, 1, unpack_bytes, multiply };
-
-    (void)scratch;
-    tile_matmul(&k, w, first_panel, n_panels, a, out, out_stride);
-}
+TILE_MATMUL(matmul_q4_0, DTYPE_Q4_0, OFFSET_START, sizeof(struct neon_block), 1, 1, unpack_nibbles,
+            multiply)
+TILE_MATMUL(matmul_q4_1, DTYPE_Q4_1, OFFSET_MIN, sizeof(struct neon_block), 1, 1, unpack_nibbles,
+            multiply)
+TILE_MATMUL(matmul_q8_0, DTYPE_Q8_0, OFFSET_NONE, sizeof(struct neon_block), 1, 1, unpack_bytes,
+            multiply)
 
 void neon_fill_matrix(struct kernel_ops *ops)
 {
-    ops->packed_bytes = neon_packed_bytes;
-    ops->pack = pack;
-    ops->matmul[DTYPE_Q4_0] = matmul_q4_0;
-    ops->matmul[DTYPE_Q4_1] = matmul_q4_1;
-    ops->matmul[DTYPE_Q8_0] = matmul_q8_0;
+    for (unsigned format = 0; format < N_ACTIVATION_FORMATS; format++) {
+        struct product_ops *products = &ops->products[format];
+
+        products->packed_bytes = neon_packed_bytes;
+        products->pack = format == ACTIVATIONS_8 ? pack8 : pack;
+        products->matmul[DTYPE_Q4_0] = matmul_q4_0;
+        products->matmul[DTYPE_Q4_1] = matmul_q4_1;
+        products->matmul[DTYPE_Q8_0] = matmul_q8_0;
+    }
 }

@@ -26,5 +26,7 @@ INLINE struct neon_eight neon_bytes(const unsigned char *quants)
 }
 
 void neon_planes_pack(void *ret_packed, const float *x, size_t n);
+void neon_planes_pack8(void *ret_packed, const float *x, size_t n);
+size_t neon_planes_packed8_bytes(size_t n);
 
 #endif

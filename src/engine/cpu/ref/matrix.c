@@ -2,7 +2,7 @@
 /* engine/cpu/ref/matrix.c - what each weight format means, and matrix times rows in f32.
  *
  * A weight row is dequantised once per call and meets every activation row;
- * nothing is quantised on the way.  Sums run over LANES interleaved partial sums so
+ * nothing is quantised on the way, unless activations of 8 bits are asked for (matrix8.c).  Sums run over LANES interleaved partial sums so
  * that a compiler may use vectors without changing the result.
  */
 #include <string.h>
@@ -121,10 +121,14 @@ static void pack(void *ret_packed, const float *x, size_t n)
 
 void ref_fill_matrix(struct kernel_ops *ops)
 {
+    struct product_ops *products = &ops->products[ACTIVATIONS_16];
+
     for (size_t i = 0; i < N_FORMATS; i++) {
         ops->dequantise[formats[i].dtype] = formats[i].dequantise;
-        ops->matmul[formats[i].dtype] = matmul;
+        products->matmul[formats[i].dtype] = matmul;
     }
-    ops->packed_bytes = packed_bytes;
-    ops->pack = pack;
+    products->packed_bytes = packed_bytes;
+    products->pack = pack;
+    ops->products[ACTIVATIONS_8] = *products;
+    ref_fill_matrix8(&ops->products[ACTIVATIONS_8]);
 }

@@ -2,8 +2,8 @@
 /* engine/cpu/x86/amx_matrix.c - matrices times many rows with the tiles of AMX.
  *
  * A tile of weights holds one block of a panel: 32 columns of 16 weight rows, as signed bytes.  A tile
- * of activations holds the same block of 16 rows, once the high and once the low bytes of their 16-bit
- * integers, so that 256 times one sum of products and once the other are the exact sum that
+ * of activations holds the same block of 16 rows: their bytes, or once the high and once the low bytes
+ * of 16-bit integers, so that 256 times one sum of products and once the other are the exact sum that
  * kernels.h defines.  Scales differ from block to block, so sums leave the tiles after each.
  *
  * A few rows alone would leave most of a tile empty: they go the way of AVX-512 VNNI, which gives the
@@ -27,7 +27,8 @@ enum {
     PALETTE = 1,
 };
 
-/* Numbers of tiles; instructions hold them, so they must be literal. */
+/* Numbers of tiles; instructions hold them, so they must be literal.  Activations of 8 bits are high
+ * bytes alone. */
 #define TILE_X_HIGH 0
 #define TILE_X_LOW  1
 #define TILE_W_0    2
@@ -46,7 +47,7 @@ struct tile_config {
 
 /* What tiles are loaded from and stored to. */
 struct amx_buffers {
-    _Alignas(64) unsigned char x[AMX_ROWS][2 * BLOCK];         /* of a row: high bytes, low bytes */
+    _Alignas(64) unsigned char x[AMX_ROWS][2 * BLOCK]; /* of a row: high bytes, low bytes */
     _Alignas(64) unsigned char w[AMX_PANELS][B_ROWS][4 * PANEL_ROWS];
     _Alignas(64) int32_t high[AMX_PANELS][AMX_ROWS][PANEL_ROWS];
     _Alignas(64) int32_t low[AMX_PANELS][AMX_ROWS][PANEL_ROWS];
@@ -70,20 +71,25 @@ static void configure(void)
     _tile_loadconfig(&config);
 }
 
-/* Where the bytes of a tile's row of activations lie in 32 integers: columns in the order that
- * panels have them, first their high bytes, then their low ones. */
+/* Where the bytes of a tile's row of activations lie among the integers of a block: columns in the order
+ * that panels have them, first their high bytes, then their low ones. */
 static __m512i byte_order(const struct block_format *f)
 {
     static const uint8_t of_nibbles[8] = { 0, 4, 1, 5, 2, 6, 3, 7 };
     static const uint8_t of_bytes[8] = { 0, 2, 1, 3, 4, 6, 5, 7 };
+    static const uint8_t in_packed8[8] = { 0, 2, 4, 6, 1, 3, 5, 7 }; /* where a column is */
     const uint8_t *order = f->n_chunks == 4 ? of_nibbles : of_bytes;
-    uint8_t from[2 * BLOCK];
+    uint8_t from[2 * BLOCK] = { 0 };
 
     for (unsigned i = 0; i < BLOCK; i++) {
-        const unsigned column = i / 8 * 8 + order[i % 8];
+        const unsigned eight = i / 8 * 8, column = eight + order[i % 8];
 
-        from[i] = (uint8_t)(2 * column + 1);
-        from[BLOCK + i] = (uint8_t)(2 * column);
+        if (f->bits == 8) {
+            from[i] = (uint8_t)(eight + in_packed8[order[i % 8]]);
+        } else {
+            from[i] = (uint8_t)(2 * column + 1);
+            from[BLOCK + i] = (uint8_t)(2 * column);
+        }
     }
     return _mm512_loadu_si512(from);
 }
@@ -121,44 +127,61 @@ INLINE void load_weights(const struct block_format *f, const struct tile *t, siz
 }
 
 /* Rows of a tile beyond n_rows keep what they had; nobody reads their sums. */
-INLINE void load_rows(const struct packed_block *x, size_t stride_bytes, unsigned n_rows,
-                      __m512i order, struct amx_buffers *buffers)
+INLINE void load_rows(const struct block_format *f, const unsigned char *x, size_t stride_bytes,
+                      unsigned n_rows, __m512i order, struct amx_buffers *buffers)
 {
-    const unsigned char *at = (const unsigned char *)x->q;
+    const __mmask64 bytes = f->bits == 8 ? (__mmask64)UINT32_MAX : ~(__mmask64)0;
+    const unsigned char *at = integers_of(f, x);
 
     for (unsigned r = 0; r < n_rows; r++, at += stride_bytes)
         _mm512_store_si512(buffers->x[r],
-                           _mm512_permutexvar_epi8(order, _mm512_loadu_si512(at)));
+                           _mm512_permutexvar_epi8(order, _mm512_maskz_loadu_epi8(bytes, at)));
     publish();
     _tile_loadd(TILE_X_HIGH, buffers->x[0], 2 * BLOCK);
-    _tile_loadd(TILE_X_LOW, buffers->x[0] + BLOCK, 2 * BLOCK);
+    if (f->bits == 16)
+        _tile_loadd(TILE_X_LOW, buffers->x[0] + BLOCK, 2 * BLOCK);
 }
 
-INLINE void multiply_tiles(unsigned n_panels, struct amx_buffers *buffers)
+INLINE void multiply_high(unsigned n_panels, struct amx_buffers *buffers)
 {
     _tile_zero(TILE_HIGH_0);
-    _tile_zero(TILE_LOW_0);
     _tile_dpbssd(TILE_HIGH_0, TILE_X_HIGH, TILE_W_0);
-    _tile_dpbusd(TILE_LOW_0, TILE_X_LOW, TILE_W_0);
     if (n_panels > 1) {
         _tile_zero(TILE_HIGH_1);
-        _tile_zero(TILE_LOW_1);
         _tile_dpbssd(TILE_HIGH_1, TILE_X_HIGH, TILE_W_1);
-        _tile_dpbusd(TILE_LOW_1, TILE_X_LOW, TILE_W_1);
     }
     _tile_stored(TILE_HIGH_0, buffers->high[0], 4 * PANEL_ROWS);
-    _tile_stored(TILE_LOW_0, buffers->low[0], 4 * PANEL_ROWS);
-    if (n_panels > 1) {
+    if (n_panels > 1)
         _tile_stored(TILE_HIGH_1, buffers->high[1], 4 * PANEL_ROWS);
-        _tile_stored(TILE_LOW_1, buffers->low[1], 4 * PANEL_ROWS);
+}
+
+INLINE void multiply_low(unsigned n_panels, struct amx_buffers *buffers)
+{
+    _tile_zero(TILE_LOW_0);
+    _tile_dpbusd(TILE_LOW_0, TILE_X_LOW, TILE_W_0);
+    if (n_panels > 1) {
+        _tile_zero(TILE_LOW_1);
+        _tile_dpbusd(TILE_LOW_1, TILE_X_LOW, TILE_W_1);
     }
-    publish();
+    _tile_stored(TILE_LOW_0, buffers->low[0], 4 * PANEL_ROWS);
+    if (n_panels > 1)
+        _tile_stored(TILE_LOW_1, buffers->low[1], 4 * PANEL_ROWS);
+}
+
+INLINE ints sum_of(const struct block_format *f, const struct amx_buffers *buffers, unsigned panel,
+                   unsigned row)
+{
+    const ints high = v_load(buffers->high[panel][row]);
+
+    if (f->bits == 8)
+        return high;
+    return _mm512_add_epi32(_mm512_slli_epi32(high, 8), v_load(buffers->low[panel][row]));
 }
 
 /* Add the sums of a block to those of the rows from `first`, scaled. */
 INLINE void add_sums(const struct block_format *f, const struct tile *t, size_t block,
-                     const struct packed_block *x, unsigned first, unsigned n_rows,
-                     unsigned n_panels, struct amx_buffers *buffers)
+                     const unsigned char *x, unsigned first, unsigned n_rows, unsigned n_panels,
+                     struct amx_buffers *buffers)
 {
     const size_t scale_bytes = PANEL_ROWS * sizeof(uint16_t), n_blocks = t->a->n_cols / BLOCK;
     const unsigned char *d_at = t->panel + t->scales_at + block * scale_bytes;
@@ -168,18 +191,15 @@ INLINE void add_sums(const struct block_format *f, const struct tile *t, size_t 
         const unsigned char *at = vector_at(t, d_at, p, scale_bytes);
         const floats d = v_load_f16(at);
         const floats m = f->has_m ? v_load_f16(at + n_blocks * scale_bytes) : v_set_f32(0);
-        const unsigned char *row = (const unsigned char *)x;
+        const unsigned char *row = x;
 
         for (unsigned r = 0; r < n_rows; r++, row += t->a->packed_bytes) {
-            const struct packed_block *q = (const struct packed_block *)(const void *)row;
-            const ints sum = _mm512_add_epi32(_mm512_slli_epi32(v_load(buffers->high[p][r]), 8),
-                                              v_load(buffers->low[p][r]));
+            const floats scale = v_mul(d, v_set_f32(head_of(row)->scale));
             float *acc = buffers->acc[first + r] + p * PANEL_ROWS;
-            floats v =
-                v_fma(v_of_ints(sum), v_mul(d, v_set_f32(q->scale)), _mm512_load_ps(acc));
+            floats v = v_fma(v_of_ints(sum_of(f, buffers, p, r)), scale, _mm512_load_ps(acc));
 
             if (f->has_m)
-                v = v_fma(m, v_set_f32(q->sum), v);
+                v = v_fma(m, v_set_f32(head_of(row)->sum), v);
             _mm512_store_ps(acc, v);
         }
     }
@@ -201,11 +221,13 @@ INLINE void amx_rows(const struct block_format *f, const struct tile *t, __m512i
         load_weights(f, t, b, n_panels, &buffers);
         for (uint32_t first = 0; first < n_rows; first += AMX_ROWS) {
             const unsigned n = (unsigned)size_min(AMX_ROWS, n_rows - first);
-            const struct packed_block *x =
-                (const struct packed_block *)(const void *)(rows + first * a->packed_bytes) + b;
+            const unsigned char *x = rows + first * a->packed_bytes + b * packed_block_bytes(f);
 
-            load_rows(x, a->packed_bytes, n, order, &buffers);
-            multiply_tiles(n_panels, &buffers);
+            load_rows(f, x, a->packed_bytes, n, order, &buffers);
+            multiply_high(n_panels, &buffers);
+            if (f->bits == 16)
+                multiply_low(n_panels, &buffers);
+            publish();
             add_sums(f, t, b, x, first, n, n_panels, &buffers);
         }
     }
@@ -268,11 +290,20 @@ INLINE void amx_multiply(const struct block_format *f, const struct panels *w, u
 AMX_MATMUL(amx_q4_0, &block_q4_0, matmul_q4_0)
 AMX_MATMUL(amx_q4_1, &block_q4_1, matmul_q4_1)
 AMX_MATMUL(amx_q8_0, &block_q8_0, matmul_q8_0)
+AMX_MATMUL(amx8_q4_0, &block8_q4_0, matmul8_q4_0)
+AMX_MATMUL(amx8_q4_1, &block8_q4_1, matmul8_q4_1)
+AMX_MATMUL(amx8_q8_0, &block8_q8_0, matmul8_q8_0)
 
 void kernel_fill_amx(struct kernel_ops *ops)
 {
+    struct product_ops *of_16 = &ops->products[ACTIVATIONS_16];
+    struct product_ops *of_8 = &ops->products[ACTIVATIONS_8];
+
     fill_matmul(ops);
-    ops->matmul[DTYPE_Q4_0] = amx_q4_0;
-    ops->matmul[DTYPE_Q4_1] = amx_q4_1;
-    ops->matmul[DTYPE_Q8_0] = amx_q8_0;
+    of_16->matmul[DTYPE_Q4_0] = amx_q4_0;
+    of_16->matmul[DTYPE_Q4_1] = amx_q4_1;
+    of_16->matmul[DTYPE_Q8_0] = amx_q8_0;
+    of_8->matmul[DTYPE_Q4_0] = amx8_q4_0;
+    of_8->matmul[DTYPE_Q4_1] = amx8_q4_1;
+    of_8->matmul[DTYPE_Q8_0] = amx8_q8_0;
 }

@@ -1,18 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* engine/cpu/x86/avx2_matrix.c - matrices times rows with AVX2, FMA and F16C.
- *
- * Activations are 16-bit integers: they cost little more than eight bits here, since
- * 4-bit weights come out of a 16-bit word by a shift and a mask each, and keep the error
- * of a product below 2^-15 of the block's largest activation.
- */
+/* engine/cpu/x86/avx2_matrix.c - matrices times rows with AVX2, FMA and F16C. */
 #include "base/size.h"
 #include "engine/cpu/x86/avx2.h"
 #include "engine/cpu/x86/tile.h"
-
-static size_t packed_bytes(size_t n)
-{
-    return size_round_up(n / BLOCK * sizeof(struct packed_block), KERNEL_ALIGN);
-}
 
 INLINE float largest_magnitude(const float *x)
 {
@@ -46,30 +36,59 @@ INLINE int32_t sum_i16(__m256i a, __m256i b)
     return _mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 0xb1)));
 }
 
-INLINE void pack_block(struct packed_block *ret_block, const float *x)
+/* Bytes of the low halves and of the high halves, in the order of packed_block8. */
+INLINE __m256i bytes_in_order(__m256i a, __m256i b)
 {
-    const float largest = largest_magnitude(x);
-    const float max = largest > PACKED_NOTHING ? largest : 0, scale = max / PACKED_MAX;
-    const __m256 factor = _mm256_set1_ps(max > 0 ? PACKED_MAX / max : 0);
-    const __m256i a = quantise_half(x, factor), b = quantise_half(x + BLOCK / 2, factor);
-    const int32_t sum = sum_i16(a, b);
+    const __m256i order = _mm256_broadcastsi128_si256(
+        _mm_setr_epi8(0, 4, 1, 5, 2, 6, 3, 7, 8, 12, 9, 13, 10, 14, 11, 15));
 
-    _mm256_storeu_si256((__m256i *)(void *)ret_block->q, a);
-    _mm256_storeu_si256((__m256i *)(void *)(ret_block->q + BLOCK / 2), b);
-    ret_block->scale = scale;
-    ret_block->sum = scale * (float)sum;
-    ret_block->start = -8 * sum;
+    return _mm256_shuffle_epi8(_mm256_permute4x64_epi64(_mm256_packs_epi16(a, b), 0xd8), order);
 }
 
-/* Rows that are no whole blocks are not packed: no quantised matrix takes them. */
+INLINE void pack_block(unsigned bits, void *ret_block, const float *x)
+{
+    const float most = bits == 8 ? PACKED8_MAX : PACKED_MAX, largest = largest_magnitude(x);
+    const float max = largest > PACKED_NOTHING ? largest : 0, scale = max / most;
+    const __m256 factor = _mm256_set1_ps(max > 0 ? most / max : 0);
+    const __m256i a = quantise_half(x, factor), b = quantise_half(x + BLOCK / 2, factor);
+    const int32_t sum = sum_i16(a, b);
+    struct packed_block *block = ret_block;
+    struct packed_block8 *block8 = ret_block;
+
+    if (bits == 8) {
+        _mm256_storeu_si256((__m256i *)(void *)block8->q, bytes_in_order(a, b));
+    } else {
+        _mm256_storeu_si256((__m256i *)(void *)block->q, a);
+        _mm256_storeu_si256((__m256i *)(void *)(block->q + BLOCK / 2), b);
+    }
+    *(struct packed_head *)ret_block = (struct packed_head){ scale, scale * (float)sum, -8 * sum };
+}
+
+INLINE void pack_row(unsigned bits, size_t block_bytes, unsigned char *ret_packed, const float *x,
+                     size_t n)
+{
+    for (size_t b = 0; n % BLOCK == 0 && b < n / BLOCK; b++)
+        pack_block(bits, ret_packed + b * block_bytes, x + b * BLOCK);
+}
+
 static void pack(void *ret_packed, const float *x, size_t n)
 {
-    struct packed_block *blocks = ret_packed;
+    pack_row(16, sizeof(struct packed_block), ret_packed, x, n);
+}
 
-    if (n % BLOCK != 0)
-        return;
-    for (size_t b = 0; b < n / BLOCK; b++)
-        pack_block(&blocks[b], x + b * BLOCK);
+static void pack8(void *ret_packed, const float *x, size_t n)
+{
+    pack_row(8, sizeof(struct packed_block8), ret_packed, x, n);
+}
+
+static size_t packed_bytes(size_t n)
+{
+    return size_round_up(n / BLOCK * sizeof(struct packed_block), KERNEL_ALIGN);
+}
+
+static size_t packed8_bytes(size_t n)
+{
+    return size_round_up(n / BLOCK * sizeof(struct packed_block8), KERNEL_ALIGN);
 }
 
 static void dequantise_f16(float *ret, const void *row, size_t n)
@@ -86,8 +105,8 @@ static void dequantise_f16(float *ret, const void *row, size_t n)
 
 void avx2_fill_matrix(struct kernel_ops *ops)
 {
-    ops->packed_bytes = packed_bytes;
-    ops->pack = pack;
+    ops->products[ACTIVATIONS_16] = (struct product_ops){ packed_bytes, pack, { 0 } };
+    ops->products[ACTIVATIONS_8] = (struct product_ops){ packed8_bytes, pack8, { 0 } };
     ops->dequantise[DTYPE_F16] = dequantise_f16;
     fill_matmul(ops);
 }

@@ -2,9 +2,9 @@
 /* engine/cpu/x86/tile.h - panels times activation rows, for the vectors of vectors.h.
  *
  * A tile is TILE_VECTORS vectors of weight rows times up to TILE_ROWS_MAX activation rows.  Weights
- * are unpacked once for all its rows, two columns at a time; each 32-bit lane takes a pair of
- * 16-bit products, and one number of the activation row meets all lanes.  Sums of a block are
- * integers, so their order does not matter; blocks are added in ascending order.
+ * are unpacked once for all its rows, and each 32-bit lane of them meets one 32-bit number of the
+ * activation row: two columns as 16-bit integers, or four as bytes.  Sums of a block are integers,
+ * so their order does not matter; blocks are added in ascending order.
  *
  * The first rows of a call ask for weights ahead of their use: panels lie one after another.  One
  * row alone takes one panel at a time, which memory serves faster than two.
@@ -30,19 +30,23 @@ enum {
 
 #define UNROLL _Pragma("GCC unroll 16")
 
-/* A quantised format, known to the compiler wherever it is used.
+/* A quantised format and what it meets, known to the compiler wherever it is used.
+ * bits       of an activation
  * n_chunks   of a block: 4 of nibbles, 8 of bytes
  * is_signed  nibbles stand for -8..7
  * has_m      an offset m follows the scales d */
 struct block_format {
     enum dtype dtype;
-    unsigned n_chunks;
+    unsigned bits, n_chunks;
     bool is_signed, has_m;
 };
 
-static const struct block_format block_q4_0 = { DTYPE_Q4_0, 4, true, false };
-static const struct block_format block_q4_1 = { DTYPE_Q4_1, 4, false, true };
-static const struct block_format block_q8_0 = { DTYPE_Q8_0, 8, false, false };
+static const struct block_format block_q4_0 = { DTYPE_Q4_0, 16, 4, true, false };
+static const struct block_format block_q4_1 = { DTYPE_Q4_1, 16, 4, false, true };
+static const struct block_format block_q8_0 = { DTYPE_Q8_0, 16, 8, false, false };
+static const struct block_format block8_q4_0 = { DTYPE_Q4_0, 8, 4, true, false };
+static const struct block_format block8_q4_1 = { DTYPE_Q4_1, 8, 4, false, true };
+static const struct block_format block8_q8_0 = { DTYPE_Q8_0, 8, 8, false, false };
 
 /* Where a tile lies.
  * n_outs  rows of the matrix it may write */
@@ -64,6 +68,37 @@ INLINE ints pair_of(const struct block_format *f, ints chunk, unsigned i)
     if (i == 3)
         return v_right(chunk, 12);
     return v_low_nibbles(i == 0 ? chunk : v_right(chunk, 4 * (int)i));
+}
+
+/* The low or the high nibbles of a chunk: columns 0 4 1 5, or 2 6 3 7. */
+INLINE ints nibbles_of(ints chunk, unsigned i)
+{
+    return v_and(i == 0 ? chunk : v_right(chunk, 4), v_set(0x0f0f0f0f));
+}
+
+/* The same columns of two chunks of bytes, which have 0 2 1 3 and 4 6 5 7. */
+INLINE ints bytes_of(ints a, ints b, unsigned i)
+{
+    const ints low = v_set(0x00ff00ff);
+
+    return i == 0 ? v_select(low, a, v_left(b, 8)) : v_select(low, v_right(a, 8), b);
+}
+
+/* A block of a packed row. */
+INLINE size_t packed_block_bytes(const struct block_format *f)
+{
+    return f->bits == 8 ? sizeof(struct packed_block8) : sizeof(struct packed_block);
+}
+
+INLINE const struct packed_head *head_of(const unsigned char *x)
+{
+    return (const struct packed_head *)(const void *)x;
+}
+
+INLINE const unsigned char *integers_of(const struct block_format *f, const unsigned char *x)
+{
+    return x +
+           (f->bits == 8 ? offsetof(struct packed_block8, q) : offsetof(struct packed_block, q));
 }
 
 /* Vector v of a tile in an array of one panel's vectors that are vector_bytes long. */
@@ -97,41 +132,79 @@ INLINE void prefetch_block(const struct block_format *f, const struct tile *t, s
     }
 }
 
+/* Weights of one step through a block, which is four bytes of an activation row: columns 2i and
+ * 2i + 1, or those that packed_block8 has there. */
+INLINE ints weights_of(const struct block_format *f, const struct tile *t,
+                       const unsigned char *chunks, unsigned v, unsigned step)
+{
+    const unsigned n_steps = BLOCK * f->bits / 32 / f->n_chunks; /* to a chunk, if any */
+    const size_t bytes = CHUNK_BYTES / PANEL_VECTORS;
+
+    if (f->bits == 16)
+        return pair_of(f, v_load(vector_at(t, chunks + step / n_steps * CHUNK_BYTES, v, bytes)),
+                       step % n_steps);
+    if (f->n_chunks == 4)
+        return nibbles_of(v_load(vector_at(t, chunks + step / 2 * CHUNK_BYTES, v, bytes)),
+                          step % 2);
+    chunks += step / 2 * 2 * CHUNK_BYTES;
+    return bytes_of(v_load(vector_at(t, chunks, v, bytes)),
+                    v_load(vector_at(t, chunks + CHUNK_BYTES, v, bytes)), step % 2);
+}
+
+/* Where the sums of a block begin, what is added to them, and what they come to. */
+INLINE ints sum_begin(const struct block_format *f, const struct packed_head *x)
+{
+    if (f->bits == 16)
+        return v_set(f->is_signed ? x->start : 0);
+    if (f->n_chunks == 4)
+        return v_begin_nibbles(f->is_signed ? x->start : 0);
+    return v_begin_bytes(x->start);
+}
+
+INLINE ints sum_add(const struct block_format *f, ints sum, ints w, ints x)
+{
+    if (f->bits == 16)
+        return v_dot(sum, w, x);
+    return f->n_chunks == 4 ? v_dot_nibbles(sum, w, x) : v_dot_bytes(sum, w, x);
+}
+
+INLINE ints sum_end(const struct block_format *f, ints sum)
+{
+    return f->bits == 8 && f->n_chunks == 4 ? v_end_nibbles(sum) : sum;
+}
+
 INLINE void add_block(const struct block_format *f, const struct tile *t, size_t block,
-                      const struct packed_block *const *x, unsigned n_vectors, unsigned n_rows,
+                      const unsigned char *const *x, unsigned n_vectors, unsigned n_rows,
                       ints (*sums)[TILE_ROWS_MAX])
 {
     const unsigned char *chunks = t->panel + block * f->n_chunks * CHUNK_BYTES;
-    const unsigned n_pairs = BLOCK / 2 / f->n_chunks; /* of a chunk */
 
     UNROLL
     for (unsigned r = 0; r < n_rows; r++) {
         UNROLL
         for (unsigned v = 0; v < n_vectors; v++)
-            sums[v][r] = v_set(f->is_signed ? x[r]->start : 0);
+            sums[v][r] = sum_begin(f, head_of(x[r]));
     }
     UNROLL
-    for (unsigned p = 0; p < BLOCK / 2; p++) {
-        const unsigned char *chunk = chunks + p / n_pairs * CHUNK_BYTES;
+    for (unsigned step = 0; step < BLOCK * f->bits / 32; step++) {
         ints w[TILE_VECTORS];
 
         UNROLL
         for (unsigned v = 0; v < n_vectors; v++)
-            w[v] = pair_of(f, v_load(vector_at(t, chunk, v, CHUNK_BYTES / PANEL_VECTORS)),
-                           p % n_pairs);
+            w[v] = weights_of(f, t, chunks, v, step);
         UNROLL
         for (unsigned r = 0; r < n_rows; r++) {
-            const ints pair = v_set(load_pair(&x[r]->q[2 * p]));
+            const ints part = v_set(load_int(integers_of(f, x[r]) + 4 * step));
 
             UNROLL
             for (unsigned v = 0; v < n_vectors; v++)
-                sums[v][r] = v_dot(sums[v][r], w[v], pair);
+                sums[v][r] = sum_add(f, sums[v][r], w[v], part);
         }
     }
 }
 
 INLINE void scale_block(const struct block_format *f, const struct tile *t, size_t block,
-                        const struct packed_block *const *x, unsigned n_vectors, unsigned n_rows,
+                        const unsigned char *const *x, unsigned n_vectors, unsigned n_rows,
                         ints (*sums)[TILE_ROWS_MAX], floats (*acc)[TILE_ROWS_MAX])
 {
     const size_t scale_bytes = PANEL_ROWS * sizeof(uint16_t), n_blocks = t->a->n_cols / BLOCK;
@@ -144,13 +217,14 @@ INLINE void scale_block(const struct block_format *f, const struct tile *t, size
 
         UNROLL
         for (unsigned r = 0; r < n_rows; r++)
-            acc[v][r] = v_fma(v_of_ints(sums[v][r]), v_mul(d, v_set_f32(x[r]->scale)), acc[v][r]);
+            acc[v][r] = v_fma(v_of_ints(sum_end(f, sums[v][r])),
+                              v_mul(d, v_set_f32(head_of(x[r])->scale)), acc[v][r]);
         if (f->has_m) {
             const floats m = v_load_f16(at + n_blocks * scale_bytes);
 
             UNROLL
             for (unsigned r = 0; r < n_rows; r++)
-                acc[v][r] = v_fma(m, v_set_f32(x[r]->sum), acc[v][r]);
+                acc[v][r] = v_fma(m, v_set_f32(head_of(x[r])->sum), acc[v][r]);
         }
     }
 }
@@ -178,13 +252,12 @@ INLINE void block_tile(const struct block_format *f, const struct tile *t, unsig
                        unsigned n_rows)
 {
     const size_t n_blocks = t->a->n_cols / BLOCK;
-    const struct packed_block *x[TILE_ROWS_MAX];
+    const unsigned char *x[TILE_ROWS_MAX];
     floats acc[TILE_VECTORS][TILE_ROWS_MAX];
 
     UNROLL
     for (unsigned r = 0; r < n_rows; r++) {
-        x[r] = (const struct packed_block *)(const void *)(t->a->packed +
-                                                           (t->first_row + r) * t->a->packed_bytes);
+        x[r] = t->a->packed + (t->first_row + r) * t->a->packed_bytes;
         UNROLL
         for (unsigned v = 0; v < n_vectors; v++)
             acc[v][r] = v_set_f32(0);
@@ -198,7 +271,7 @@ INLINE void block_tile(const struct block_format *f, const struct tile *t, unsig
         scale_block(f, t, b, x, n_vectors, n_rows, sums, acc);
         UNROLL
         for (unsigned r = 0; r < n_rows; r++)
-            x[r]++;
+            x[r] += packed_block_bytes(f);
     }
     store_tile(t, n_vectors, n_rows, acc);
 }
@@ -296,16 +369,29 @@ INLINE void multiply(const struct block_format *f, bool is_f16, const struct pan
 MATMUL(matmul_q4_0, &block_q4_0, false)
 MATMUL(matmul_q4_1, &block_q4_1, false)
 MATMUL(matmul_q8_0, &block_q8_0, false)
+MATMUL(matmul8_q4_0, &block8_q4_0, false)
+MATMUL(matmul8_q4_1, &block8_q4_1, false)
+MATMUL(matmul8_q8_0, &block8_q8_0, false)
 MATMUL(matmul_f16, NULL, true)
 MATMUL(matmul_f32, NULL, false)
 
+static const matmul_fn matmul_of[N_ACTIVATION_FORMATS][N_DTYPES] = {
+    [ACTIVATIONS_16] = { [DTYPE_F32] = matmul_f32,
+                         [DTYPE_F16] = matmul_f16,
+                         [DTYPE_Q4_0] = matmul_q4_0,
+                         [DTYPE_Q4_1] = matmul_q4_1,
+                         [DTYPE_Q8_0] = matmul_q8_0 },
+    [ACTIVATIONS_8] = { [DTYPE_F32] = matmul_f32,
+                        [DTYPE_F16] = matmul_f16,
+                        [DTYPE_Q4_0] = matmul8_q4_0,
+                        [DTYPE_Q4_1] = matmul8_q4_1,
+                        [DTYPE_Q8_0] = matmul8_q8_0 },
+};
+
 static void fill_matmul(struct kernel_ops *ops)
 {
-    ops->matmul[DTYPE_F32] = matmul_f32;
-    ops->matmul[DTYPE_F16] = matmul_f16;
-    ops->matmul[DTYPE_Q4_0] = matmul_q4_0;
-    ops->matmul[DTYPE_Q4_1] = matmul_q4_1;
-    ops->matmul[DTYPE_Q8_0] = matmul_q8_0;
+    for (size_t a = 0; a < N_ACTIVATION_FORMATS; a++)
+        memcpy(ops->products[a].matmul, matmul_of[a], sizeof(matmul_of[a]));
 }
 
 #endif
