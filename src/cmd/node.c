@@ -38,7 +38,7 @@ struct node {
     struct loop *loop;
     struct cluster *cluster;
     struct service *service;
-    struct share *share; /* gives peers parts of the models; NULL: a node alone */
+    struct share *share;                /* gives peers parts of the models; NULL: a node alone */
     uint8_t share_key[SHARE_KEY_BYTES]; /* that it asks for; of a cluster with a key */
     struct loop_timer *scan_timer;
     struct store store;
@@ -281,6 +281,7 @@ static enum status start(struct node *node, struct err *err)
         .node_name = settings->name,
         .version = POMONA_VERSION,
         .kv_format = settings->kv_format,
+        .activations = settings->activations,
     };
     enum status s;
 

@@ -29,6 +29,7 @@ struct node_settings {
     uint32_t threads;    /* 0: all cores */
     const char *kernels; /* NULL: the best */
     enum kv_format kv_format;
+    enum activation_format activations;
     const char *model; /* a path or a name: only this one is served; NULL: the store */
     struct cluster_peer peers[NODES_MAX];
     size_t n_peers;

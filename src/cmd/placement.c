@@ -142,6 +142,8 @@ enum status placement_body(const struct placement *p, const char *model, json_t 
         failed |= json_object_set_new(body, "context", json_integer(p->context_tokens));
     if (p->kv)
         failed |= json_object_set_new(body, "kv", json_string(p->kv));
+    if (p->activations > 0)
+        failed |= json_object_set_new(body, "activations", json_integer(p->activations));
     if (p->draft)
         failed |= json_object_set_new(body, "draft", json_string(p->draft));
     failed |= set_workload(p, buf_text(&pins), body);
@@ -183,6 +185,8 @@ enum status placement_query(const struct placement *p, const char *model, struct
         buf_puts(ret_query, "&kv=");
         api_escape(ret_query, p->kv);
     }
+    if (p->activations > 0)
+        buf_printf(ret_query, "&activations=%u", p->activations);
     if (p->draft) {
         buf_puts(ret_query, "&draft=");
         api_escape(ret_query, p->draft);

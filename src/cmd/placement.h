@@ -14,6 +14,7 @@ struct placement {
     const char *split;       /* "18,12", layers of each node; NULL: the cluster chooses */
     uint32_t context_tokens; /* 0: the model's */
     const char *kv;          /* "q8_0"; NULL: as the node is told */
+    uint32_t activations;    /* bits; 0: the same */
     const char *draft;       /* a model's name; NULL: none guesses */
     uint32_t streams;        /* to plan for; 0: one */
     uint32_t prompt_tokens;  /* 0: the planner's default */
@@ -32,6 +33,8 @@ enum { PLACEMENT_CONTEXT_MAX = 1 << 20, PLACEMENT_STREAMS_MAX = 4096, PLACEMENT_
       &(p)->context_tokens, 16, PLACEMENT_CONTEXT_MAX },                                            \
     { "kv", 0, "FORMAT", "how keys and values are kept: f16, q8_0 (default: the node's)",           \
       OPTION_TEXT, &(p)->kv, 0, 0 },                                                                \
+    { "activations", 0, "BITS", "of numbers that meet quantised weights: 16, 8 (default: the node's)",\
+      OPTION_U32, &(p)->activations, 1, 32 },                                                       \
     { "draft", 0, "MODEL", "a small model of the same vocabulary that guesses tokens ahead",        \
       OPTION_TEXT, &(p)->draft, 0, 0 },                                                             \
     { "streams", 's', "N", "answers at the same time to plan for (default 1)", OPTION_U32,          \

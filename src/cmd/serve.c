@@ -35,8 +35,8 @@ struct serve_options {
     const char *cluster, *cluster_key, *join, *discovery, *host;
     uint32_t port;
     const char *config, *node, *listen, *model, *kernels, *kv;
-    double memory_gb; /* 0: not given */
-    uint32_t threads;
+    double memory_gb;              /* 0: not given */
+    uint32_t threads, activations; /* the same */
 };
 
 /* --node, else the only node, else the one called as this machine. */
@@ -178,7 +178,10 @@ static enum status make_settings(const struct app *app, const struct serve_optio
         settings->threads = options->threads;
     settings->kernels = options->kernels;
     settings->model = options->model;
-    return kv_format_find(options->kv, &settings->kv_format, err);
+    s = kv_format_find(options->kv, &settings->kv_format, err);
+    if (s == ST_OK)
+        s = activation_format_find(options->activations, &settings->activations, err);
+    return s;
 }
 
 /* clang-format off */
@@ -200,6 +203,7 @@ int cmd_serve(struct app *app, int argc, char **argv)
         { "threads", 't', "N", "threads of each runner (default: every core)", OPTION_U32, &options.threads, 1, CONFIG_THREADS_MAX },
         { "kernels", 0, "NAME", "kernels of the runners (default: the best here)", OPTION_TEXT, &options.kernels, 0, 0 },
         { "kv", 0, "FORMAT", "how instances placed from here keep keys and values: f16, q8_0 (default f16)", OPTION_TEXT, &options.kv, 0, 0 },
+        { "activations", 0, "BITS", "in instances placed from here, of numbers that meet quantised weights: 16, or 8, which is faster (default 16)", OPTION_U32, &options.activations, 1, 32 },
         OPTION_DATA(app),
     };
     static const char *const examples[] = {

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "contract/activation_format.h"
 #include "contract/kv_format.h"
 #include "contract/model_info.h"
 
@@ -35,6 +36,7 @@ struct plan {
         [MODEL_NAME_MAX]; /* a second model, in the driver's process, that guesses tokens; "": none */
     uint32_t context_tokens; /* longest sequence */
     enum kv_format kv_format;
+    enum activation_format activations;
     uint64_t kv_tokens; /* size of the page pool, the same on every rank */
     size_t n_shards;
     struct plan_shard shards[PLAN_SHARDS_MAX];

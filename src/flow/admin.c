@@ -141,8 +141,8 @@ void admin_state_handler(void *arg, struct exchange *x)
 static bool asks_for_nothing(const struct place_request *request)
 {
     return request->n_nodes == 0 && request->n_split == 0 && request->context_tokens == 0 &&
-           !request->has_kv_format && !request->draft[0] && request->streams == 0 &&
-           !request->overrides[0];
+           !request->has_kv_format && !request->has_activations && !request->draft[0] &&
+           request->streams == 0 && !request->overrides[0];
 }
 
 /* Model and nodes that are asked for, or the exchange is answered.

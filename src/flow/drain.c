@@ -73,7 +73,8 @@ static bool is_replaced(const struct cluster_instance *in, const struct cluster_
     for (size_t i = 0; i < n; i++) {
         if (all[i].state == INSTANCE_READY && !all[i].is_leaving &&
             strcmp(all[i].view.model, in->view.model) == 0 &&
-            all[i].plan.kv_format == in->plan.kv_format)
+            all[i].plan.kv_format == in->plan.kv_format &&
+            all[i].plan.activations == in->plan.activations)
             return true;
     }
     return false;
@@ -130,7 +131,9 @@ static enum fit plan_move(struct drain *d, const struct cluster_instance *in,
 {
     struct place_request like = { .context_tokens = in->plan.context_tokens,
                                   .has_kv_format = true,
-                                  .kv_format = in->plan.kv_format };
+                                  .kv_format = in->plan.kv_format,
+                                  .has_activations = true,
+                                  .activations = in->plan.activations };
     struct model_info model;
 
     (void)api_error_set(e, API_MODEL_NOT_FOUND, NULL, "No node holds '%s'.", in->view.model);

@@ -60,6 +60,7 @@ struct flow {
     struct route route;
     uint32_t context_tokens;  /* of the instance */
     enum kv_format kv_format; /* of the first instance; others would compute other tokens */
+    enum activation_format activations; /* the same */
     char draft[MODEL_NAME_MAX];
 
     struct client_use *client;

@@ -33,14 +33,16 @@ static void take_instance(struct flow *f, const struct cluster_instance *instanc
     if (f->choices)
         return;
     f->kv_format = instance->plan.kv_format;
+    f->activations = instance->plan.activations;
     memcpy(f->draft, instance->plan.draft, sizeof(f->draft));
 }
 
-/* May it go on with what another began?  In another number format, keys and values would make
- * other tokens. */
+/* May it go on with what another began?  In another number format, keys and values or activations
+ * would make other tokens. */
 static bool may_take(const struct flow *f, const struct cluster_instance *instance)
 {
-    return !f->choices || instance->plan.kv_format == f->kv_format;
+    return !f->choices || (instance->plan.kv_format == f->kv_format &&
+                           instance->plan.activations == f->activations);
 }
 
 static const struct cluster_instance *find_instance(const struct cluster_instance *instances,
@@ -160,13 +162,15 @@ static void on_placed(void *arg, bool done, const struct cluster_instance *insta
     flow_wake(f);
 }
 
-/* What goes on was planned with more than a model's name: its number format has to be the
+/* What goes on was planned with more than a model's name: its number formats have to be the
  * same, its context and its draft model may be. */
 static enum status plan_again(struct flow *f, struct plan *plan, struct api_error *e)
 {
     struct place_request like = { .context_tokens = f->context_tokens,
                                   .has_kv_format = true,
-                                  .kv_format = f->kv_format };
+                                  .kv_format = f->kv_format,
+                                  .has_activations = true,
+                                  .activations = f->activations };
 
     memcpy(like.draft, f->draft, sizeof(like.draft));
     if (placement_join(f->service, &f->model, &like, plan) ||

@@ -135,7 +135,7 @@ enum status placement_plan(struct service *service, const struct model_info *mod
     struct partition_options options = { .kv_format = service->kv_format };
     struct model_info draft;
     bool has_draft;
-    const enum status s = placement_draft(service, model, request, &draft, &has_draft, e);
+    enum status s = placement_draft(service, model, request, &draft, &has_draft, e);
 
     if (s != ST_OK)
         return s;
@@ -150,7 +150,11 @@ enum status placement_plan(struct service *service, const struct model_info *mod
         if (request->has_kv_format)
             options.kv_format = request->kv_format;
     }
-    return make_plan(model, nodes, request, &options, ret_plan, e);
+    s = make_plan(model, nodes, request, &options, ret_plan, e);
+    if (s == ST_OK)
+        ret_plan->activations =
+            request && request->has_activations ? request->activations : service->activations;
+    return s;
 }
 
 bool placement_join(struct service *service, const struct model_info *model,
@@ -162,7 +166,8 @@ bool placement_join(struct service *service, const struct model_info *model,
 
     for (size_t i = 0; i < n && !found; i++) {
         found = strcmp(instances[i].view.model, model->name) == 0 &&
-                (!request || instances[i].plan.kv_format == request->kv_format);
+                (!request || (instances[i].plan.kv_format == request->kv_format &&
+                              instances[i].plan.activations == request->activations));
         if (found)
             *ret_plan = instances[i].plan;
     }

@@ -116,6 +116,7 @@ enum status service_new(struct loop *loop, const struct service_options *options
                    options->cluster_name);
     (void)snprintf(service->node_name, sizeof(service->node_name), "%s", options->node_name);
     service->kv_format = options->kv_format;
+    service->activations = options->activations;
     (void)snprintf(service->version, sizeof(service->version), "%s", options->version);
     s = text_cache_new(loop, &service->texts, err);
     if (s == ST_OK)

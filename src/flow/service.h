@@ -31,7 +31,8 @@ struct service_options {
     const char *cluster_name;
     const char *node_name;
     const char *version;
-    enum kv_format kv_format; /* of instances that nobody asked for another */
+    enum kv_format kv_format;           /* of instances that nobody asked for another */
+    enum activation_format activations; /* the same */
 };
 
 /* Errors  ST_NOMEM */

@@ -25,6 +25,7 @@ struct service {
     char cluster_name[NODE_NAME_MAX], node_name[NODE_NAME_MAX], version[32];
     uint64_t begun_ns;
     enum kv_format kv_format;
+    enum activation_format activations;
 
     struct cluster *cluster; /* borrowed; NULL until service_start() */
     struct gateway *gateway;

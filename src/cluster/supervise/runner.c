@@ -253,6 +253,7 @@ static void assign_send(struct runner *r, const struct instance *in, const uint8
     assign.context_tokens = plan->context_tokens;
     assign.kv_tokens = plan->kv_tokens;
     assign.kv_format = (uint32_t)plan->kv_format;
+    assign.activations = (uint32_t)plan->activations;
     assign.n_threads = cluster->n_threads;
     assign.listen_host = (char *)cluster->self->info.host;
     if (cluster->kernels)

@@ -29,6 +29,8 @@ static enum status check_numbers(const Wire__ShardAssign *m, struct err *err)
         return err_set(err, ST_RANGE, "room for %llu tokens", (unsigned long long)m->kv_tokens);
     if (m->kv_format >= N_KV_FORMATS)
         return err_set(err, ST_RANGE, "keys and values in format %u", m->kv_format);
+    if (m->activations >= N_ACTIVATION_FORMATS)
+        return err_set(err, ST_RANGE, "activations in format %u", m->activations);
     if (m->key.len != INSTANCE_KEY_BYTES || m->model_digest.len != MODEL_DIGEST_BYTES)
         return err_set(err, ST_RANGE, "a key or digest of the wrong length");
     return ST_OK;
@@ -87,6 +89,7 @@ enum status assignment_read(const Wire__ShardAssign *m, struct assignment **ret_
     a->context_tokens = m->context_tokens;
     a->n_pages = (uint32_t)((m->kv_tokens + RUNNER_PAGE_TOKENS - 1) / RUNNER_PAGE_TOKENS);
     a->kv_format = (enum kv_format)m->kv_format;
+    a->activations = (enum activation_format)m->activations;
     a->n_threads = m->n_threads;
     *ret_assignment = a;
     return ST_OK;

@@ -36,6 +36,7 @@ struct assignment {
     uint32_t context_tokens;
     uint32_t n_pages;
     enum kv_format kv_format;
+    enum activation_format activations;
     uint32_t n_threads;
     char listen_host[HOST_MAX];
     char kernels[RUNNER_KERNELS_MAX];

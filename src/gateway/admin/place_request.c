@@ -15,6 +15,7 @@ enum {
     LAYERS_MAX = 1 << 16,
     LIST_BYTES_MAX = NODES_MAX * NODE_NAME_MAX,
     KV_NAME_MAX = 16,
+    BITS_MAX = 32,
     NUMBER_MAX = 32,
 };
 
@@ -51,6 +52,19 @@ static enum status set_kv_format(const char *name, struct place_request *r, stru
     return ST_OK;
 }
 
+/* bits  0: not given */
+static enum status set_activations(uint32_t bits, struct place_request *r, struct api_error *e)
+{
+    struct err err;
+
+    if (bits == 0)
+        return ST_OK;
+    if (activation_format_find(bits, &r->activations, &err) != ST_OK)
+        return api_error_set(e, API_INVALID_VALUE, "activations", "There are %s.", err.words);
+    r->has_activations = true;
+    return ST_OK;
+}
+
 static enum status check(const struct place_request *r, struct api_error *e)
 {
     if (!r->model[0])
@@ -75,6 +89,7 @@ enum status place_request_from_json(const json_t *body, struct place_request *re
 {
     struct place_request r = { 0 };
     char kv[KV_NAME_MAX] = "";
+    uint32_t bits = 0;
     const json_t *nodes = NULL, *split = NULL;
     enum status s = param_text(body, "model", r.model, sizeof(r.model), e);
 
@@ -101,6 +116,10 @@ enum status place_request_from_json(const json_t *body, struct place_request *re
         s = param_text(body, "kv", kv, sizeof(kv), e);
     if (s == ST_OK)
         s = set_kv_format(kv, &r, e);
+    if (s == ST_OK)
+        s = param_u32(body, "activations", 1, BITS_MAX, &bits, e);
+    if (s == ST_OK)
+        s = set_activations(bits, &r, e);
     if (s == ST_OK)
         s = param_text(body, "draft", r.draft, sizeof(r.draft), e);
     if (s == ST_OK)
@@ -149,6 +168,7 @@ enum status place_request_from_query(const char *query, struct place_request *re
 {
     struct place_request r = { 0 };
     char text[LIST_BYTES_MAX];
+    uint32_t bits = 0;
     enum status s = ST_OK;
 
     (void)query_value(query, "model", r.model, sizeof(r.model));
@@ -179,6 +199,10 @@ enum status place_request_from_query(const char *query, struct place_request *re
         s = query_number(query, "prompt", CONTEXT_MAX, &r.prompt_tokens, e);
     if (s == ST_OK && query_value(query, "kv", text, sizeof(text)))
         s = set_kv_format(text, &r, e);
+    if (s == ST_OK)
+        s = query_number(query, "activations", BITS_MAX, &bits, e);
+    if (s == ST_OK)
+        s = set_activations(bits, &r, e);
     if (s == ST_OK)
         s = check(&r, e);
     if (s == ST_OK)

@@ -22,19 +22,21 @@ struct place_request {
     uint32_t context_tokens; /* 0: the default */
     bool has_kv_format;      /* false: the node's */
     enum kv_format kv_format;
+    bool has_activations; /* false: the node's */
+    enum activation_format activations;
     char draft[MODEL_NAME_MAX];          /* "": none guesses */
     uint32_t streams;                    /* to plan for; 0: one */
     uint32_t prompt_tokens;              /* of a request, to plan for; 0: the planner's default */
     char overrides[PLACE_OVERRIDES_MAX]; /* "": none (partition/overrides.h) */
 };
 
-/* {"model","nodes":[...],"split":[...],"context":N,"kv":"f16","draft":"small",
- * "streams":N,"prompt":N,"overrides":"studio-1=40"} */
+/* {"model","nodes":[...],"split":[...],"context":N,"kv":"f16","activations":16,
+ * "draft":"small","streams":N,"prompt":N,"overrides":"studio-1=40"} */
 enum status place_request_from_json(const json_t *body, struct place_request *ret,
                                     struct api_error *e);
 
-/* "model=M&nodes=a,b&split=18,12&context=N&kv=f16&draft=small&streams=N&prompt=N&
- * overrides=studio-1%3D40"; `query` may be NULL */
+/* "model=M&nodes=a,b&split=18,12&context=N&kv=f16&activations=16&draft=small&
+ * streams=N&prompt=N&overrides=studio-1%3D40"; `query` may be NULL */
 enum status place_request_from_query(const char *query, struct place_request *ret,
                                      struct api_error *e);
 

@@ -170,8 +170,11 @@ void admin_render_plan(const struct plan *plan, const char *members, struct buf 
         buf_putc(out, ',');
         key_text(out, "draft", plan->draft);
     }
-    buf_printf(out, ",\"context_tokens\":%u,\"kv_tokens\":%" PRIu64 ",\"kv_format\":\"%s\",",
-               plan->context_tokens, plan->kv_tokens, kv_format_name(plan->kv_format));
+    buf_printf(out,
+               ",\"context_tokens\":%u,\"kv_tokens\":%" PRIu64 ",\"kv_format\":\"%s\","
+               "\"activations\":%u,",
+               plan->context_tokens, plan->kv_tokens, kv_format_name(plan->kv_format),
+               activation_format_bits(plan->activations));
     write_shards(plan, NULL, out);
     if (members)
         buf_printf(out, ",%s", members);

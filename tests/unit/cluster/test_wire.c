@@ -13,6 +13,7 @@ static const struct plan two_shards = {
     .draft = "m:1b",
     .context_tokens = 4096,
     .kv_format = KV_Q8_0,
+    .activations = ACTIVATIONS_8,
     .kv_tokens = 1ull << 40,
     .n_shards = 2,
     .shards = { { "a", 0, 3, 10, 20 }, { "b", 3, 5, UINT64_MAX, 40 } },
