@@ -8,6 +8,7 @@ of the ratios and their range are the result.
 """
 import argparse
 import contextlib
+import itertools
 import json
 import os
 import pathlib
@@ -108,11 +109,11 @@ def model_of(a, name):
     return a.small if name == "small" else str(a.models / f"llama-{name}-q4_0.gguf")
 
 
-def compare(a, model, threads, tests):
+def compare(a, model, threads, tests, bits):
     """Runs of two pairs each, so that neither program is always the first."""
     peers = ",".join(f"{name}={a.peers / name}" for name in ("llama-bench", "llama-batched-bench"))
     runs = [json.loads(output_of(a, a.pomona, "bench", model_of(a, model), "-t", threads, *tests,
-                                 "-r", "2", "--json", "--compare", peers))
+                                 "--activations", bits, "-r", "2", "--json", "--compare", peers))
             for _ in range((a.pairs + 1) // 2)]
     ratios = [ratio for run in runs for ratio in run["ratios"]]
     best = max(runs, key=lambda run: run["stream_gb_per_s"])
@@ -124,10 +125,10 @@ def compare(a, model, threads, tests):
 
 def speeds(a):
     rows = []
-    for heading, model, threads, tests in SPEED:
-        row = compare(a, model, threads or a.threads, tests)
-        say(f"{model} {heading}: {row['tokens_per_s']:.1f} to {row['peer_tokens_per_s']:.1f}, "
-            f"ratio {statistics.median(row['ratios']):.2f}")
+    for (heading, model, threads, tests), bits in itertools.product(SPEED, (16, 8)):
+        row = compare(a, model, threads or a.threads, tests, bits)
+        say(f"{model} {heading}, activations of {bits} bits: {row['tokens_per_s']:.1f} to "
+            f"{row['peer_tokens_per_s']:.1f}, ratio {statistics.median(row['ratios']):.2f}")
         rows.append((heading, model, row))
     return rows
 
@@ -243,11 +244,11 @@ def text_file(folder):
 
 
 def quality(a):
-    """What each kernel table and KV format makes of the same text."""
+    """What each kernel table and number format makes of the same text."""
     with tempfile.TemporaryDirectory() as folder:
         text = text_file(folder)
         results = []
-        for options in ((), ("--kv", "q8_0"), ("--kernels", "ref")):
+        for options in ((), ("--kv", "q8_0"), ("--activations", "8"), ("--kernels", "ref")):
             results.append(json.loads(output_of(
                 a, a.pomona, "bench", a.small, "--perplexity", text, "--text-tokens", TEXT_TOKENS,
                 "-t", a.threads, "--json", *options)))

@@ -27,12 +27,14 @@ def speed(_, rows):
     lines = [
         "", "## Tokens per second", "",
         f"Kernels {rows[0][2]['kernels']}. Share: of what the machine reads (STREAM) and computes "
-        "(8-bit products) at best, measured in the same runs.", "",
-        "| model | what | pomona | llama.cpp | ratio | from - to | GB/s | of STREAM | GOPS | of peak |",
-        "|---|---|---|---|---|---|---|---|---|---|"]
+        "(8-bit products) at best, measured in the same runs. Bits: of activations; llama.cpp's are 8.",
+        "",
+        "| model | what | bits | pomona | llama.cpp | ratio | from - to | GB/s | of STREAM | GOPS "
+        "| of peak |",
+        "|---|---|---|---|---|---|---|---|---|---|---|"]
     for heading, model, r in rows:
         lines.append(
-            f"| {MODELS[model]} | {heading} | {r['tokens_per_s']:.1f} "
+            f"| {MODELS[model]} | {heading} | {r['activations']} | {r['tokens_per_s']:.1f} "
             f"| {r['peer_tokens_per_s']:.1f} | {ratio(r['ratios'])} | {r['gb_per_s']:.1f} "
             f"| {r['stream_share']:.0%} | {r['gops']:.0f} | {r['peak_share']:.0%} |")
     return lines
@@ -72,9 +74,10 @@ def quality(_, rows):
     lines = ["", "## Quality", "",
              f"Perplexity of {MODELS['small']} on a text of {rows[0]['tokens']} tokens, windows of "
              f"{rows[0]['window']}; the reference computes in f32 throughout.", "",
-             "| kernels | keys and values | perplexity | from the reference |", "|---|---|---|---|"]
+             "| kernels | keys and values | activations, bits | perplexity | from the reference |",
+             "|---|---|---|---|---|"]
     for r in rows:
-        lines.append(f"| {r['kernels']} | {r['kv']} | {r['perplexity']:.4f} "
+        lines.append(f"| {r['kernels']} | {r['kv']} | {r['activations']} | {r['perplexity']:.4f} "
                      f"| {100 * (r['perplexity'] / reference - 1):+.3f} % |")
     return lines
 

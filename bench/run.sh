@@ -5,7 +5,7 @@
 #   bench/run.sh --peers /path/to/llama.cpp/build/bin
 #
 # Builds Pomona, fetches the real model, makes the random ones (0.8 and 4.7 GB, once), then hands over
-# to bench/measure.py, whose options these are.  Takes a quarter of an hour on two cores; --help
+# to bench/measure.py, whose options these are.  Takes half an hour on two cores; --help
 # tells how to do parts of it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
