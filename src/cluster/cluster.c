@@ -118,6 +118,21 @@ static enum status take_self(struct cluster *cluster, const struct cluster_optio
     return ST_OK;
 }
 
+static enum status take_hub(struct cluster *cluster, const struct cluster_options *o,
+                            struct err *err)
+{
+    const char *endpoint = o->hub_endpoint ? o->hub_endpoint : "";
+    const char *token = o->hub_token ? o->hub_token : "";
+
+    if (strlen(endpoint) >= sizeof(cluster->hub_endpoint) ||
+        strlen(token) >= sizeof(cluster->hub_token))
+        return err_set(err, ST_RANGE, "the hub's address or its token is longer than %d bytes",
+                       CLUSTER_HUB_MAX - 1);
+    memcpy(cluster->hub_endpoint, endpoint, strlen(endpoint) + 1);
+    memcpy(cluster->hub_token, token, strlen(token) + 1);
+    return ST_OK;
+}
+
 static enum status take_runner_options(struct cluster *cluster, const struct cluster_options *o,
                                        struct err *err)
 {
@@ -179,6 +194,8 @@ enum status cluster_new(struct loop *loop, const struct cluster_options *options
         s = take_self(cluster, options, err);
     if (s == ST_OK)
         s = take_runner_options(cluster, options, err);
+    if (s == ST_OK)
+        s = take_hub(cluster, options, err);
     if (s == ST_OK && options->key)
         s = tls_new(options->key, options->cluster_name, &cluster->tls, err);
     if (s == ST_OK)
@@ -220,40 +237,65 @@ void cluster_free(struct cluster *cluster)
     if (cluster->self)
         paths_free(cluster->paths, cluster->self->n_models);
     for (size_t i = 0; i < cluster->n_members; i++)
-        free(cluster->members[i].models);
+        member_take_models(&cluster->members[i], NULL, 0, NULL, 0);
     free(cluster->runner_program);
     free(cluster->kernels);
     free(cluster->shard_dir);
     free(cluster);
 }
 
+/* The two lists that one is made of. */
+struct own_models {
+    struct model_info *models, *parts;
+    char **paths; /* [n_models] */
+    size_t n_models, n_parts;
+};
+
+static void own_models_release(struct own_models *own)
+{
+    free(own->models);
+    free(own->parts);
+    paths_free(own->paths, own->n_models);
+}
+
+static enum status own_models_take(const struct cluster_model *models, size_t n,
+                                   struct own_models *own, struct err *err)
+{
+    own->models = calloc(n + 1, sizeof(*own->models));
+    own->parts = calloc(n + 1, sizeof(*own->parts));
+    own->paths = calloc(n + 1, sizeof(*own->paths));
+    if (!own->models || !own->parts || !own->paths)
+        return err_set(err, ST_NOMEM, "a list of %zu models", n);
+    for (size_t i = 0; i < n; i++) {
+        if (models[i].info.is_part) {
+            if (own->n_parts < PARTS_MAX)
+                own->parts[own->n_parts++] = models[i].info;
+            continue;
+        }
+        own->paths[own->n_models] = strdup(models[i].path);
+        if (!own->paths[own->n_models])
+            return err_set(err, ST_NOMEM, "a list of %zu models", n);
+        own->models[own->n_models++] = models[i].info;
+    }
+    if (own->n_models > MODELS_MAX)
+        return err_set(err, ST_FULL, "%zu models are more than the %d a node can offer",
+                       own->n_models, MODELS_MAX);
+    return ST_OK;
+}
+
 enum status cluster_set_models(struct cluster *cluster, const struct cluster_model *models,
                                size_t n_models, struct err *err)
 {
-    struct model_info *infos = NULL;
-    char **paths = NULL;
+    struct own_models own = { 0 };
+    const enum status s = own_models_take(models, n_models, &own, err);
 
-    if (n_models > MODELS_MAX)
-        return err_set(err, ST_FULL, "%zu models are more than the %d a node can offer", n_models,
-                       MODELS_MAX);
-    infos = calloc(n_models + 1, sizeof(*infos));
-    paths = calloc(n_models + 1, sizeof(*paths));
-    for (size_t i = 0; infos && paths && i < n_models; i++) {
-        infos[i] = models[i].info;
-        paths[i] = strdup(models[i].path);
-        if (!paths[i]) {
-            paths_free(paths, i);
-            paths = NULL;
-        }
-    }
-    if (!infos || !paths) {
-        free(infos);
-        paths_free(paths, 0);
-        return err_set(err, ST_NOMEM, "a list of %zu models", n_models);
+    if (s != ST_OK) {
+        own_models_release(&own);
+        return s;
     }
     paths_free(cluster->paths, cluster->self->n_models);
-    cluster->paths = paths;
-    member_take_models(cluster->self, infos, n_models);
+    cluster->paths = own.paths;
+    member_take_models(cluster->self, own.models, own.n_models, own.parts, own.n_parts);
     models_broadcast(cluster);
     cluster_changed(cluster);
     return ST_OK;

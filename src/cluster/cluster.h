@@ -49,7 +49,12 @@
 #include "net/cluster_key.h"
 #include "net/loop.h"
 
-enum { BEAT_EVERY_MS = 250, CLUSTER_SOURCES_MAX = 8, SHARE_KEY_BYTES = 32 };
+enum {
+    BEAT_EVERY_MS = 250,
+    CLUSTER_SOURCES_MAX = 16,
+    SHARE_KEY_BYTES = 32,
+    CLUSTER_HUB_MAX = 512
+};
 
 struct cluster;
 
@@ -62,8 +67,8 @@ struct cluster_peer {
 
 /* A model this node can load: its store's entry. */
 struct cluster_model {
-    struct model_info info;
-    const char *path; /* borrowed, copied */
+    struct model_info info; /* is_part: of what fetches left here */
+    const char *path;       /* borrowed, copied; of a part not used */
 };
 
 /* How peers are found beyond the configuration's.  Each way alone is enough. */
@@ -107,6 +112,8 @@ struct cluster_options {
     const char *shard_dir;            /* where parts of models are fetched to; NULL: nowhere */
     uint16_t share_port;              /* where peers fetch parts of this node's; 0: nowhere */
     const uint8_t *share_key;         /* 32 bytes, asked and shown there; NULL: none */
+    const char *hub_endpoint;         /* model/store/hub.h; NULL: the usual one */
+    const char *hub_token;            /* NULL: none */
     uint64_t assign_ms; /* a runner must listen, or fetch something, within; 0: 10 s */
     uint64_t load_ms;   /* and load something within, again and again; 0: 120 s */
 };
@@ -124,11 +131,12 @@ enum status cluster_new(struct loop *loop, const struct cluster_options *options
 /* Ends every runner of this node, waits for none longer than 2 s. */
 void cluster_free(struct cluster *cluster);
 
-/* The models of this node's store, told to the peers.  Replaces the last list. */
+/* The models of this node's store, and those it has a part of, told to the peers.  Replaces the
+ * last list. */
 enum status cluster_set_models(struct cluster *cluster, const struct cluster_model *models,
                                size_t n_models, struct err *err);
 
-/* Every model held by an alive node: ret_models [capacity], returns how many
+/* Every model held by an alive node, be it in part: ret_models [capacity], returns how many
  * there are (may exceed capacity). */
 size_t cluster_models(const struct cluster *cluster, struct model_info *ret_models,
                       size_t capacity);
@@ -136,16 +144,22 @@ size_t cluster_models(const struct cluster *cluster, struct model_info *ret_mode
 /* Where this node finds a model's file: in its store, or a part of it, fetched from others. */
 struct cluster_file {
     char path[PATH_MAX_BYTES];
+    bool is_fetched; /* it has to be, in part; false: the whole is in the store */
     struct {
         char host[HOST_MAX];
         uint16_t port;
-    } sources
-        [CLUSTER_SOURCES_MAX]; /* [n_sources] alive nodes that give it; 0: it is in the store */
+        bool is_part;               /* it may have a part, now or soon */
+    } sources[CLUSTER_SOURCES_MAX]; /* [n_sources] alive nodes that give it */
     size_t n_sources;
+    bool has_root;
+    uint8_t root[MODEL_ROOT_BYTES];                                 /* of the file that is meant */
+    char origin[MODEL_ORIGIN_MAX];                                  /* "": not known */
+    char hub_endpoint[CLUSTER_HUB_MAX], hub_token[CLUSTER_HUB_MAX]; /* "": none */
     const uint8_t *key; /* lent by the cluster; NULL: none */
 };
 
-/* Errors  ST_NOTFOUND  it is not here, and no alive node gives it */
+/* Errors  ST_NOTFOUND  it is not here, and neither an alive node nor a hub gives it;
+ *         ST_DENIED  nodes hold different files, and none is the more frequent */
 enum status cluster_file(const struct cluster *cluster, const struct model_info *model,
                          struct cluster_file *ret_file, struct err *err);
 

@@ -33,6 +33,7 @@ enum {
     FRAME_MAX_BYTES = 1 << 20,
     QUEUE_MAX_BYTES = 8 << 20,
     MODELS_MAX = 1024, /* of one node: their Hello stays inside a frame */
+    PARTS_MAX = 256,
     INSTANCES_MAX = 64,
     TOMBSTONES = 256,
     ASKS_MAX = 4096,
@@ -65,6 +66,8 @@ struct member {
     struct cluster_member info; /* memory_used_bytes is computed when asked for */
     struct model_info *models;  /* [n_models], of its store */
     size_t n_models;
+    struct model_info *parts; /* [n_parts], of which it has some pieces */
+    size_t n_parts;
     bool is_configured;     /* among the options' peers; others come and go */
     uint64_t boot;          /* of its last Hello; 0 unknown */
     struct link *link;      /* NULL: none, or this node itself */
@@ -126,6 +129,7 @@ struct cluster {
     char *shard_dir; /* NULL: this node fetches nothing */
     bool has_share_key;
     uint8_t share_key[SHARE_KEY_BYTES];
+    char hub_endpoint[CLUSTER_HUB_MAX], hub_token[CLUSTER_HUB_MAX]; /* "": none */
     uint64_t assign_ms, load_ms;
 
     struct member members[NODES_MAX];
@@ -174,8 +178,11 @@ struct member *member_coordinator(struct cluster *cluster);
 /* It is alive, and messages reach it. */
 bool member_takes_part(const struct member *member);
 const struct model_info *member_model(const struct member *member, const char *model);
-void member_take_models(struct member *member, struct model_info *models, size_t n_models);
-/* The file that placing `model` means: this node's, else the first alive holder's.  NULL: nobody has it. */
+/* Both lists are taken. */
+void member_take_models(struct member *member, struct model_info *models, size_t n_models,
+                        struct model_info *parts, size_t n_parts);
+/* The file that placing `model` means: this node's, else the first alive holder's, else one that
+ * an alive node has a part of.  NULL: nobody has it. */
 const struct model_info *model_reference(const struct cluster *cluster, const char *model);
 
 /* membership/link.c */
@@ -217,7 +224,7 @@ void hello_send(struct link *link);
 enum status hello_receive(struct link *link, const Wire__Hello *hello, struct err *err);
 void models_broadcast(struct cluster *cluster);
 enum status models_receive(struct member *member, Wire__Model *const *models, size_t n_models,
-                           struct err *err);
+                           Wire__Model *const *parts, size_t n_parts, struct err *err);
 
 /* membership/judge.c */
 void members_judge(struct cluster *cluster, uint64_t now_ns);
@@ -291,16 +298,26 @@ void instance_learn_progress(struct link *link, const Wire__InstanceProgress *pr
 void instance_learn_gone(struct link *link, const Wire__InstanceGone *gone);
 
 /* supervise/file.c */
-/* cluster_file() by digest; `model` is for words. */
+/* cluster_file() by digest; `model` is for words.
+ * root  of the file that is meant, as the coordinator says; NULL: as file_root() says */
 enum status file_find(const struct cluster *cluster, const char *model, const uint8_t *digest,
-                      struct cluster_file *ret_file, struct err *err);
-/* Whether an alive node other than `member` gives the file, and `member` can fetch. */
+                      const uint8_t *root, struct cluster_file *ret_file, struct err *err);
+/* Which content the digest means: that of most alive nodes, then this node's own.
+ * ret_root  [MODEL_ROOT_BYTES]; NULL words and *ret_has_root false: no node knows one
+ * Errors  ST_DENIED  nodes differ, and neither is more frequent */
+enum status file_root(const struct cluster *cluster, const char *model, const uint8_t *digest,
+                      bool *ret_has_root, uint8_t *ret_root, struct err *err);
+/* Whether `member` has the whole file; false where it is of another content than `root` (NULL:
+ * any). */
+bool file_is_held(const struct member *member, const uint8_t *digest, const uint8_t *root);
+/* Whether `member` can fetch the file, and an alive node or a hub gives it. */
 bool file_may_fetch(const struct cluster *cluster, const struct member *member,
                     const uint8_t *digest);
 
 /* supervise/runner.c */
+/* root  NULL: as file_find() */
 enum status runner_start(struct cluster *cluster, struct instance *instance, uint32_t rank,
-                         const uint8_t *digest, struct err *err);
+                         const uint8_t *digest, const uint8_t *root, struct err *err);
 void runner_connect(struct cluster *cluster, const char *instance_id, size_t n_ranks,
                     Wire__Endpoint **ranks);
 bool runner_is_of(const struct cluster *cluster, const char *instance_id);

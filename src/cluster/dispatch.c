@@ -45,7 +45,8 @@ static enum status on_echo(struct link *link, const Wire__NodeMessage *m, struct
 static enum status on_models(struct link *link, const Wire__NodeMessage *m, struct err *err)
 {
     cluster_changed(link->cluster);
-    return models_receive(link->member, m->models->models, m->models->n_models, err);
+    return models_receive(link->member, m->models->models, m->models->n_models, m->models->parts,
+                          m->models->n_parts, err);
 }
 
 static enum status on_drain(struct link *link, const Wire__NodeMessage *m, struct err *err)

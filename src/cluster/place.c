@@ -36,6 +36,8 @@ struct placing {
     enum phase phase;
     uint64_t until_ns;
     uint8_t digest[MODEL_DIGEST_BYTES];
+    bool has_root;
+    uint8_t root[MODEL_ROOT_BYTES]; /* the same content on every rank */
     double told_progress;
     uint64_t tell_at_ns;
     struct rank ranks[PLAN_SHARDS_MAX];
@@ -112,7 +114,9 @@ enum status place_request(struct cluster *cluster, const struct plan *plan, cons
                           bool knows_ready, char *ret_instance_id, struct err *err)
 {
     struct instance *in = find_to_join(cluster, plan, knows_ready);
+    uint8_t root[MODEL_ROOT_BYTES] = { 0 };
     char id[INSTANCE_ID_MAX];
+    bool has_root = false;
     enum status s;
 
     if (in) {
@@ -120,6 +124,8 @@ enum status place_request(struct cluster *cluster, const struct plan *plan, cons
         return ST_OK;
     }
     s = check_nodes(cluster, plan, err);
+    if (s == ST_OK)
+        s = file_root(cluster, plan->model, digest, &has_root, root, err);
     if (s != ST_OK)
         return s;
     random_hex(id, (INSTANCE_ID_MAX - 1) / 2);
@@ -136,6 +142,8 @@ enum status place_request(struct cluster *cluster, const struct plan *plan, cons
     }
     random_bytes(in->view.view.driver.key, sizeof(in->view.view.driver.key));
     memcpy(in->placing->digest, digest, sizeof(in->placing->digest));
+    in->placing->has_root = has_root;
+    memcpy(in->placing->root, root, sizeof(root));
     memcpy(ret_instance_id, id, INSTANCE_ID_MAX);
     instance_announce(cluster, in);
     cluster_soon(cluster);
@@ -149,11 +157,11 @@ static void enter(struct placing *p, enum phase phase, uint64_t within_ms)
 }
 
 static enum status assign_local(struct cluster *cluster, struct instance *in, uint32_t rank,
-                                const uint8_t *digest)
+                                const uint8_t *digest, const uint8_t *root)
 {
     struct err why;
 
-    if (runner_start(cluster, in, rank, digest, &why) == ST_OK)
+    if (runner_start(cluster, in, rank, digest, root, &why) == ST_OK)
         return ST_OK;
     instance_end(cluster, in, END_EVERYWHERE, &why);
     return why.status;
@@ -169,6 +177,8 @@ static void assign_remote(struct cluster *cluster, struct instance *in, uint32_t
     assign.rank = rank;
     assign.model_digest.data = in->placing->digest;
     assign.model_digest.len = sizeof(in->placing->digest);
+    assign.model_root.data = in->placing->root;
+    assign.model_root.len = in->placing->has_root ? sizeof(in->placing->root) : 0;
     message.body_case = WIRE__NODE_MESSAGE__BODY_ASSIGN;
     message.assign = &assign;
     link_send_to(node, &message);
@@ -184,7 +194,8 @@ static void begin(struct cluster *cluster, struct instance *in)
         if ((int)i != local)
             assign_remote(cluster, in, (uint32_t)i);
     if (local >= 0)
-        (void)assign_local(cluster, in, (uint32_t)local, in->placing->digest);
+        (void)assign_local(cluster, in, (uint32_t)local, in->placing->digest,
+                           in->placing->has_root ? in->placing->root : NULL);
 }
 
 static struct instance *find_requested(const struct cluster *cluster)
@@ -216,7 +227,8 @@ enum status place_assigned(struct cluster *cluster, const char *from_node,
         return err_set(err, ST_FORMAT, "a message assigns a shard that is not this node's");
     if (runner_is_of(cluster, in->view.view.id))
         return err_set(err, ST_FORMAT, "a message assigns a shard for the second time");
-    (void)assign_local(cluster, in, assign->rank, assign->model_digest.data);
+    (void)assign_local(cluster, in, assign->rank, assign->model_digest.data,
+                       assign->model_root.len == MODEL_ROOT_BYTES ? assign->model_root.data : NULL);
     return ST_OK;
 }
 
@@ -382,7 +394,7 @@ void place_report(struct cluster *cluster, const char *from_node, const Wire__Sh
         return;
     case WIRE__SHARD_REPORT__WHAT_READY:
         rank->is_ready = true;
-        in->view.shards[report->rank] = (struct shard_progress){ .stage = STAGE_READY };
+        in->view.shards[report->rank].stage = STAGE_READY; /* where it came from stays known */
         rank->load_seconds = report->ready->load_seconds;
         step(cluster, in);
         return;

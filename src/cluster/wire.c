@@ -51,6 +51,9 @@ void wire_of_model(const struct model_info *info, Wire__Model *ret_model)
     ret_model->kv_bytes_per_token = info->kv_bytes_per_token;
     ret_model->n_parameters = info->n_parameters;
     ret_model->created_unix_s = info->created_unix_s;
+    ret_model->root.data = (uint8_t *)info->root;
+    ret_model->root.len = info->has_root ? sizeof(info->root) : 0;
+    ret_model->origin = (char *)info->origin;
 }
 
 enum status wire_to_model(const Wire__Model *model, struct model_info *ret_info, struct err *err)
@@ -80,6 +83,12 @@ enum status wire_to_model(const Wire__Model *model, struct model_info *ret_info,
         return err_set(err, ST_FORMAT, "a message has a model digest of %zu bytes",
                        model->digest.len);
     memcpy(info.digest, model->digest.data, sizeof(info.digest));
+    if (model->root.len == sizeof(info.root)) {
+        info.has_root = true;
+        memcpy(info.root, model->root.data, sizeof(info.root));
+    }
+    if (is_made_of(model->origin, LETTERS_DIGITS "._:/+-@", sizeof(info.origin)))
+        memcpy(info.origin, model->origin, strlen(model->origin) + 1);
     *ret_info = info;
     return ST_OK;
 }
@@ -163,6 +172,8 @@ void wire_of_progress(const struct shard_progress *progress, Wire__ShardProgress
     ret_progress->done_bytes = progress->done_bytes;
     ret_progress->total_bytes = progress->total_bytes;
     ret_progress->bytes_per_s = progress->bytes_per_s;
+    ret_progress->peer_bytes = progress->peer_bytes;
+    ret_progress->hub_bytes = progress->hub_bytes;
 }
 
 void wire_to_progress(const Wire__ShardProgress *wire, struct shard_progress *progress)
@@ -174,4 +185,8 @@ void wire_to_progress(const Wire__ShardProgress *wire, struct shard_progress *pr
     progress->done_bytes = wire->done_bytes;
     progress->total_bytes = wire->total_bytes;
     progress->bytes_per_s = wire->bytes_per_s;
+    if (wire->peer_bytes > progress->peer_bytes) /* they stay when fetching is over */
+        progress->peer_bytes = wire->peer_bytes;
+    if (wire->hub_bytes > progress->hub_bytes)
+        progress->hub_bytes = wire->hub_bytes;
 }

@@ -44,6 +44,8 @@ void app_init(struct app *app, const char *program)
         .out_is_terminal = isatty(STDOUT_FILENO) != 0,
         .err_is_terminal = isatty(STDERR_FILENO) != 0,
         .columns = terminal_columns(),
+        .hub_endpoint = environment("HF_ENDPOINT"),
+        .hub_token = environment("HF_TOKEN"),
     };
     app->has_colour = app->out_is_terminal && !environment("NO_COLOR");
 }

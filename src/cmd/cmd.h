@@ -22,14 +22,16 @@ enum exit_status {
 };
 
 struct app {
-    const char *program;  /* as the user called us, without folders */
-    const char *command;  /* the subcommand's name */
-    const char *data;     /* --data; NULL: POMONA_DATA, else the platform's folder */
-    const char *api;      /* --api; NULL: POMONA_API, else this machine's node */
-    bool out_is_terminal; /* standard output */
-    bool err_is_terminal; /* standard error: where progress is shown */
-    bool has_colour;      /* standard output takes colour: a terminal, and NO_COLOR unset */
-    int columns;          /* of the terminal, 80 where there is none */
+    const char *program;      /* as the user called us, without folders */
+    const char *command;      /* the subcommand's name */
+    const char *data;         /* --data; NULL: POMONA_DATA, else the platform's folder */
+    const char *api;          /* --api; NULL: POMONA_API, else this machine's node */
+    const char *hub_endpoint; /* HF_ENDPOINT; NULL: none given */
+    const char *hub_token;    /* HF_TOKEN; NULL: none */
+    bool out_is_terminal;     /* standard output */
+    bool err_is_terminal;     /* standard error: where progress is shown */
+    bool has_colour;          /* standard output takes colour: a terminal, and NO_COLOR unset */
+    int columns;              /* of the terminal, 80 where there is none */
 };
 
 /* Learn what does not depend on options.  Everything is borrowed from argv and the environment. */

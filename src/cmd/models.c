@@ -25,15 +25,17 @@ static void print_table(const struct store_entry *entries, size_t n, const char 
         printf("no models in %s: 'pomona import FILE' adds one\n", dir);
         return;
     }
-    printf("%-36s %-8s %8s %10s %10s %10s %8s\n", "NAME", "ARCH", "LAYERS", "PARAMS", "SIZE",
-           "PANELS", "CONTEXT");
+    printf("%-36s %-8s %8s %10s %10s %10s %8s  %s\n", "NAME", "ARCH", "LAYERS", "PARAMS", "SIZE",
+           "PANELS", "CONTEXT", "FROM");
     for (size_t i = 0; i < n; i++) {
         const struct model_info *info = &entries[i].info;
         const uint64_t panel_bytes = model_keep_bytes(entries[i].path, panels_dir);
 
-        printf("%-36s %-8s %8u %10s %10s %10s %8u\n", info->name, info->architecture, info->n_layer,
-               units_count(info->n_parameters, parameters), units_bytes(info->file_bytes, size),
-               panel_bytes > 0 ? units_bytes(panel_bytes, panels) : "-", info->context_tokens);
+        printf("%-36s %-8s %8u %10s %10s %10s %8u  %s\n", info->name, info->architecture,
+               info->n_layer, units_count(info->n_parameters, parameters),
+               units_bytes(info->file_bytes, size),
+               panel_bytes > 0 ? units_bytes(panel_bytes, panels) : "-", info->context_tokens,
+               info->origin[0] ? info->origin : "-");
     }
 }
 
@@ -52,12 +54,13 @@ static enum status print_json(const struct store_entry *entries, size_t n, struc
 
     for (size_t i = 0; i < n; i++) {
         const struct model_info *info = &entries[i].info;
-        json_t *object = json_pack(
-            "{s:s, s:s, s:i, s:I, s:I, s:I, s:i, s:s}", "name", info->name, "architecture",
-            info->architecture, "n_layer", (int)info->n_layer, "parameters",
-            (json_int_t)info->n_parameters, "file_bytes", (json_int_t)info->file_bytes,
-            "panel_bytes", (json_int_t)model_keep_bytes(entries[i].path, panels_dir),
-            "context_tokens", (int)info->context_tokens, "path", entries[i].path);
+        json_t *object =
+            json_pack("{s:s, s:s, s:i, s:I, s:I, s:I, s:i, s:s, s:s}", "name", info->name,
+                      "architecture", info->architecture, "n_layer", (int)info->n_layer,
+                      "parameters", (json_int_t)info->n_parameters, "file_bytes",
+                      (json_int_t)info->file_bytes, "panel_bytes",
+                      (json_int_t)model_keep_bytes(entries[i].path, panels_dir), "context_tokens",
+                      (int)info->context_tokens, "path", entries[i].path, "origin", info->origin);
 
         if (!object)
             return err_set(err, ST_FORMAT, "'%s' has a path or a name that is not UTF-8",

@@ -14,6 +14,8 @@
 
 #include "base/log.h"
 #include "flow/service.h"
+#include "model/share/parts.h"
+#include "model/share/served.h"
 #include "model/share/server.h"
 #include "model/store/store.h"
 #include "net/job.h"
@@ -27,7 +29,8 @@ enum {
 /* What a scan found; an array of its own for each, handed over when done. */
 struct found {
     struct store_entry *entries; /* [n] */
-    size_t n;
+    struct part *parts;          /* [n_parts], of what fetches left here */
+    size_t n, n_parts;
     size_t n_bad;
     struct err failure;
     enum status status;
@@ -39,6 +42,7 @@ struct node {
     struct cluster *cluster;
     struct service *service;
     struct share *share;                /* gives peers parts of the models; NULL: a node alone */
+    char shards[PATH_MAX_BYTES];        /* where fetches leave parts */
     uint8_t share_key[SHARE_KEY_BYTES]; /* that it asks for; of a cluster with a key */
     struct loop_timer *scan_timer;
     struct store store;
@@ -48,6 +52,14 @@ struct node {
     bool says_bad; /* the next scan warns of files it cannot use */
     bool is_draining, is_stopped;
 };
+
+static void found_release(struct found *found)
+{
+    free(found->entries);
+    free(found->parts);
+    found->entries = NULL;
+    found->parts = NULL;
+}
 
 static void warn_bad(void *arg, const char *path, const struct err *why)
 {
@@ -70,27 +82,51 @@ static void scan_one(struct node *node)
     f->n = f->status == ST_OK ? 1 : 0;
 }
 
+/* Of those that were hashed by now: their roots. */
+static void find_roots(struct node *node)
+{
+    for (size_t i = 0; i < node->scanned.n; i++) {
+        struct store_entry *entry = &node->scanned.entries[i];
+
+        entry->info.has_root =
+            served_root(node->settings->data, entry->info.digest, entry->path, entry->info.root);
+    }
+}
+
 /* On the job's thread, or before the loop runs. */
 static void scan(void *arg)
 {
     struct node *node = arg;
+    struct found *f = &node->scanned;
 
-    memset(&node->scanned, 0, sizeof(node->scanned));
+    memset(f, 0, sizeof(*f));
     if (node->settings->model)
         scan_one(node);
     else
-        node->scanned.status = store_list(&node->store, &node->scanned.entries, &node->scanned.n,
-                                          warn_bad, node, &node->scanned.failure);
+        f->status = store_list(&node->store, &f->entries, &f->n, warn_bad, node, &f->failure);
+    if (f->status == ST_OK && node->share) {
+        find_roots(node);
+        f->status = parts_list(node->shards, &f->parts, &f->n_parts, &f->failure);
+    }
+}
+
+static bool is_same_info(const struct model_info *a, const struct model_info *b)
+{
+    return strcmp(a->name, b->name) == 0 && memcmp(a->digest, b->digest, sizeof(a->digest)) == 0 &&
+           a->has_root == b->has_root && memcmp(a->root, b->root, sizeof(a->root)) == 0 &&
+           strcmp(a->origin, b->origin) == 0;
 }
 
 static bool is_same(const struct found *a, const struct found *b)
 {
-    if (a->n != b->n)
+    if (a->n != b->n || a->n_parts != b->n_parts)
         return false;
     for (size_t i = 0; i < a->n; i++)
         if (strcmp(a->entries[i].path, b->entries[i].path) != 0 ||
-            strcmp(a->entries[i].info.name, b->entries[i].info.name) != 0 ||
-            memcmp(a->entries[i].info.digest, b->entries[i].info.digest, MODEL_DIGEST_BYTES) != 0)
+            !is_same_info(&a->entries[i].info, &b->entries[i].info))
+            return false;
+    for (size_t i = 0; i < a->n_parts; i++)
+        if (!is_same_info(&a->parts[i].info, &b->parts[i].info))
             return false;
     return true;
 }
@@ -116,7 +152,7 @@ static enum status give_models(struct node *node, const struct found *f, struct 
 static enum status publish(struct node *node, struct err *err)
 {
     struct found *f = &node->scanned;
-    struct cluster_model *models = calloc(f->n + 1, sizeof(*models));
+    struct cluster_model *models = calloc(f->n + f->n_parts + 1, sizeof(*models));
     enum status s;
 
     if (!models)
@@ -125,15 +161,18 @@ static enum status publish(struct node *node, struct err *err)
         models[i].info = f->entries[i].info;
         models[i].path = f->entries[i].path;
     }
-    s = cluster_set_models(node->cluster, models, f->n, err);
+    for (size_t i = 0; i < f->n_parts; i++)
+        models[f->n + i].info = f->parts[i].info;
+    s = cluster_set_models(node->cluster, models, f->n + f->n_parts, err);
     if (s == ST_OK && node->share)
         s = give_models(node, f, err);
     free(models);
     if (s != ST_OK)
         return s;
-    free(node->current.entries);
+    found_release(&node->current);
     node->current = *f;
     f->entries = NULL;
+    f->parts = NULL;
     return ST_OK;
 }
 
@@ -152,8 +191,7 @@ static void scanned(void *arg)
         log_info("%zu models in the store", node->current.n);
     else
         log_warn("the models could not be told: %s", err.words);
-    free(node->scanned.entries);
-    node->scanned.entries = NULL;
+    found_release(&node->scanned);
     if (node->is_stopped)
         loop_stop(node->loop);
 }
@@ -214,13 +252,15 @@ static enum status start_share(struct node *node, struct err *err)
         .host = settings->host,
         .key = settings->has_key ? node->share_key : NULL,
         .keep_dir = settings->data,
+        .parts_dir = node->shards,
     };
     struct err why;
     enum status s = ST_OK;
 
     if (settings->n_peers <= 1 && !settings->is_cluster)
         return ST_OK;
-    if (settings->has_key)
+    s = own_path(settings, "shards", node->shards, err);
+    if (s == ST_OK && settings->has_key)
         s = cluster_key_derive(&settings->key, "share", settings->cluster_name, node->share_key,
                                sizeof(node->share_key), err);
     if (s == ST_OK && share_new(&options, &node->share, &why) != ST_OK)
@@ -231,7 +271,7 @@ static enum status start_share(struct node *node, struct err *err)
 static enum status start_cluster(struct node *node, struct err *err)
 {
     const struct node_settings *settings = node->settings;
-    char id[33], program[PATH_MAX_BYTES], shards[PATH_MAX_BYTES];
+    char id[33], program[PATH_MAX_BYTES];
     const struct cluster_discovery discovery = {
         .ways = settings->discovery,
         .seeds = settings->seeds,
@@ -254,15 +294,15 @@ static enum status start_cluster(struct node *node, struct err *err)
         .runner_program = program,
         .peers = settings->peers,
         .n_peers = settings->n_peers,
-        .shard_dir = node->share ? shards : NULL,
+        .shard_dir = node->share ? node->shards : NULL,
         .share_port = node->share ? share_port(node->share) : 0,
         .share_key = settings->has_key ? node->share_key : NULL,
+        .hub_endpoint = settings->hub_endpoint[0] ? settings->hub_endpoint : NULL,
+        .hub_token = settings->hub_token,
     };
     enum status s;
 
-    s = own_path(settings, "shards", shards, err);
-    if (s == ST_OK)
-        s = node_id(settings->data, settings->name, id, err);
+    s = node_id(settings->data, settings->name, id, err);
     if (s == ST_OK)
         s = path_of_self(program, err);
     if (s == ST_OK)
@@ -288,6 +328,8 @@ static enum status start(struct node *node, struct err *err)
     s = loop_new(&node->loop, err);
     if (s == ST_OK)
         s = store_init(&node->store, settings->data, err);
+    if (s == ST_OK)
+        s = start_share(node, err);
     if (s == ST_OK) {
         node->says_bad = true;
         scan(node);
@@ -298,8 +340,6 @@ static enum status start(struct node *node, struct err *err)
     }
     if (s == ST_OK)
         s = service_new(node->loop, &service, &node->service, err);
-    if (s == ST_OK)
-        s = start_share(node, err);
     if (s == ST_OK)
         s = start_cluster(node, err);
     if (s == ST_OK)
@@ -366,7 +406,7 @@ enum status node_run(const struct node_settings *settings, bool is_on_terminal, 
     cluster_free(node.cluster);
     share_free(node.share);
     loop_free(node.loop);
-    free(node.current.entries);
-    free(node.scanned.entries);
+    found_release(&node.current);
+    found_release(&node.scanned);
     return s;
 }

@@ -40,6 +40,8 @@ struct node_settings {
     unsigned discovery; /* DISCOVER_* */
     struct cluster_seed seeds[SEEDS_MAX];
     size_t n_seeds;
+    char hub_endpoint[CLUSTER_HUB_MAX]; /* "": the usual one */
+    const char *hub_token;              /* NULL: none */
 };
 
 /* Serve until a signal ends it.

@@ -53,9 +53,12 @@ void progress_bytes(void *arg, uint64_t done, uint64_t total)
     char rate[UNITS_MAX], left[UNITS_MAX], detail[3 * UNITS_MAX];
     double rate_bytes;
 
+    if (!p->has_first)
+        p->first_bytes = done;
+    p->has_first = true;
     if (total == 0 || done > total || !is_due(p, now_ns))
         return;
-    rate_bytes = (double)done / passed_s;
+    rate_bytes = (double)(done > p->first_bytes ? done - p->first_bytes : done) / passed_s;
     (void)snprintf(detail, sizeof(detail), "  %s/s, %s left",
                    units_bytes((uint64_t)rate_bytes, rate),
                    units_seconds((double)(total - done) / rate_bytes, left));

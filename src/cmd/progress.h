@@ -16,6 +16,8 @@ struct progress {
     const struct app *app;
     const char *what; /* "loading", borrowed */
     uint64_t start_ns, shown_ns;
+    uint64_t first_bytes; /* that were done when the first were told of: no part of the rate */
+    bool has_first;
     bool is_shown;
 };
 

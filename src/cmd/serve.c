@@ -23,6 +23,7 @@
 #include "config/config.h"
 
 _Static_assert((int)CONFIG_NAME_MAX == (int)NODE_NAME_MAX, "a name fits both");
+_Static_assert((int)CONFIG_HOST_MAX <= (int)CLUSTER_HUB_MAX, "a hub fits both");
 _Static_assert((int)CONFIG_HOST_MAX == (int)HOST_MAX, "a host fits both");
 
 static const double GIB = 1024.0 * 1024.0 * 1024.0;
@@ -80,6 +81,7 @@ static enum status settings_of_cluster(const struct app *app, const struct serve
         goto out;
 
     memcpy(settings->cluster_name, config->cluster.name, sizeof(settings->cluster_name));
+    memcpy(settings->hub_endpoint, config->cluster.hub, sizeof(config->cluster.hub));
     memcpy(settings->name, node->name, sizeof(settings->name));
     memcpy(settings->host, node->host, sizeof(settings->host));
     memcpy(settings->listen_host, node->host, sizeof(settings->listen_host));
@@ -176,6 +178,10 @@ static enum status make_settings(const struct app *app, const struct serve_optio
                                  : (uint64_t)((double)machine_memory_bytes() * MEMORY_SHARE);
     if (options->threads > 0)
         settings->threads = options->threads;
+    if (app->hub_endpoint)
+        (void)snprintf(settings->hub_endpoint, sizeof(settings->hub_endpoint), "%s",
+                       app->hub_endpoint);
+    settings->hub_token = app->hub_token;
     settings->kernels = options->kernels;
     settings->model = options->model;
     s = kv_format_find(options->kv, &settings->kv_format, err);

@@ -59,7 +59,7 @@ static const cyaml_schema_value_t node_value = {
 static const cyaml_schema_field_t cluster_fields[] = {
     CYAML_FIELD_STRING("name", CYAML_FLAG_DEFAULT, struct config, cluster.name, 1),
     CYAML_FIELD_STRING("key_file", CYAML_FLAG_OPTIONAL, struct config, cluster.key_file, 1),
-    CYAML_FIELD_END
+    CYAML_FIELD_STRING("hub", CYAML_FLAG_OPTIONAL, struct config, cluster.hub, 1), CYAML_FIELD_END
 };
 
 static const cyaml_schema_field_t root_fields[] = {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* config/config.h - the cluster as its file describes it: config/cluster_nodes.json.
  *
- *   { "cluster": { "name": "pomona", "key_file": "/etc/pomona/cluster.key" },
+ *   { "cluster": { "name": "pomona", "key_file": "/etc/pomona/cluster.key",
+ *                  "hub": "https://huggingface.co" },
  *     "nodes": [ { "name": "studio-1", "host": "10.0.0.1", "port": 52416, "api_port": 52415,
  *                  "memory_gb": 48.0, "threads": 0,
  *                  "chip": "...", "ram_gb": 64, "gpu_cores": 32, "memory_bandwidth_gbs": 400,
@@ -66,6 +67,7 @@ struct config {
     struct {
         char name[CONFIG_NAME_MAX];
         char key_file[CONFIG_PATH_MAX]; /* "": not given */
+        char hub[CONFIG_HOST_MAX];      /* where models come from, "https://..."; "": not given */
     } cluster;
     struct config_node *nodes; /* [nodes_count], 1..CONFIG_NODES_MAX */
     unsigned nodes_count;

@@ -7,12 +7,15 @@
 #ifndef POMONA_CONTRACT_MODEL_INFO_H
 #define POMONA_CONTRACT_MODEL_INFO_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum {
     MODEL_NAME_MAX = 128, /* bytes, NUL included; names are [A-Za-z0-9._:/-]+ */
     MODEL_DIGEST_BYTES = 16,
     MODEL_ARCH_MAX = 32,
+    MODEL_ROOT_BYTES = 32,
+    MODEL_ORIGIN_MAX = 256,
 };
 
 struct model_info {
@@ -32,6 +35,11 @@ struct model_info {
     uint64_t kv_bytes_per_token; /* of one layer, keys and values, in f16 */
     uint64_t n_parameters;
     int64_t created_unix_s; /* modification time of the file */
+    bool is_part;           /* the node that tells of it has some pieces of the file alone */
+    bool has_root;          /* false: not hashed yet, or told by an older node */
+    uint8_t
+        root[MODEL_ROOT_BYTES]; /* SHA-256 that names the whole content (model/share/manifest.h) */
+    char origin[MODEL_ORIGIN_MAX]; /* where on a hub the file came from (model/store/hub.h); "" */
 };
 
 #endif

@@ -25,6 +25,8 @@ struct shard_progress {
     bool has_fetched;                 /* a part of the way: pieces came, or come, from peers */
     uint64_t done_bytes, total_bytes; /* of the stage; a total of 0: not known yet */
     double bytes_per_s;               /* while fetching */
+    uint64_t peer_bytes, hub_bytes;   /* of the shard's file, that came from there; the rest was on
+                                       * this node's disk */
 };
 
 /* "fetching"; never NULL for a stage of the list above. */

@@ -207,7 +207,7 @@ static enum status on_assign(struct runner *r, const Wire__ShardAssign *message,
     snprintf(source, sizeof(source), "runner %u", a->rank);
     log_set_source(source);
     r->transport_port = a->listener ? tcp_listener_port(a->listener) : 0;
-    if (a->n_sources == 0) /* else once its part of the file is here */
+    if (!a->is_fetched) /* else once its part of the file is here */
         send_listening(r);
     order.assignment = a;
     return orders_put(r->orders, &order);

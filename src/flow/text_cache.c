@@ -23,6 +23,7 @@ struct text_entry {
     struct cluster_file file;
     uint8_t key[SHARE_KEY_BYTES]; /* where file.key points */
     uint8_t digest[MODEL_DIGEST_BYTES];
+    char name[MODEL_NAME_MAX]; /* what the cluster calls it */
     bool is_ready;
     enum status status; /* of the job */
     struct err err;
@@ -118,13 +119,21 @@ static enum status fetch_head(const struct text_entry *entry, struct err *err)
     struct swarm_source sources[CLUSTER_SOURCES_MAX];
     struct fetch_options options = {
         .path = file->path,
-        .from = { .sources = sources, .n_sources = file->n_sources, .key = file->key },
+        .name = entry->name,
+        .origin = file->origin,
+        .hub_endpoint = file->hub_endpoint[0] ? file->hub_endpoint : NULL,
+        .hub_token = file->hub_token[0] ? file->hub_token : NULL,
+        .from = { .sources = sources,
+                  .n_sources = file->n_sources,
+                  .key = file->key,
+                  .root = file->has_root ? file->root : NULL },
     };
     struct fetch_result result;
 
     memcpy(options.from.digest, entry->digest, sizeof(options.from.digest));
     for (size_t i = 0; i < file->n_sources; i++)
-        sources[i] = (struct swarm_source){ file->sources[i].host, file->sources[i].port };
+        sources[i] = (struct swarm_source){ file->sources[i].host, file->sources[i].port,
+                                            file->sources[i].is_part };
     return shard_fetch(&options, &result, err);
 }
 
@@ -132,7 +141,7 @@ static void run(void *arg)
 {
     struct text_entry *entry = arg;
 
-    entry->status = entry->file.n_sources > 0 ? fetch_head(entry, &entry->err) : ST_OK;
+    entry->status = entry->file.is_fetched ? fetch_head(entry, &entry->err) : ST_OK;
     if (entry->status == ST_OK)
         entry->status = open_text(entry->file.path, &entry->text, &entry->err);
 }
@@ -204,6 +213,7 @@ static enum status start(struct text_cache *cache, const struct model_info *mode
         return err_set(err, ST_NOMEM, "read the tokenizer of %s", model->name);
     entry->cache = cache;
     memcpy(entry->digest, model->digest, sizeof(entry->digest));
+    memcpy(entry->name, model->name, sizeof(entry->name));
     take_file(entry, file);
     s = job_start(cache->loop, run, done, entry, err);
     if (s != ST_OK) {

@@ -30,17 +30,17 @@ struct model_list {
     size_t n;
 };
 
-static struct model_list model_list_new(const struct member *self)
+static struct model_list model_list_new(const struct model_info *models, size_t n)
 {
-    struct model_list l = { calloc(self->n_models + 1, sizeof(*l.models)),
-                            calloc(self->n_models + 1, sizeof(Wire__Model *)), self->n_models };
+    struct model_list l = { calloc(n + 1, sizeof(*l.models)), calloc(n + 1, sizeof(Wire__Model *)),
+                            n };
 
     if (!l.models || !l.list) {
         l.n = 0;
         log_error("the models of this node cannot be told: out of memory");
     }
     for (size_t i = 0; i < l.n; i++) {
-        wire_of_model(&self->models[i], &l.models[i]);
+        wire_of_model(&models[i], &l.models[i]);
         l.list[i] = &l.models[i];
     }
     return l;
@@ -69,7 +69,9 @@ void hello_send(struct link *link)
     struct cluster *cluster = link->cluster;
     const struct cluster_member *self = &cluster->self->info;
     struct announcement *made = calloc(INSTANCES_MAX, sizeof(*made));
-    struct model_list models = model_list_new(cluster->self);
+    const struct member *own = cluster->self;
+    struct model_list models = model_list_new(own->models, own->n_models);
+    struct model_list parts = model_list_new(own->parts, own->n_parts);
     Wire__InstanceState *instances[INSTANCES_MAX];
     Wire__NodeMessage message = WIRE__NODE_MESSAGE__INIT;
     Wire__Hello hello = WIRE__HELLO__INIT;
@@ -90,48 +92,75 @@ void hello_send(struct link *link)
     hello.swim = cluster->watch ? SWIM_SPOKEN : 0;
     hello.models = models.list;
     hello.n_models = models.n;
+    hello.parts = parts.list;
+    hello.n_parts = parts.n;
     hello.instances = instances;
     hello.n_instances = made ? fill_instances(cluster, made, instances) : 0;
     message.body_case = WIRE__NODE_MESSAGE__BODY_HELLO;
     message.hello = &hello;
     link_send(link, &message);
     model_list_release(&models);
+    model_list_release(&parts);
     free(made);
 }
 
 void models_broadcast(struct cluster *cluster)
 {
-    struct model_list list = model_list_new(cluster->self);
+    const struct member *own = cluster->self;
+    struct model_list list = model_list_new(own->models, own->n_models);
+    struct model_list parts = model_list_new(own->parts, own->n_parts);
     Wire__NodeMessage message = WIRE__NODE_MESSAGE__INIT;
     Wire__Models models = WIRE__MODELS__INIT;
 
     models.models = list.list;
     models.n_models = list.n;
+    models.parts = parts.list;
+    models.n_parts = parts.n;
     message.body_case = WIRE__NODE_MESSAGE__BODY_MODELS;
     message.models = &models;
     link_broadcast(cluster, &message);
     model_list_release(&list);
+    model_list_release(&parts);
 }
 
-enum status models_receive(struct member *member, Wire__Model *const *models, size_t n_models,
-                           struct err *err)
+/* ret_infos  given: free() */
+static enum status take_models(const struct member *member, Wire__Model *const *models, size_t n,
+                               size_t n_max, struct model_info **ret_infos, struct err *err)
 {
     struct model_info *infos;
     enum status s = ST_OK;
 
-    if (n_models > MODELS_MAX)
-        return err_set(err, ST_RANGE, "node '%s' lists %zu models, at most %d are taken",
-                       member->info.name, n_models, MODELS_MAX);
-    infos = calloc(n_models + 1, sizeof(*infos));
+    if (n > n_max)
+        return err_set(err, ST_RANGE, "node '%s' lists %zu models, at most %zu are taken",
+                       member->info.name, n, n_max);
+    infos = calloc(n + 1, sizeof(*infos));
     if (!infos)
         return err_set(err, ST_NOMEM, "the models of node '%s'", member->info.name);
-    for (size_t i = 0; i < n_models && s == ST_OK; i++)
+    for (size_t i = 0; i < n && s == ST_OK; i++)
         s = wire_to_model(models[i], &infos[i], err);
     if (s != ST_OK) {
         free(infos);
         return s;
     }
-    member_take_models(member, infos, n_models);
+    *ret_infos = infos;
+    return ST_OK;
+}
+
+enum status models_receive(struct member *member, Wire__Model *const *models, size_t n_models,
+                           Wire__Model *const *parts, size_t n_parts, struct err *err)
+{
+    struct model_info *whole_infos = NULL, *part_infos = NULL;
+    enum status s = take_models(member, models, n_models, MODELS_MAX, &whole_infos, err);
+
+    if (s == ST_OK)
+        s = take_models(member, parts, n_parts, PARTS_MAX, &part_infos, err);
+    if (s != ST_OK) {
+        free(whole_infos);
+        return s;
+    }
+    for (size_t i = 0; i < n_parts; i++)
+        part_infos[i].is_part = true;
+    member_take_models(member, whole_infos, n_models, part_infos, n_parts);
     return ST_OK;
 }
 
@@ -212,7 +241,8 @@ static enum status take_description(struct member *member, const Wire__Hello *he
         s = err_set(err, ST_FORMAT, "a message has ports %u and %u", hello->api_port,
                     hello->share_port);
     if (s == ST_OK)
-        s = models_receive(member, hello->models, hello->n_models, err);
+        s = models_receive(member, hello->models, hello->n_models, hello->parts, hello->n_parts,
+                           err);
     if (s != ST_OK)
         return s;
     info.api_port = (uint16_t)hello->api_port;

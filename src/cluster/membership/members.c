@@ -73,7 +73,7 @@ enum status member_add(struct cluster *cluster, const char *name, struct member 
         m = forgettable(cluster);
     if (!m)
         return err_set(err, ST_FULL, "the cluster has %d nodes, as many as it can", NODES_MAX);
-    free(m->models);
+    member_take_models(m, NULL, 0, NULL, 0);
     memset(m, 0, sizeof(*m));
     memcpy(m->info.name, name, strlen(name) + 1);
     m->backoff_ms = BACKOFF_FIRST_MS;
@@ -110,12 +110,23 @@ const struct model_info *member_model(const struct member *member, const char *m
     return NULL;
 }
 
-/* `models` is taken. */
-void member_take_models(struct member *member, struct model_info *models, size_t n_models)
+void member_take_models(struct member *member, struct model_info *models, size_t n_models,
+                        struct model_info *parts, size_t n_parts)
 {
     free(member->models);
+    free(member->parts);
     member->models = models;
     member->n_models = n_models;
+    member->parts = parts;
+    member->n_parts = n_parts;
+}
+
+static const struct model_info *member_part(const struct member *member, const char *model)
+{
+    for (size_t i = 0; i < member->n_parts; i++)
+        if (strcmp(member->parts[i].name, model) == 0)
+            return &member->parts[i];
+    return NULL;
 }
 
 const struct model_info *model_reference(const struct cluster *cluster, const char *model)
@@ -125,7 +136,30 @@ const struct model_info *model_reference(const struct cluster *cluster, const ch
     for (size_t i = 0; !found && i < cluster->n_members; i++)
         if (cluster->ring[i]->info.is_alive)
             found = member_model(cluster->ring[i], model);
+    for (size_t i = 0; !found && i < cluster->n_members; i++)
+        if (cluster->ring[i]->info.is_alive)
+            found = member_part(cluster->ring[i], model);
     return found;
+}
+
+/* Its models, then those it has a part of. */
+static const struct model_info *told_by(const struct member *m, size_t i)
+{
+    return i < m->n_models ? &m->models[i] : &m->parts[i - m->n_models];
+}
+
+/* An alive node before member i, or that one before its k-th model, has one of the same name. */
+static bool was_told(const struct cluster *cluster, size_t i, size_t k, const char *name)
+{
+    for (size_t j = 0; j <= i; j++) {
+        const struct member *m = cluster->ring[j];
+        const size_t n = j < i ? m->n_models + m->n_parts : k;
+
+        for (size_t q = 0; q < n && m->info.is_alive; q++)
+            if (strcmp(told_by(m, q)->name, name) == 0)
+                return true;
+    }
+    return false;
 }
 
 size_t cluster_models(const struct cluster *cluster, struct model_info *ret_models, size_t capacity)
@@ -135,19 +169,13 @@ size_t cluster_models(const struct cluster *cluster, struct model_info *ret_mode
     for (size_t i = 0; i < cluster->n_members; i++) {
         const struct member *m = cluster->ring[i];
 
-        if (!m->info.is_alive)
-            continue;
-        for (size_t k = 0; k < m->n_models; k++) {
-            const struct model_info *reference = model_reference(cluster, m->models[k].name);
-            bool is_first = true;
+        for (size_t k = 0; k < m->n_models + m->n_parts && m->info.is_alive; k++) {
+            const char *name = told_by(m, k)->name;
 
-            for (size_t j = 0; j < i && is_first; j++)
-                is_first = !cluster->ring[j]->info.is_alive ||
-                           !member_model(cluster->ring[j], m->models[k].name);
-            if (!is_first)
+            if (was_told(cluster, i, k, name))
                 continue;
             if (n < capacity)
-                ret_models[n] = *reference;
+                ret_models[n] = *model_reference(cluster, name);
             n++;
         }
     }
@@ -171,19 +199,21 @@ static uint64_t memory_used(const struct cluster *cluster, const char *node)
 void cluster_nodes(const struct cluster *cluster, const char *model, struct node_set *ret_nodes)
 {
     const struct model_info *reference = model_reference(cluster, model);
+    uint8_t root[MODEL_ROOT_BYTES];
+    bool has_root = false;
 
+    if (reference && file_root(cluster, model, reference->digest, &has_root, root, NULL) != ST_OK)
+        has_root = false; /* placing will say so */
     memset(ret_nodes, 0, sizeof(*ret_nodes));
     for (size_t i = 0; i < cluster->n_members; i++) {
         const struct member *m = cluster->ring[i];
-        const struct model_info *held = member_model(m, model);
         struct node_view *node = &ret_nodes->nodes[ret_nodes->n_nodes++];
 
         memcpy(node->name, m->info.name, sizeof(node->name));
         node->is_alive = member_takes_part(m);
         node->is_local = m->info.is_local;
         node->is_draining = m->info.is_draining;
-        node->holds_model =
-            held && reference && memcmp(held->digest, reference->digest, sizeof(held->digest)) == 0;
+        node->holds_model = reference && file_is_held(m, reference->digest, has_root ? root : NULL);
         node->may_fetch = reference && file_may_fetch(cluster, m, reference->digest);
         node->ring_position = (uint32_t)i;
         node->memory_bytes = m->info.memory_bytes;

@@ -107,7 +107,7 @@ void instance_ready(struct cluster *cluster, struct instance *in)
     instance_move(in, INSTANCE_READY);
     in->view.progress = 1;
     for (size_t i = 0; i < in->view.plan.n_shards; i++)
-        in->view.shards[i] = (struct shard_progress){ .stage = STAGE_READY };
+        in->view.shards[i].stage = STAGE_READY;
     free(in->placing);
     in->placing = NULL;
     cluster_changed(cluster);

@@ -211,22 +211,43 @@ static const char *path_of(const struct cluster *cluster, const char *model)
     return NULL;
 }
 
-/* [n_sources] endpoints that point into `file`. */
-static void list_sources(const struct cluster_file *file, Wire__Endpoint *endpoints,
-                         Wire__Endpoint **list)
+/* What a ShardAssign says of its file points in here. */
+struct file_message {
+    Wire__Endpoint endpoints[CLUSTER_SOURCES_MAX];
+    Wire__Endpoint *wholes[CLUSTER_SOURCES_MAX], *parts[CLUSTER_SOURCES_MAX];
+};
+
+static void assign_file(Wire__ShardAssign *assign, const struct cluster_file *file,
+                        struct file_message *m)
 {
+    assign->model_path = (char *)file->path;
+    assign->is_fetched = file->is_fetched;
+    assign->sources = m->wholes;
+    assign->part_sources = m->parts;
     for (size_t i = 0; i < file->n_sources; i++) {
-        wire__endpoint__init(&endpoints[i]);
-        endpoints[i].host = (char *)file->sources[i].host;
-        endpoints[i].port = file->sources[i].port;
-        list[i] = &endpoints[i];
+        wire__endpoint__init(&m->endpoints[i]);
+        m->endpoints[i].host = (char *)file->sources[i].host;
+        m->endpoints[i].port = file->sources[i].port;
+        if (file->sources[i].is_part)
+            m->parts[assign->n_part_sources++] = &m->endpoints[i];
+        else
+            m->wholes[assign->n_sources++] = &m->endpoints[i];
     }
+    assign->fetch_key.data = (uint8_t *)file->key;
+    assign->fetch_key.len = file->key && file->is_fetched ? SHARE_KEY_BYTES : 0;
+    assign->model_root.data = (uint8_t *)file->root;
+    assign->model_root.len = file->has_root ? sizeof(file->root) : 0;
+    if (!file->is_fetched)
+        return;
+    assign->origin = (char *)file->origin;
+    assign->hub_endpoint = (char *)file->hub_endpoint;
+    assign->hub_token = (char *)file->hub_token;
 }
 
 static void assign_send(struct runner *r, const struct instance *in, const uint8_t *digest,
                         const struct cluster_file *file)
 {
-    Wire__Endpoint sources[CLUSTER_SOURCES_MAX], *source_list[CLUSTER_SOURCES_MAX];
+    struct file_message file_message;
     const struct cluster *cluster = r->cluster;
     const struct plan *plan = &in->view.plan;
     Wire__RunnerMessage message = WIRE__RUNNER_MESSAGE__INIT;
@@ -235,12 +256,7 @@ static void assign_send(struct runner *r, const struct instance *in, const uint8
     assign.instance_id = r->instance_id;
     assign.key.data = (uint8_t *)in->view.view.driver.key;
     assign.key.len = sizeof(in->view.view.driver.key);
-    assign.model_path = (char *)file->path;
-    list_sources(file, sources, source_list);
-    assign.sources = source_list;
-    assign.n_sources = file->n_sources;
-    assign.fetch_key.data = (uint8_t *)file->key;
-    assign.fetch_key.len = file->key && file->n_sources > 0 ? SHARE_KEY_BYTES : 0;
+    assign_file(&assign, file, &file_message);
     assign.model_name = (char *)plan->model;
     assign.model_digest.data = (uint8_t *)digest;
     assign.model_digest.len = MODEL_DIGEST_BYTES;
@@ -276,14 +292,14 @@ static enum status check_draft(const struct cluster *cluster, const struct plan 
 }
 
 enum status runner_start(struct cluster *cluster, struct instance *in, uint32_t rank,
-                         const uint8_t *digest, struct err *err)
+                         const uint8_t *digest, const uint8_t *root, struct err *err)
 {
     struct cluster_file file;
     struct runner *r;
     enum status s;
     int fd;
 
-    s = file_find(cluster, in->view.view.model, digest, &file, err);
+    s = file_find(cluster, in->view.view.model, digest, root, &file, err);
     if (s == ST_OK)
         s = check_draft(cluster, &in->view.plan, rank, err);
     if (s != ST_OK)

@@ -36,22 +36,46 @@ static enum status check_numbers(const Wire__ShardAssign *m, struct err *err)
     return ST_OK;
 }
 
+static enum status take_endpoints(struct assignment *a, Wire__Endpoint *const *endpoints, size_t n,
+                                  bool is_part, struct err *err)
+{
+    if (n > SWARM_SOURCES_MAX - a->n_sources)
+        return err_set(err, ST_RANGE, "%zu more sources of a model", n);
+    for (size_t i = 0; i < n; i++) {
+        if (!copy_text(a->sources[a->n_sources].host, HOST_MAX, endpoints[i]->host) ||
+            endpoints[i]->port == 0 || endpoints[i]->port > UINT16_MAX)
+            return err_set(err, ST_RANGE, "the address of source %zu cannot be one", i);
+        a->sources[a->n_sources].is_part = is_part;
+        a->sources[a->n_sources++].port = (uint16_t)endpoints[i]->port;
+    }
+    return ST_OK;
+}
+
+/* Where the file comes from. */
 static enum status take_sources(struct assignment *a, const Wire__ShardAssign *m, struct err *err)
 {
-    if (m->n_sources > SWARM_SOURCES_MAX)
-        return err_set(err, ST_RANGE, "%zu sources of a model", m->n_sources);
-    for (size_t i = 0; i < m->n_sources; i++) {
-        if (!copy_text(a->sources[i].host, HOST_MAX, m->sources[i]->host) ||
-            m->sources[i]->port == 0 || m->sources[i]->port > UINT16_MAX)
-            return err_set(err, ST_RANGE, "the address of source %zu cannot be one", i);
-        a->sources[i].port = (uint16_t)m->sources[i]->port;
-    }
-    a->n_sources = m->n_sources;
-    if (m->fetch_key.len != 0 && m->fetch_key.len != PROOF_KEY_BYTES)
-        return err_set(err, ST_RANGE, "a key of %zu bytes", m->fetch_key.len);
+    enum status s = take_endpoints(a, m->sources, m->n_sources, false, err);
+
+    if (s == ST_OK)
+        s = take_endpoints(a, m->part_sources, m->n_part_sources, true, err);
+    if (s != ST_OK)
+        return s;
+    if ((m->fetch_key.len != 0 && m->fetch_key.len != PROOF_KEY_BYTES) ||
+        (m->model_root.len != 0 && m->model_root.len != MODEL_ROOT_BYTES))
+        return err_set(err, ST_RANGE, "a key of %zu bytes, a root of %zu", m->fetch_key.len,
+                       m->model_root.len);
+    a->is_fetched = m->is_fetched;
     a->has_fetch_key = m->fetch_key.len > 0;
     if (a->has_fetch_key)
         memcpy(a->fetch_key, m->fetch_key.data, sizeof(a->fetch_key));
+    a->has_root = m->model_root.len > 0;
+    if (a->has_root)
+        memcpy(a->model_root, m->model_root.data, sizeof(a->model_root));
+    if (!copy_text(a->model_name, sizeof(a->model_name), m->model_name) ||
+        !copy_text(a->origin, sizeof(a->origin), m->origin) ||
+        !copy_text(a->hub_endpoint, sizeof(a->hub_endpoint), m->hub_endpoint) ||
+        !copy_text(a->hub_token, sizeof(a->hub_token), m->hub_token))
+        return err_set(err, ST_RANGE, "a name, an address or a token is too long");
     return ST_OK;
 }
 

@@ -23,6 +23,7 @@ enum {
     RUNNER_STEP_DEADLINE_MS = 60000,
     RUNNER_STEP_TARGET_MS = 200, /* a cancel and a newcomer wait for one step at most */
     RUNNER_KERNELS_MAX = 32,
+    ASSIGNMENT_HUB_MAX = 512,
 };
 
 struct assignment {
@@ -40,13 +41,19 @@ struct assignment {
     uint32_t n_threads;
     char listen_host[HOST_MAX];
     char kernels[RUNNER_KERNELS_MAX];
+    bool is_fetched; /* the shard's part of the file; else the whole is here */
     struct {
         char host[HOST_MAX];
         uint16_t port;
-    } sources[SWARM_SOURCES_MAX]; /* [n_sources], of the shard's part of the file; 0: it is here */
+        bool is_part;
+    } sources[SWARM_SOURCES_MAX]; /* [n_sources] */
     size_t n_sources;
-    bool has_fetch_key;
+    bool has_fetch_key, has_root;
     uint8_t fetch_key[PROOF_KEY_BYTES];
+    uint8_t model_root[MODEL_ROOT_BYTES];
+    char model_name[MODEL_NAME_MAX];
+    char origin[MODEL_ORIGIN_MAX];
+    char hub_endpoint[ASSIGNMENT_HUB_MAX], hub_token[ASSIGNMENT_HUB_MAX]; /* "": none */
     struct tcp_listener *listener; /* owned; NULL where there is one rank */
 };
 

@@ -87,7 +87,8 @@ static void on_fetched(void *arg, const struct fetch_progress *p)
     const struct work *w = arg;
     const struct report report = { .kind = REPORT_PROGRESS,
                                    .progress = { STAGE_FETCHING, true, p->done_bytes,
-                                                 p->total_bytes, p->bytes_per_s } };
+                                                 p->total_bytes, p->bytes_per_s, p->peer_bytes,
+                                                 p->hub_bytes } };
 
     report_send(w->reporter, &report);
 }
@@ -100,11 +101,16 @@ static enum status fetch(struct work *w, struct err *err)
     struct swarm_source sources[SWARM_SOURCES_MAX];
     struct fetch_options options = {
         .path = a->model_path,
+        .name = a->model_name,
+        .origin = a->origin,
+        .hub_endpoint = a->hub_endpoint[0] ? a->hub_endpoint : NULL,
+        .hub_token = a->hub_token[0] ? a->hub_token : NULL,
         .first_layer = a->first_layer,
         .n_layers = a->n_layers,
         .from = { .sources = sources,
                   .n_sources = a->n_sources,
                   .key = a->has_fetch_key ? a->fetch_key : NULL,
+                  .root = a->has_root ? a->model_root : NULL,
                   .on_progress = on_fetched,
                   .arg = w },
     };
@@ -112,24 +118,25 @@ static enum status fetch(struct work *w, struct err *err)
     uint64_t start_ns;
     enum status s;
 
-    if (a->n_sources == 0)
+    if (!a->is_fetched)
         return ST_OK;
     memcpy(options.from.digest, a->model_digest, sizeof(options.from.digest));
     for (size_t i = 0; i < a->n_sources; i++)
-        sources[i] = (struct swarm_source){ a->sources[i].host, a->sources[i].port };
+        sources[i] =
+            (struct swarm_source){ a->sources[i].host, a->sources[i].port, a->sources[i].is_part };
     on_fetched(w,
                &(struct fetch_progress){ 0 }); /* the node's deadlines are those of fetching now */
     start_ns = clock_ns();
     s = shard_fetch(&options, &result, err);
     if (s != ST_OK) {
-        err_wrap(err, "fetch layers %u to %u from peers", a->first_layer,
-                 a->first_layer + a->n_layers - 1);
+        err_wrap(err, "fetch layers %u to %u", a->first_layer, a->first_layer + a->n_layers - 1);
         return s;
     }
-    log_info("layers %u to %u are here: %.1f MB, of which %.1f MB came from peers in %.2f s",
+    log_info("layers %u to %u are here: %.1f MB, of which %.1f MB came from peers in %.2f s and "
+             "%.1f MB from the hub",
              a->first_layer, a->first_layer + a->n_layers - 1, (double)result.shard_bytes / 1e6,
-             (double)result.fetched_bytes / 1e6,
-             (double)(clock_ns() - start_ns) / (double)NS_PER_S);
+             (double)(result.fetched_bytes - result.hub_bytes) / 1e6,
+             (double)(clock_ns() - start_ns) / (double)NS_PER_S, (double)result.hub_bytes / 1e6);
     report_send(w->reporter, &report);
     return ST_OK;
 }

@@ -61,7 +61,8 @@ static void write_progress(const struct shard_progress *p, struct buf *out)
 {
     const double seconds = shard_progress_seconds_left(p);
 
-    buf_printf(out, ",\"stage\":\"%s\"", shard_stage_word(p->stage));
+    buf_printf(out, ",\"stage\":\"%s\",\"peer_bytes\":%" PRIu64 ",\"hub_bytes\":%" PRIu64,
+               shard_stage_word(p->stage), p->peer_bytes, p->hub_bytes);
     if (p->stage == STAGE_READY)
         return;
     buf_printf(out, ",\"done_bytes\":%" PRIu64 ",\"total_bytes\":%" PRIu64, p->done_bytes,

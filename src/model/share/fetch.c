@@ -6,7 +6,9 @@
 #include <sys/statvfs.h>
 
 #include "base/paths.h"
+#include "model/share/parts.h"
 #include "model/share/shard_pieces.h"
+#include "model/store/hub.h"
 
 enum {
     LOCK_MS = 120000,      /* another runner of this node fetches the same model */
@@ -119,12 +121,45 @@ static void on_progress(void *arg, const struct fetch_progress *progress)
 static enum status open_swarm(struct fetch *f, struct err *err)
 {
     struct swarm_options options = f->options->from;
+    struct hub_file hub;
 
+    if (f->options->origin && f->options->origin[0] &&
+        hub_find_origin(f->options->origin, f->options->hub_endpoint, &hub, NULL) == ST_OK) {
+        options.hub_url = hub.url;
+        options.hub_token = hub.is_of_endpoint ? f->options->hub_token : NULL;
+    }
     if (options.on_progress) {
         options.on_progress = on_progress;
         options.arg = f;
     }
     return swarm_new(&options, &f->swarm, err);
+}
+
+/* The one of an earlier fetch, or a source's. */
+static enum status get_manifest(struct fetch *f, struct err *err)
+{
+    const struct swarm_options *from = &f->options->from;
+    char path[PATH_MAX_BYTES];
+    enum status s = part_manifest_path(f->options->path, path, err);
+
+    if (s != ST_OK)
+        return s;
+    if (manifest_read(path, &f->manifest, NULL) == ST_OK) {
+        if (memcmp(f->manifest.model_digest, from->digest, MODEL_DIGEST_BYTES) == 0 &&
+            (!from->root || memcmp(f->manifest.root, from->root, PIECE_HASH_BYTES) == 0))
+            return ST_OK;
+        manifest_release(&f->manifest);
+    }
+    s = swarm_manifest(f->swarm, &f->manifest, err);
+    return s == ST_OK ? manifest_write(path, &f->manifest, err) : s;
+}
+
+/* The head is here: others may be told of what is. */
+static enum status note(const struct fetch *f, struct err *err)
+{
+    const char *origin = f->options->origin ? f->options->origin : "";
+
+    return f->options->name ? part_note(f->options->path, f->options->name, origin, err) : ST_OK;
 }
 
 static enum status open_partial(struct fetch *f, struct err *err)
@@ -134,7 +169,7 @@ static enum status open_partial(struct fetch *f, struct err *err)
     if (s == ST_OK)
         s = open_swarm(f, err);
     if (s == ST_OK)
-        s = swarm_manifest(f->swarm, &f->manifest, err);
+        s = get_manifest(f, err);
     if (s == ST_OK)
         s = manifest_map(&f->manifest, &f->wanted, err);
     if (s == ST_OK)
@@ -144,6 +179,7 @@ static enum status open_partial(struct fetch *f, struct err *err)
 
 static enum status run(struct fetch *f, struct fetch_result *result, struct err *err)
 {
+    struct fetch_progress all;
     enum status s = open_partial(f, err);
 
     if (s == ST_OK) {
@@ -154,14 +190,23 @@ static enum status run(struct fetch *f, struct fetch_result *result, struct err 
         s = partial_save(f->partial, err);
     if (s == ST_OK)
         s = find_wanted(f->options, &f->wanted, err);
+    if (s == ST_OK)
+        s = note(f, err);
     f->knows_total = true;
     if (s == ST_OK)
         s = fetch_wanted(f, result, err);
     if (s == ST_OK)
         s = partial_finish(f->partial, err);
-    if (s == ST_OK)
-        result->shard_bytes = piece_map_count(&f->wanted, NULL);
-    return s;
+    if (s != ST_OK)
+        return s;
+    result->shard_bytes = piece_map_count(&f->wanted, NULL);
+    all = (struct fetch_progress){ .done_bytes = result->shard_bytes,
+                                   .total_bytes = result->shard_bytes };
+    swarm_came(f->swarm, &all.peer_bytes, &all.hub_bytes);
+    result->hub_bytes = all.hub_bytes;
+    if (f->options->from.on_progress) /* the last news may have been of a moment before */
+        f->options->from.on_progress(f->options->from.arg, &all);
+    return ST_OK;
 }
 
 enum status shard_fetch(const struct fetch_options *options, struct fetch_result *ret_result,

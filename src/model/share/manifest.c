@@ -11,6 +11,7 @@
 
 #include <openssl/evp.h>
 
+#include "base/file.h"
 #include "model/gguf/gguf.h"
 #include "model/share/le.h"
 
@@ -242,6 +243,58 @@ enum status manifest_decode(const void *bytes, size_t n, struct manifest *ret_ma
     memcpy(m.root, root, sizeof(m.root));
     *ret_manifest = m;
     return ST_OK;
+}
+
+enum status manifest_read(const char *path, struct manifest *ret_manifest, struct err *err)
+{
+    struct buf bytes = { 0 };
+    enum status s = file_read(path, MANIFEST_BYTES_MAX, &bytes, err);
+
+    if (s == ST_OK)
+        s = manifest_decode(bytes.data, bytes.len, ret_manifest, err);
+    buf_release(&bytes);
+    return s;
+}
+
+enum status manifest_write(const char *path, const struct manifest *manifest, struct err *err)
+{
+    struct buf bytes = { 0 };
+    enum status s;
+
+    manifest_encode(manifest, &bytes);
+    s = buf_status(&bytes) == ST_OK ? file_replace(path, bytes.data, bytes.len, err)
+                                    : err_set(err, ST_NOMEM, "the manifest '%s'", path);
+    buf_release(&bytes);
+    return s;
+}
+
+bool manifest_root_of(const char *path, const uint8_t digest[MODEL_DIGEST_BYTES],
+                      uint64_t file_bytes, int64_t modified_unix_s,
+                      uint8_t ret_root[PIECE_HASH_BYTES])
+{
+    uint8_t head[MANIFEST_HEAD_BYTES], root[PIECE_HASH_BYTES];
+    struct manifest m = { 0 };
+    struct stat st;
+    bool is_of;
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return false;
+    is_of = fstat(fd, &st) == 0 && st.st_size >= (off_t)(sizeof(head) + sizeof(root)) &&
+            read_piece(fd, head, sizeof(head), 0) == (ssize_t)sizeof(head) &&
+            read_piece(fd, root, sizeof(root), st.st_size - (off_t)sizeof(root)) ==
+                (ssize_t)sizeof(root) &&
+            memcmp(head, magic, sizeof(magic)) == 0 && le_u32(head + sizeof(magic)) == VERSION;
+    close(fd);
+    if (!is_of)
+        return false;
+    take_head(head, &m);
+    if (memcmp(m.model_digest, digest, sizeof(m.model_digest)) != 0 || m.file_bytes != file_bytes ||
+        m.modified_unix_s != modified_unix_s ||
+        m.piece_bytes != piece_bytes_of(file_bytes)) /* of another size: another root */
+        return false;
+    memcpy(ret_root, root, sizeof(root));
+    return true;
 }
 
 bool manifest_fits(const struct manifest *m, uint32_t piece, const void *bytes, size_t n)

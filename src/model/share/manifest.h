@@ -54,6 +54,17 @@ void manifest_encode(const struct manifest *manifest, struct buf *ret_bytes);
 enum status manifest_decode(const void *bytes, size_t n, struct manifest *ret_manifest,
                             struct err *err);
 
+/* Read or replace a manifest's file.
+ * Errors  as manifest_decode(); ST_NOTFOUND, ST_IO */
+enum status manifest_read(const char *path, struct manifest *ret_manifest, struct err *err);
+enum status manifest_write(const char *path, const struct manifest *manifest, struct err *err);
+
+/* The root alone, of the manifest kept at `path`, if it is one of a file of this digest, size
+ * and time.  Reads a few bytes and checks no hash: of this machine's own disk. */
+bool manifest_root_of(const char *path, const uint8_t digest[MODEL_DIGEST_BYTES],
+                      uint64_t file_bytes, int64_t modified_unix_s,
+                      uint8_t ret_root[PIECE_HASH_BYTES]);
+
 /* Whether [n] bytes are that piece. */
 bool manifest_fits(const struct manifest *manifest, uint32_t piece, const void *bytes, size_t n);
 

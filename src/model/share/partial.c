@@ -107,11 +107,18 @@ static bool read_all(int fd, void *to, size_t n, off_t at)
     return true;
 }
 
-/* After a crash: believe no bit whose piece is not as it should be. */
+/* After a crash: believe no bit whose piece is not as it should be, and let nobody else do so
+ * meanwhile. */
 static enum status check_pieces(struct partial *p, struct err *err)
 {
-    uint8_t *bytes = malloc(p->map.piece_bytes);
+    uint8_t *bytes;
+    enum status s;
 
+    p->map.is_doubtful = true;
+    s = piece_map_write(p->path, &p->map, err);
+    if (s != ST_OK)
+        return s;
+    bytes = malloc(p->map.piece_bytes);
     if (!bytes)
         return err_set(err, ST_NOMEM, "a piece of '%s'", p->path);
     for (uint32_t i = 0; i < p->map.n_pieces; i++) {
@@ -123,7 +130,8 @@ static enum status check_pieces(struct partial *p, struct err *err)
             piece_map_set(&p->map, i, false);
     }
     free(bytes);
-    return ST_OK;
+    p->map.is_doubtful = false;
+    return piece_map_write(p->path, &p->map, err);
 }
 
 static void keep_time(const struct partial *p)

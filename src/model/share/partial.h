@@ -6,9 +6,13 @@
  *
  * A piece is checked before it is written.  While pieces are written the map says "not
  * clean"; whoever opens such a file after a crash checks each piece again that the map
- * claims.  The file's time is made of the manifest's root: what engines keep of a model is
- * keyed by the time, and stays good while pieces are added.  Writing is spread: the disk is asked to write early, and no more than
- * WINDOW_BYTES wait in memory, so that nothing else on the machine stalls at the end.
+ * claims.  So of a map that is not clean the bits are good while the file is locked and the
+ * map not doubtful: its writer, which lives, checked them.
+ *
+ * The file's time is made of the manifest's root: what engines keep of a model is keyed by the
+ * time, and stays good while pieces are added.  Writing is spread: the disk is asked to write
+ * early, and no more than WINDOW_BYTES wait in memory, so that nothing else on the machine
+ * stalls at the end.
  *
  * Threads  one at a time.  Processes: one writes, the others wait for its lock; readers of
  *          pieces that are there need no lock
@@ -32,7 +36,7 @@ enum status partial_open(const char *path, const struct manifest *manifest, uint
 /* Marks what is there, durably after partial_finish() alone.  NULL is allowed. */
 void partial_close(struct partial *partial);
 
-/* What is there.  Lent until the next partial_put(). */
+/* What is there, also after later puts.  Lent until partial_close(). */
 const struct piece_map *partial_pieces(const struct partial *partial);
 
 /* Check a piece and write it.

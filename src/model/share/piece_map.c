@@ -10,11 +10,7 @@
 #include "base/paths.h"
 #include "model/share/le.h"
 
-enum {
-    VERSION = 1,
-    HEAD_BYTES = 8 + 4 + 4 + 8 + 4 + PIECE_HASH_BYTES,
-    FILE_BYTES_MAX = HEAD_BYTES + PIECES_MAX / 8,
-};
+enum { VERSION = 1, STATE_WRITING = 0, STATE_CLEAN = 1, STATE_DOUBTFUL = 2 };
 
 static const char magic[8] = { 'P', 'O', 'M', 'O', 'N', 'A', 'P', 'M' };
 
@@ -120,25 +116,41 @@ static enum status path_of(const char *model_path, char *ret_path, struct err *e
     return err_set(err, ST_RANGE, "the path '%.40s...' is too long", model_path);
 }
 
-static enum status parse(const struct buf *b, struct piece_map *map, struct err *err)
+enum status piece_map_decode(const void *from, size_t n, struct piece_map *ret_map, struct err *err)
 {
-    const uint8_t *bytes = (const uint8_t *)b->data;
+    const uint8_t *bytes = from;
+    struct piece_map map;
     enum status s;
 
-    if (b->len < HEAD_BYTES || memcmp(bytes, magic, sizeof(magic)) != 0 ||
+    if (n < PIECE_MAP_HEAD_BYTES || memcmp(bytes, magic, sizeof(magic)) != 0 ||
         le_u32(bytes + 8) != VERSION)
         return err_set(err, ST_FORMAT, "it is no map of pieces");
-    s = piece_map_init(map, le_u64(bytes + 16), le_u32(bytes + 24), err);
+    s = piece_map_init(&map, le_u64(bytes + 16), le_u32(bytes + 24), err);
     if (s != ST_OK)
         return s;
-    if (b->len != HEAD_BYTES + (size_t)map->n_pieces / 8 + 1) {
-        piece_map_release(map);
+    if (n != PIECE_MAP_HEAD_BYTES + (size_t)map.n_pieces / 8 + 1) {
+        piece_map_release(&map);
         return err_set(err, ST_FORMAT, "it has another size than its pieces need");
     }
-    map->is_clean = le_u32(bytes + 12) == 1;
-    memcpy(map->root, bytes + 28, PIECE_HASH_BYTES);
-    memcpy(map->bits, bytes + HEAD_BYTES, map->n_pieces / 8 + 1);
+    map.is_clean = le_u32(bytes + 12) == STATE_CLEAN;
+    map.is_doubtful = le_u32(bytes + 12) == STATE_DOUBTFUL;
+    memcpy(map.root, bytes + 28, PIECE_HASH_BYTES);
+    memcpy(map.bits, bytes + PIECE_MAP_HEAD_BYTES, map.n_pieces / 8 + 1);
+    *ret_map = map;
     return ST_OK;
+}
+
+void piece_map_encode(const struct piece_map *map, struct buf *ret_bytes)
+{
+    buf_append(ret_bytes, magic, sizeof(magic));
+    le_put_u32(ret_bytes, VERSION);
+    le_put_u32(ret_bytes, map->is_clean      ? STATE_CLEAN
+                          : map->is_doubtful ? STATE_DOUBTFUL
+                                             : STATE_WRITING);
+    le_put_u64(ret_bytes, map->file_bytes);
+    le_put_u32(ret_bytes, map->piece_bytes);
+    buf_append(ret_bytes, map->root, PIECE_HASH_BYTES);
+    buf_append(ret_bytes, map->bits, map->n_pieces / 8 + 1);
 }
 
 enum status piece_map_read(const char *model_path, struct piece_map *ret_map, struct err *err)
@@ -148,9 +160,9 @@ enum status piece_map_read(const char *model_path, struct piece_map *ret_map, st
     enum status s = path_of(model_path, path, err);
 
     if (s == ST_OK)
-        s = file_read(path, FILE_BYTES_MAX, &b, err);
+        s = file_read(path, PIECE_MAP_BYTES_MAX, &b, err);
     if (s == ST_OK) {
-        s = parse(&b, ret_map, err);
+        s = piece_map_decode(b.data, b.len, ret_map, err);
         if (s != ST_OK)
             err_wrap(err, "read '%s'", path);
     }
@@ -166,13 +178,7 @@ enum status piece_map_write(const char *model_path, const struct piece_map *map,
 
     if (s != ST_OK)
         return s;
-    buf_append(&b, magic, sizeof(magic));
-    le_put_u32(&b, VERSION);
-    le_put_u32(&b, map->is_clean);
-    le_put_u64(&b, map->file_bytes);
-    le_put_u32(&b, map->piece_bytes);
-    buf_append(&b, map->root, PIECE_HASH_BYTES);
-    buf_append(&b, map->bits, map->n_pieces / 8 + 1);
+    piece_map_encode(map, &b);
     s = buf_status(&b) == ST_OK ? file_replace(path, b.data, b.len, err)
                                 : err_set(err, ST_NOMEM, "the pieces of '%s'", model_path);
     buf_release(&b);

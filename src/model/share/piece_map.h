@@ -4,7 +4,7 @@
  * A file that was fetched in part has its whole size and holes where pieces are missing.
  * MODEL.pieces beside it says which are there; a model without that file is whole.
  *
- *     magic, version u32, is_clean u32, file_bytes u64, piece_bytes u32, root [32], bits
+ *     magic, version u32, state u32, file_bytes u64, piece_bytes u32, root [32], bits
  *
  * All numbers are little endian.  The file is replaced as a whole, so it is never seen half
  * written; it may be older than the pieces, never newer.
@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/status.h"
 
 enum {
@@ -25,6 +26,8 @@ enum {
     PIECE_BYTES_MAX = 1 << 24,
     PIECES_MAX = 1 << 20,
     PIECE_HASH_BYTES = 32,
+    PIECE_MAP_HEAD_BYTES = 8 + 4 + 4 + 8 + 4 + PIECE_HASH_BYTES,
+    PIECE_MAP_BYTES_MAX = PIECE_MAP_HEAD_BYTES + PIECES_MAX / 8 + 1, /* of the format above */
 };
 
 struct piece_map {
@@ -32,6 +35,7 @@ struct piece_map {
     uint32_t piece_bytes, n_pieces;
     bool is_clean;                  /* the pieces are on the disk as they were checked; false while
                                      * some are written: after a crash they are checked again */
+    bool is_doubtful;               /* they are being checked now; not with is_clean */
     uint8_t root[PIECE_HASH_BYTES]; /* of the manifest they were checked against */
     uint8_t *bits;                  /* owned; NULL: not made yet */
 };
@@ -58,6 +62,13 @@ bool piece_map_covers(const struct piece_map *map, uint64_t offset, uint64_t n_b
 
 /* Bytes of the pieces in `wanted`, and not in `but` (NULL: an empty one).  Both of one file. */
 uint64_t piece_map_count(const struct piece_map *wanted, const struct piece_map *but);
+
+/* Append the bytes of the format above. */
+void piece_map_encode(const struct piece_map *map, struct buf *ret_bytes);
+
+/* Check and take bytes that came from somewhere.  Errors: ST_FORMAT, ST_RANGE, ST_NOMEM */
+enum status piece_map_decode(const void *bytes, size_t n, struct piece_map *ret_map,
+                             struct err *err);
 
 /* Read or replace MODEL.pieces.
  * ret_map  given: piece_map_release()

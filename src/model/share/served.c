@@ -7,12 +7,14 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "base/file.h"
+#include "base/clock.h"
 #include "base/hex.h"
 #include "base/log.h"
 #include "base/paths.h"
 #include "model/share/manifest.h"
 #include "net/job.h"
+
+enum { TELL_AFTER_MS = 2000, TELL_EVERY_MS = 10000 };
 
 struct served {
     uint8_t digest[MODEL_DIGEST_BYTES];
@@ -30,6 +32,7 @@ struct making {
     uint8_t digest[MODEL_DIGEST_BYTES];
     char path[PATH_MAX_BYTES], kept[PATH_MAX_BYTES];
     uint32_t piece_bytes;
+    uint64_t tell_at_ns;
     atomic_ullong done, total;
     atomic_bool is_canceled;
     struct manifest manifest;
@@ -125,31 +128,43 @@ static bool is_of(const struct stat *st, uint64_t file_bytes, int64_t modified_u
     return (uint64_t)st->st_size == file_bytes && (int64_t)st->st_mtime == modified_unix_s;
 }
 
-static bool keep_path(const struct served_list *list, const uint8_t *digest, char *ret_path)
+static bool path_in(const char *manifests, const uint8_t *digest, char *ret_path)
 {
     char name[2 * MODEL_DIGEST_BYTES + 1];
 
     hex_write(digest, MODEL_DIGEST_BYTES, name);
-    return list->keep_dir[0] && path_join(list->keep_dir, name, ret_path, NULL) == ST_OK;
+    return path_join(manifests, name, ret_path, NULL) == ST_OK;
+}
+
+static bool keep_path(const struct served_list *list, const uint8_t *digest, char *ret_path)
+{
+    return list->keep_dir[0] && path_in(list->keep_dir, digest, ret_path);
+}
+
+bool served_root(const char *keep_dir, const uint8_t digest[MODEL_DIGEST_BYTES],
+                 const char *model_path, uint8_t ret_root[PIECE_HASH_BYTES])
+{
+    char manifests[PATH_MAX_BYTES], kept[PATH_MAX_BYTES];
+    struct stat st;
+
+    return path_join(keep_dir, "manifests", manifests, NULL) == ST_OK &&
+           path_in(manifests, digest, kept) && stat(model_path, &st) == 0 &&
+           manifest_root_of(kept, digest, (uint64_t)st.st_size, (int64_t)st.st_mtime, ret_root);
 }
 
 static bool read_kept(const struct served_list *list, struct served *m, const struct stat *st)
 {
     char path[PATH_MAX_BYTES];
     struct manifest manifest = { 0 };
-    struct buf bytes = { 0 };
     bool is_good;
 
-    is_good = keep_path(list, m->digest, path) &&
-              file_read(path, MANIFEST_BYTES_MAX, &bytes, NULL) == ST_OK &&
-              manifest_decode(bytes.data, bytes.len, &manifest, NULL) == ST_OK &&
+    is_good = keep_path(list, m->digest, path) && manifest_read(path, &manifest, NULL) == ST_OK &&
               is_of(st, manifest.file_bytes, manifest.modified_unix_s) &&
               memcmp(manifest.model_digest, m->digest, sizeof(m->digest)) == 0 &&
               (list->piece_bytes == 0 || manifest.piece_bytes == list->piece_bytes);
     if (is_good)
         take_manifest(m, &manifest);
     manifest_release(&manifest);
-    buf_release(&bytes);
     return is_good;
 }
 
@@ -159,6 +174,11 @@ static bool on_hashed(void *arg, uint64_t done, uint64_t total)
 
     atomic_store(&making->total, total);
     atomic_store(&making->done, done);
+    if (clock_ns() >= making->tell_at_ns) {
+        making->tell_at_ns = deadline_after_ms(TELL_EVERY_MS);
+        log_info("hashing '%s' for peers: %.0f %% of %.1f GB", making->path,
+                 total > 0 ? 100 * (double)done / (double)total : 0.0, (double)total / 1e9);
+    }
     return !atomic_load(&making->is_canceled);
 }
 
@@ -166,16 +186,12 @@ static bool on_hashed(void *arg, uint64_t done, uint64_t total)
 static void make(void *arg)
 {
     struct making *making = arg;
-    struct buf bytes = { 0 };
 
+    making->tell_at_ns = deadline_after_ms(TELL_AFTER_MS);
     making->status = manifest_make(making->path, making->piece_bytes, on_hashed, making,
                                    &making->manifest, &making->err);
-    if (making->status != ST_OK || !making->kept[0])
-        return;
-    manifest_encode(&making->manifest, &bytes);
-    if (buf_status(&bytes) == ST_OK)
-        (void)file_replace(making->kept, bytes.data, bytes.len, NULL);
-    buf_release(&bytes);
+    if (making->status == ST_OK && making->kept[0])
+        (void)manifest_write(making->kept, &making->manifest, NULL);
 }
 
 static void make_missing(struct served_list *list);

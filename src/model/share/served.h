@@ -13,6 +13,7 @@
 #define POMONA_MODEL_SHARE_SERVED_H
 
 #include "base/buf.h"
+#include "model/share/piece_map.h"
 #include "model/share/server.h"
 #include "net/loop.h"
 
@@ -40,5 +41,10 @@ const char *served_path(const struct served_list *list, const uint8_t digest[MOD
 enum status served_manifest(struct served_list *list, const uint8_t digest[MODEL_DIGEST_BYTES],
                             const struct buf **ret_manifest, uint64_t *ret_done,
                             uint64_t *ret_total, struct err *err);
+
+/* The root of a model's manifest, if it is kept and of the file as it is now.
+ * Threads  any */
+bool served_root(const char *keep_dir, const uint8_t digest[MODEL_DIGEST_BYTES],
+                 const char *model_path, uint8_t ret_root[PIECE_HASH_BYTES]);
 
 #endif

@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -18,8 +19,11 @@
 #include <openssl/crypto.h>
 
 #include "base/address.h"
+#include "base/file.h"
 #include "base/hex.h"
 #include "base/log.h"
+#include "model/share/manifest.h"
+#include "model/share/parts.h"
 #include "model/share/proof.h"
 #include "model/share/served.h"
 #include "net/http_guard.h"
@@ -32,6 +36,8 @@ struct share {
     struct evhttp *http;
     struct guard *guard;
     struct served_list *served;
+    struct parts *parts; /* NULL: none is given */
+    atomic_ullong given_bytes;
     uint16_t port;
     bool has_key, has_thread;
     uint8_t key[PROOF_KEY_BYTES];
@@ -51,6 +57,46 @@ static const char *header_of(struct evhttp_request *req, const char *name)
     return evhttp_find_header(evhttp_request_get_input_headers(req), name);
 }
 
+/* Send what is in `bytes`, or that there is no memory for it. */
+static void give_buf(struct evhttp_request *req, const struct buf *bytes)
+{
+    if (buf_status(bytes) != ST_OK ||
+        evbuffer_add(evhttp_request_get_output_buffer(req), bytes->data, bytes->len) != 0)
+        refuse(req, HTTP_INTERNAL, "out of memory");
+    else
+        evhttp_send_reply(req, HTTP_OK, NULL, NULL);
+}
+
+static enum status find_part(struct share *share, const uint8_t *digest, const char **ret_path,
+                             const struct piece_map **ret_pieces, struct err *err)
+{
+    if (!share->parts)
+        return err_set(err, ST_NOTFOUND, "this node gives no such model");
+    return parts_find(share->parts, digest, ret_path, ret_pieces, err);
+}
+
+/* As it was checked when it came; who gets it checks it again. */
+static void give_manifest_of_part(struct share *share, struct evhttp_request *req,
+                                  const uint8_t *digest)
+{
+    const struct piece_map *unused;
+    char kept[PATH_MAX_BYTES];
+    struct buf bytes = { 0 };
+    const char *path;
+    struct err err = { 0 };
+    enum status s = find_part(share, digest, &path, &unused, &err);
+
+    if (s == ST_OK)
+        s = part_manifest_path(path, kept, &err);
+    if (s == ST_OK)
+        s = file_read(kept, MANIFEST_BYTES_MAX, &bytes, &err);
+    if (s == ST_OK)
+        give_buf(req, &bytes);
+    else
+        refuse(req, HTTP_NOTFOUND, err.words);
+    buf_release(&bytes);
+}
+
 static void give_manifest(struct share *share, struct evhttp_request *req, const uint8_t *digest)
 {
     struct evbuffer *out = evhttp_request_get_output_buffer(req);
@@ -60,20 +106,56 @@ static void give_manifest(struct share *share, struct evhttp_request *req, const
     struct err err = { 0 };
 
     switch ((int)served_manifest(share->served, digest, &manifest, &done, &total, &err)) {
-    case ST_OK:
-        if (evbuffer_add(out, manifest->data, manifest->len) != 0)
-            refuse(req, HTTP_INTERNAL, "out of memory");
-        else
-            evhttp_send_reply(req, HTTP_OK, NULL, NULL);
-        return;
+    case ST_OK: give_buf(req, manifest); return;
     case ST_FULL:
         (void)evhttp_add_header(headers, "Retry-After", "1");
         evbuffer_add_printf(out, "%" PRIu64 " %" PRIu64 "\n", done, total);
         evhttp_send_reply(req, HTTP_SERVUNAVAIL, NULL, NULL);
         return;
-    case ST_NOTFOUND: refuse(req, HTTP_NOTFOUND, err.words); return;
+    case ST_NOTFOUND: give_manifest_of_part(share, req, digest); return;
     default: refuse(req, HTTP_INTERNAL, err.words);
     }
+}
+
+/* A file that is here as a whole has all pieces. */
+static enum status whole_map(const char *path, struct piece_map *ret_map, struct err *err)
+{
+    struct stat st;
+    enum status s;
+
+    if (stat(path, &st) != 0)
+        return err_errno(err, "look at '%s'", path);
+    s = piece_map_init(ret_map, (uint64_t)st.st_size, piece_bytes_of((uint64_t)st.st_size), err);
+    if (s == ST_OK) {
+        piece_map_add(ret_map, 0, (uint64_t)st.st_size);
+        ret_map->is_clean = true;
+    }
+    return s;
+}
+
+static void give_pieces(struct share *share, struct evhttp_request *req, const uint8_t *digest)
+{
+    const char *path = served_path(share->served, digest);
+    const struct piece_map *pieces = NULL;
+    struct piece_map whole = { 0 };
+    struct buf bytes = { 0 };
+    struct err err = { 0 };
+    enum status s;
+
+    if (path) {
+        s = whole_map(path, &whole, &err);
+        pieces = &whole;
+    } else {
+        s = find_part(share, digest, &path, &pieces, &err);
+    }
+    if (s == ST_OK) {
+        piece_map_encode(pieces, &bytes);
+        give_buf(req, &bytes);
+    } else {
+        refuse(req, HTTP_NOTFOUND, err.words);
+    }
+    buf_release(&bytes);
+    piece_map_release(&whole);
 }
 
 /* "bytes=FIRST-LAST", both given: RFC 9110, section 14.1.2. */
@@ -110,17 +192,23 @@ static bool add_file(struct evhttp_request *req, int fd, uint64_t first, uint64_
 static void give_bytes(struct share *share, struct evhttp_request *req, const uint8_t *digest)
 {
     const char *path = served_path(share->served, digest);
+    const struct piece_map *pieces = NULL; /* NULL: all of them */
+    struct err err = { 0 };
     uint64_t first, last;
     char range[96];
     struct stat st;
     int fd;
 
-    if (!path) {
-        refuse(req, HTTP_NOTFOUND, "this node gives no such model");
+    if (!path && find_part(share, digest, &path, &pieces, &err) != ST_OK) {
+        refuse(req, HTTP_NOTFOUND, err.words);
         return;
     }
     if (!parse_range(header_of(req, "Range"), &first, &last)) {
         refuse(req, HTTP_BADREQUEST, "ask for one range, no longer than 16 MiB");
+        return;
+    }
+    if (pieces && !piece_map_covers(pieces, first, last - first + 1)) {
+        refuse(req, HTTP_NOTFOUND, "these bytes are not here");
         return;
     }
     fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -139,6 +227,7 @@ static void give_bytes(struct share *share, struct evhttp_request *req, const ui
         goto out;
     }
     (void)evhttp_add_header(evhttp_request_get_output_headers(req), "Content-Range", range);
+    atomic_fetch_add(&share->given_bytes, last - first + 1);
     evhttp_send_reply(req, 206, "Partial Content", NULL);
     return;
 
@@ -175,6 +264,8 @@ static void on_request(struct evhttp_request *req, void *arg)
         what = path + n_root + n_digest;
     if (strcmp(what, "/manifest") == 0)
         give_manifest(share, req, digest);
+    else if (strcmp(what, "/pieces") == 0)
+        give_pieces(share, req, digest);
     else if (strcmp(what, "/bytes") == 0)
         give_bytes(share, req, digest);
     else
@@ -238,7 +329,10 @@ enum status share_new(const struct share_options *options, struct share **ret_sh
         share->has_key = true;
         memcpy(share->key, options->key, sizeof(share->key));
     }
+    atomic_init(&share->given_bytes, 0);
     s = loop_new(&share->loop, err);
+    if (s == ST_OK && options->parts_dir)
+        s = parts_new(options->parts_dir, &share->parts, err);
     if (s == ST_OK)
         s = served_new(share->loop, options->keep_dir, options->piece_bytes, &share->served, err);
     if (s == ST_OK)
@@ -256,6 +350,11 @@ enum status share_new(const struct share_options *options, struct share **ret_sh
 uint16_t share_port(const struct share *share)
 {
     return share->port;
+}
+
+uint64_t share_given_bytes(const struct share *share)
+{
+    return atomic_load(&share->given_bytes);
 }
 
 static void stop_loop(void *arg)
@@ -285,6 +384,7 @@ void share_free(struct share *share)
         evhttp_free(share->http);
     guard_free(share->guard);
     served_free(share->served);
+    parts_free(share->parts);
     loop_free(share->loop);
     OPENSSL_cleanse(share->key, sizeof(share->key));
     free(share);

@@ -3,7 +3,11 @@
  *
  *     GET /model/DIGEST/manifest   200 and its bytes (manifest.h); 503 while it is made, the
  *                                  body "DONE TOTAL" in bytes
+ *     GET /model/DIGEST/pieces     200 and which pieces are here (piece_map.h)
  *     GET /model/DIGEST/bytes      206 and the range asked for, at most SHARE_RANGE_MAX bytes
+ *
+ * A model that is not among those given may be here in part (parts.h), whole or still coming:
+ * its pieces are given all the same, and bytes of others are a 404.
  *
  * HTTP/1.1 on an address of the data network.  Bytes go from the file to the socket by
  * sendfile(2); manifests are made by a thread of their own, from when a model is given, and
@@ -30,11 +34,12 @@ enum { SHARE_RANGE_MAX = 1 << 24, SHARE_CONNECTIONS_MAX = 128 };
 struct share;
 
 struct share_options {
-    const char *host;     /* numeric */
-    uint16_t port;        /* 0: any that is free */
-    const uint8_t *key;   /* [PROOF_KEY_BYTES], copied; NULL: everybody may ask */
-    const char *keep_dir; /* NULL: manifests are not kept */
-    uint32_t piece_bytes; /* 0: piece_bytes_of() */
+    const char *host;      /* numeric */
+    uint16_t port;         /* 0: any that is free */
+    const uint8_t *key;    /* [PROOF_KEY_BYTES], copied; NULL: everybody may ask */
+    const char *keep_dir;  /* NULL: manifests are not kept */
+    const char *parts_dir; /* where fetches leave parts; NULL: none is given */
+    uint32_t piece_bytes;  /* 0: piece_bytes_of() */
 };
 
 struct share_model {
@@ -53,5 +58,9 @@ uint16_t share_port(const struct share *share);
 /* The models to give from now on.  models: borrowed, copied. */
 enum status share_set_models(struct share *share, const struct share_model *models, size_t n,
                              struct err *err);
+
+/* Bytes of models that were given since the start.
+ * Threads  any */
+uint64_t share_given_bytes(const struct share *share);
 
 #endif

@@ -9,15 +9,46 @@
 
 #include "base/clock.h"
 #include "base/hex.h"
+#include "base/random.h"
 #include "base/size.h"
 
-enum { REST_MS = 100, LOOK_MS = 100, HTTP_OK_STATUS = 200, HTTP_BUSY_STATUS = 503 };
+enum {
+    REST_MS = 100,
+    LOOK_MS = 100,
+    HTTP_OK_STATUS = 200,
+    HTTP_MISSING_STATUS = 404,
+    HTTP_BUSY_STATUS = 503
+};
 
 static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
 
 static void curl_start(void)
 {
     (void)curl_global_init(CURL_GLOBAL_DEFAULT); /* a failure shows in curl_multi_init() */
+}
+
+static void add_node(struct swarm *swarm, const struct swarm_source *from)
+{
+    struct source *source = &swarm->sources[swarm->n_sources++];
+
+    (void)snprintf(source->host, sizeof(source->host), "%s", from->host);
+    source->port = from->port;
+    source->kind = from->is_part ? SOURCE_PART : SOURCE_WHOLE;
+}
+
+/* For words its name is enough: a URL may carry what is nobody's business. */
+static void add_hub(struct swarm *swarm, const char *url)
+{
+    struct source *source = &swarm->sources[swarm->n_sources];
+    const char *host = strstr(url, "://");
+
+    if (strlen(url) >= sizeof(source->url) || !host)
+        return;
+    host += strlen("://");
+    memcpy(source->url, url, strlen(url) + 1);
+    (void)snprintf(source->host, sizeof(source->host), "%.*s", (int)strcspn(host, "/?#"), host);
+    source->kind = SOURCE_HUB;
+    swarm->n_sources++;
 }
 
 enum status swarm_new(const struct swarm_options *options, struct swarm **ret_swarm,
@@ -36,16 +67,17 @@ enum status swarm_new(const struct swarm_options *options, struct swarm **ret_sw
     swarm->options = *options;
     if (swarm->options.stall_ms == 0)
         swarm->options.stall_ms = SWARM_STALL_MS;
+    swarm->start = options->seed ? options->seed : random_u64();
     hex_write(options->digest, MODEL_DIGEST_BYTES, swarm->digest);
     for (size_t i = 0; i < SWARM_TRANSFERS_MAX; i++)
         swarm->transfers[i].swarm = swarm;
-    for (size_t i = 0; i < options->n_sources && i < SWARM_SOURCES_MAX; i++) {
-        struct source *source = &swarm->sources[swarm->n_sources++];
-
-        (void)snprintf(source->host, sizeof(source->host), "%s", options->sources[i].host);
-        source->port = options->sources[i].port;
-    }
+    swarm->news.swarm = swarm;
+    for (size_t i = 0; i < options->n_sources && i < SWARM_SOURCES_MAX; i++)
+        add_node(swarm, &options->sources[i]);
+    if (options->hub_url)
+        add_hub(swarm, options->hub_url);
     swarm->options.sources = NULL;
+    swarm->options.hub_url = NULL;
     swarm->heard_ns = clock_ns();
     (void)err_set(&swarm->why, ST_PEER, "no node was named that has it");
     *ret_swarm = swarm;
@@ -58,22 +90,66 @@ void swarm_free(struct swarm *swarm)
         return;
     for (size_t i = 0; i < SWARM_TRANSFERS_MAX; i++)
         transfer_release(&swarm->transfers[i]);
+    transfer_release(&swarm->news);
     (void)curl_multi_cleanup(swarm->multi);
+    for (size_t i = 0; i < swarm->n_sources; i++) {
+        piece_map_release(&swarm->sources[i].pieces);
+        free(swarm->sources[i].direct_url);
+    }
     free(swarm);
+}
+
+/* Several requests to a hub may fail for one reason: that is one failure. */
+static bool is_the_same_failure(const struct source *source)
+{
+    return source->kind == SOURCE_HUB && source->rests_until_ns > clock_ns();
 }
 
 void source_failed(struct swarm *swarm, struct source *source, const char *words)
 {
+    if (is_the_same_failure(source))
+        return;
     source->n_failures++;
     source->is_given_up = source->n_failures >= SWARM_FAILURES_MAX;
     source->rests_until_ns = deadline_after_ms((uint64_t)REST_MS * source->n_failures);
-    (void)err_set(&swarm->why, ST_PEER, "%s port %u: %s", source->host, source->port, words);
+    if (source->kind == SOURCE_HUB)
+        (void)err_set(&swarm->why, ST_PEER, "%.100s: %s", source->host, words);
+    else
+        (void)err_set(&swarm->why, ST_PEER, "%s port %u: %s", source->host, source->port, words);
+}
+
+void swarm_came(const struct swarm *swarm, uint64_t *ret_peer_bytes, uint64_t *ret_hub_bytes)
+{
+    *ret_peer_bytes = swarm->peer_bytes;
+    *ret_hub_bytes = swarm->hub_bytes;
 }
 
 void source_lied(struct swarm *swarm, struct source *source, const char *words)
 {
     source_failed(swarm, source, words);
     source->is_given_up = true;
+}
+
+/* A hub gives no manifest. */
+static bool has_node(const struct swarm *swarm)
+{
+    for (size_t i = 0; i < swarm->n_sources; i++)
+        if (!swarm->sources[i].is_given_up && swarm->sources[i].kind != SOURCE_HUB)
+            return true;
+    return false;
+}
+
+/* Who had no part, or no manifest, may have pieces by now. */
+static void forgive_parts(struct swarm *swarm)
+{
+    for (size_t i = 0; i < swarm->n_sources; i++) {
+        struct source *source = &swarm->sources[i];
+
+        if (source->kind != SOURCE_PART || !source->is_without_part)
+            continue;
+        source->is_given_up = false;
+        source->n_failures = 0;
+    }
 }
 
 bool swarm_has_source(const struct swarm *swarm)
@@ -89,12 +165,31 @@ enum status swarm_nobody(const struct swarm *swarm, struct err *err)
     return err_set(err, ST_PEER, "no node gives the model: %s", swarm->why.words);
 }
 
+static bool has_more_than_parts(const struct swarm *swarm)
+{
+    for (size_t i = 0; i < swarm->n_sources; i++)
+        if (!swarm->sources[i].is_given_up && swarm->sources[i].kind != SOURCE_PART)
+            return true;
+    return false;
+}
+
 enum status swarm_check_stall(const struct swarm *swarm, struct err *err)
 {
-    if (clock_ns() - swarm->heard_ns < swarm->options.stall_ms * NS_PER_MS)
+    const bool is_hopeful = has_more_than_parts(swarm);
+    const uint64_t limit_ms = is_hopeful || swarm->options.stall_ms < SWARM_PARTS_STALL_MS
+                                  ? swarm->options.stall_ms
+                                  : SWARM_PARTS_STALL_MS;
+    const uint64_t now_ns = clock_ns();
+
+    if (now_ns < swarm->heard_ns || now_ns - swarm->heard_ns < limit_ms * NS_PER_MS)
         return ST_OK;
+    if (!is_hopeful)
+        return err_set(err, ST_PEER,
+                       "no node has the whole model, and what is missing is at none that has a "
+                       "part: %s",
+                       swarm->why.words);
     return err_set(err, ST_DEADLINE, "no node gave a byte of the model for %llu s: %s",
-                   (unsigned long long)swarm->options.stall_ms / 1000, swarm->why.words);
+                   (unsigned long long)limit_ms / 1000, swarm->why.words);
 }
 
 /* ---- the manifest ---- */
@@ -126,9 +221,10 @@ static bool take_manifest(struct swarm *swarm, struct transfer *t, struct manife
         source_lied(swarm, t->source, err.words);
         return false;
     }
-    if (memcmp(m.model_digest, swarm->options.digest, sizeof(m.model_digest)) != 0) {
+    if (memcmp(m.model_digest, swarm->options.digest, sizeof(m.model_digest)) != 0 ||
+        (swarm->options.root && memcmp(m.root, swarm->options.root, sizeof(m.root)) != 0)) {
         manifest_release(&m);
-        source_lied(swarm, t->source, "it gave the manifest of another model");
+        source_lied(swarm, t->source, "its file is another than the cluster's model");
         return false;
     }
     *ret_manifest = m;
@@ -141,7 +237,8 @@ static struct source *next_source(struct swarm *swarm, size_t *turn)
     for (size_t i = 0; i < swarm->n_sources; i++) {
         struct source *source = &swarm->sources[(*turn + i) % swarm->n_sources];
 
-        if (source->is_given_up || source->rests_until_ns > clock_ns())
+        if (source->kind == SOURCE_HUB || source->is_given_up ||
+            source->rests_until_ns > clock_ns())
             continue;
         *turn = (*turn + i + 1) % swarm->n_sources;
         return source;
@@ -166,6 +263,7 @@ static bool judge_manifest(struct swarm *swarm, struct transfer *t, long http_st
         take_news(swarm, t, hashed);
         return false;
     }
+    t->source->is_without_part = http_status == HTTP_MISSING_STATUS;
     (void)snprintf(text, sizeof(text), "it answered with HTTP status %ld", http_status);
     source_failed(swarm, t->source, text);
     return false;
@@ -185,7 +283,7 @@ enum status swarm_manifest(struct swarm *swarm, struct manifest *ret_manifest, s
         bool is_here;
         long status;
 
-        if (!t->source && !swarm_has_source(swarm))
+        if (!t->source && !has_node(swarm))
             return swarm_nobody(swarm, err);
         if (source)
             s = transfer_begin(t, source, "manifest", "", MANIFEST_BYTES_MAX, err);
@@ -194,8 +292,10 @@ enum status swarm_manifest(struct swarm *swarm, struct manifest *ret_manifest, s
         if (s == ST_OK && swarm_ended(swarm, &status, &words)) {
             is_here = judge_manifest(swarm, t, status, words, &hashed, ret_manifest);
             transfer_end(t);
-            if (is_here)
+            if (is_here) {
+                forgive_parts(swarm);
                 return ST_OK;
+            }
         }
         if (s == ST_OK)
             s = swarm_check_stall(swarm, err);

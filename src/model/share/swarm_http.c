@@ -7,9 +7,16 @@
 #include "base/clock.h"
 #include "model/share/proof.h"
 #include "model/share/swarm_priv.h"
+#include "model/store/http.h"
 
 enum {
     CONNECT_MS = 3000,
+    HUB_CONNECT_MS = 20000,
+    UNAUTHORIZED = 401,
+    FORBIDDEN = 403,
+    MISSING = 404,
+    GONE = 410,
+    TOO_MANY = 429,
     SLOW_S = 5, /* below SLOW_BYTES_PER_S for so long is a failure */
     SLOW_BYTES_PER_S = 1024,
     BUFFER_BYTES = 256 << 10, /* of libcurl: fewer calls a megabyte than its 16 KiB */
@@ -21,8 +28,8 @@ static size_t on_bytes(char *bytes, size_t size, size_t n, void *arg)
     struct transfer *t = arg;
 
     n *= size;
-    t->swarm->n_received += n;
-    t->swarm->heard_ns = clock_ns();
+    if (t != &t->swarm->news)
+        t->swarm->heard_ns = clock_ns();
     if (n > t->n_max - t->n)
         return 0;
     memcpy(t->bytes + t->n, bytes, n);
@@ -47,7 +54,7 @@ static enum status add_header(struct transfer *t, const char *name, const char *
 static enum status make_headers(struct transfer *t, const char *path, const char *range,
                                 struct err *err)
 {
-    const uint8_t *key = t->swarm->options.key;
+    const uint8_t *key = t->source->kind == SOURCE_HUB ? NULL : t->swarm->options.key;
     char proof[PROOF_TEXT_MAX];
     enum status s = ST_OK;
 
@@ -80,6 +87,7 @@ static void set_options(struct transfer *t, const char *url)
 {
     CURL *curl = t->curl;
 
+    curl_easy_reset(curl); /* options alone: connections are kept */
     (void)curl_easy_setopt(curl, CURLOPT_URL, url);
     (void)curl_easy_setopt(curl, CURLOPT_HTTPHEADER, t->headers);
     (void)curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
@@ -94,30 +102,105 @@ static void set_options(struct transfer *t, const char *url)
     (void)curl_easy_setopt(curl, CURLOPT_PRIVATE, t);
 }
 
+/* Where the hub sent on to needs no token, and is not shown it. */
+static void set_hub_options(struct transfer *t)
+{
+    const struct source *source = t->source;
+
+    (void)curl_easy_setopt(t->curl, CURLOPT_PROXY, NULL); /* as HTTPS_PROXY says */
+    (void)curl_easy_setopt(t->curl, CURLOPT_CONNECTTIMEOUT_MS, (long)HUB_CONNECT_MS);
+    http_set_rules(t->curl, source->url, source->direct_url ? NULL : t->swarm->options.hub_token);
+}
+
+static void set_url(struct transfer *t, const char *path)
+{
+    const struct source *source = t->source;
+    const bool is_v6 = strchr(source->host, ':') != NULL;
+    char url[SWARM_HOST_MAX + 96];
+
+    if (source->kind == SOURCE_HUB) {
+        set_options(t, source->direct_url ? source->direct_url : source->url);
+        set_hub_options(t);
+        return;
+    }
+    (void)snprintf(url, sizeof(url), is_v6 ? "http://[%s]:%u%s" : "http://%s:%u%s", source->host,
+                   source->port, path);
+    set_options(t, url);
+}
+
 enum status transfer_begin(struct transfer *t, struct source *source, const char *what,
                            const char *range, size_t n_max, struct err *err)
 {
-    const bool is_v6 = strchr(source->host, ':') != NULL;
-    char path[64], url[SWARM_HOST_MAX + 96];
+    char path[64];
     enum status s;
 
     (void)snprintf(path, sizeof(path), "/model/%s/%s", t->swarm->digest, what);
-    (void)snprintf(url, sizeof(url), is_v6 ? "http://[%s]:%u%s" : "http://%s:%u%s", source->host,
-                   source->port, path);
+    t->source = source;
     if (!t->curl)
         t->curl = curl_easy_init();
     s = t->curl ? make_room(t, n_max, err) : err_set(err, ST_NOMEM, "a request for a model");
     if (s == ST_OK)
         s = make_headers(t, path, range, err);
-    if (s != ST_OK)
+    if (s == ST_OK)
+        set_url(t, path);
+    if (s == ST_OK && curl_multi_add_handle(t->swarm->multi, t->curl) != CURLM_OK)
+        s = err_set(err, ST_NOMEM, "libcurl takes no more requests");
+    if (s != ST_OK) {
+        t->source = NULL;
         return s;
-    set_options(t, url);
-    if (curl_multi_add_handle(t->swarm->multi, t->curl) != CURLM_OK)
-        return err_set(err, ST_NOMEM, "libcurl takes no more requests");
-    t->source = source;
+    }
     t->begun_ns = clock_ns();
     source->n_active++;
     return ST_OK;
+}
+
+/* A hub's answer came from where it sent on to: the next requests go there at once. */
+static void keep_direct_url(struct transfer *t)
+{
+    struct source *source = t->source;
+    char *url = NULL;
+
+    if (source->kind != SOURCE_HUB || source->direct_url ||
+        curl_easy_getinfo(t->curl, CURLINFO_EFFECTIVE_URL, &url) != CURLE_OK || !url ||
+        strcmp(url, source->url) == 0)
+        return;
+    source->direct_url = strdup(url); /* NULL: the hub is asked each time */
+}
+
+/* The time it names, not too long; false: it names none. */
+static bool wait_for_hub(struct transfer *t, long http_status)
+{
+    struct source *source = t->source;
+    const unsigned wait_s = http_retry_after_s(t->curl, http_status);
+
+    if (wait_s == 0)
+        return false;
+    if (source->rests_until_ns > clock_ns())
+        return true; /* it said so to another request, too */
+    source->rests_until_ns = deadline_after_ms(1000ull * wait_s);
+    t->swarm->heard_ns = source->rests_until_ns; /* waiting is not a stall */
+    return ++source->n_failures < SWARM_FAILURES_MAX;
+}
+
+void source_refused(struct transfer *t, long http_status)
+{
+    struct source *source = t->source;
+    struct err why = { 0 };
+
+    (void)http_refusal(source->url, http_status, &why);
+    if (source->direct_url) { /* it may be good for a time only */
+        free(source->direct_url);
+        source->direct_url = NULL;
+        source_failed(t->swarm, source, why.words);
+        return;
+    }
+    if (wait_for_hub(t, http_status))
+        return;
+    if (http_status == UNAUTHORIZED || http_status == FORBIDDEN || http_status == MISSING ||
+        http_status == GONE || http_status == TOO_MANY)
+        source_lied(t->swarm, source, why.words);
+    else
+        source_failed(t->swarm, source, why.words);
 }
 
 void transfer_end(struct transfer *t)
@@ -164,5 +247,7 @@ struct transfer *swarm_ended(struct swarm *swarm, long *ret_http_status, const c
     *ret_http_status = 0;
     (void)curl_easy_getinfo(message->easy_handle, CURLINFO_RESPONSE_CODE, ret_http_status);
     (void)curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&transfer);
+    if (transfer && *ret_http_status / 100 == 2)
+        keep_direct_url(transfer);
     return transfer;
 }

@@ -13,6 +13,15 @@
  * Errors  ST_NOMEM */
 enum status http_handle_new(const char *url, const char *token, CURL **ret_curl, struct err *err);
 
+/* The same rules for a handle that has a URL already; deadlines are its owner's.
+ * url  the one that was asked for: whether it is HTTPS */
+void http_set_rules(CURL *curl, const char *url, const char *token);
+
+/* Seconds after which the server wants to be asked again, of an answer of 429 or 503; 0: it does
+ * not say, or it wants more than HTTP_WAIT_MAX_S. */
+enum { HTTP_WAIT_MAX_S = 120 };
+unsigned http_retry_after_s(CURL *curl, long http_status);
+
 /* What a status of 400 and above means. */
 enum status http_refusal(const char *url, long http_status, struct err *err);
 

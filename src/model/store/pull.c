@@ -36,6 +36,7 @@ enum {
     STATUS_BEYOND = 416, /* the range begins at or after the end: all is here, or it shrank */
     STATUS_FAILED = 500,
     HASH_BYTES = 32,
+    COMMIT_DIGITS = 40,
     CHUNK_BYTES = 1 << 20,
 };
 
@@ -48,11 +49,13 @@ struct pull {
     CURL *curl;
     EVP_MD_CTX *hash; /* of the bytes so far */
     int fd;
-    uint64_t at;         /* bytes here */
-    uint64_t total;      /* 0: not known */
-    uint64_t content_at; /* where the bytes of this answer begin; of a 206 */
-    bool has_begun;      /* the answer's first byte was judged */
-    enum status failed;  /* inside a callback of libcurl */
+    uint64_t at;                   /* bytes here */
+    uint64_t total;                /* 0: not known */
+    uint64_t content_at;           /* where the bytes of this answer begin; of a 206 */
+    bool has_begun;                /* the answer's first byte was judged */
+    char commit[HUB_REVISION_MAX]; /* of the repository, as the hub said; "": it did not */
+    unsigned wait_s;               /* that the server asked for; 0: it did not */
+    enum status failed;            /* inside a callback of libcurl */
     struct err *err;
 };
 
@@ -157,6 +160,11 @@ static bool is_hash(const char *text)
     return strlen(text) == 2 * (size_t)HASH_BYTES && hex_read(text, HASH_BYTES, bytes);
 }
 
+static bool is_commit(const char *text)
+{
+    return strlen(text) == COMMIT_DIGITS && strspn(text, "0123456789abcdef") == COMMIT_DIGITS;
+}
+
 /* libcurl's header callback, for each line of each answer. */
 static size_t on_header(char *line, size_t size, size_t n, void *arg)
 {
@@ -173,6 +181,8 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
             memcpy(p->note.next_tag, value, sizeof(value));
     } else if (take_header(line, n, "X-Linked-ETag", value, sizeof(value)) && is_hash(value)) {
         memcpy(p->note.next_sha256, value, sizeof(p->note.next_sha256));
+    } else if (take_header(line, n, "X-Repo-Commit", value, sizeof(value)) && is_commit(value)) {
+        memcpy(p->commit, value, strlen(value) + 1);
     } else if (take_header(line, n, "X-Linked-Size", value, sizeof(value))) {
         p->note.next_bytes = strtoull(value, NULL, 10);
     } else if (take_header(line, n, "Content-Range", value, sizeof(value)) &&
@@ -254,7 +264,8 @@ static enum outcome judge(struct pull *p, CURLcode code)
     if (p->failed != ST_OK)
         return HOPELESS;
     if (code != CURLE_OK) {
-        p->failed = err_set(p->err, ST_PEER, "'%.150s': %s", p->file.url, curl_easy_strerror(code));
+        p->failed = err_set(p->err, ST_PEER, "'%.*s': %s", (int)strcspn(p->file.url, "?"),
+                            p->file.url, curl_easy_strerror(code));
         return code == CURLE_TOO_MANY_REDIRECTS || code == CURLE_UNSUPPORTED_PROTOCOL ||
                        code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_URL_MALFORMAT
                    ? HOPELESS
@@ -271,7 +282,8 @@ static enum outcome judge(struct pull *p, CURLcode code)
     }
     if (status >= STATUS_REFUSED) {
         p->failed = http_refusal(p->file.url, status, p->err);
-        return status >= STATUS_FAILED ? TRY_AGAIN : HOPELESS;
+        p->wait_s = http_retry_after_s(p->curl, status);
+        return status >= STATUS_FAILED || p->wait_s > 0 ? TRY_AGAIN : HOPELESS;
     }
     return PULLED;
 }
@@ -284,6 +296,7 @@ static enum outcome attempt(struct pull *p)
     CURLcode code;
 
     p->failed = ST_OK;
+    p->wait_s = 0;
     p->has_begun = false;
     if (p->at > 0) {
         (void)snprintf(line, sizeof(line), "Range: bytes=%" PRIu64 "-", p->at);
@@ -329,6 +342,10 @@ static enum status fetch(struct pull *p)
         reached = p->at;
         if (outcome == HOPELESS || ++n_failed >= PULL_ATTEMPTS)
             return p->failed;
+        if (p->wait_s > 0) {
+            wait_ms(1000ull * p->wait_s);
+            continue;
+        }
         wait_ms(ms);
         ms *= 2;
     }
@@ -395,6 +412,10 @@ static enum status run(struct pull *p, struct pull_result *result)
     if (s != ST_OK)
         return s;
     s = store_adopt(p->store, p->path, name, &result->entry, p->err);
+    if (s == ST_OK) {
+        hub_origin(&p->file, p->commit, result->entry.info.origin);
+        store_origin_write(p->store, &result->entry.info);
+    }
     if (s == ST_OK || s == ST_FORMAT || s == ST_UNSUPPORTED)
         forget_part(p);
     return s;

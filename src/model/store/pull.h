@@ -9,7 +9,11 @@
  * Bytes go to DATA/models/.NAME.part; what is known of them, the address, the server's tag
  * and hash, to .NAME.part.json.  A later pull of the same name and address goes on there, if
  * the server's file still has that tag.  Where the hub names a SHA-256 (huggingface.co does:
- * X-Linked-ETag), the file is held against it; a size is checked always.
+ * X-Linked-ETag), the file is held against it; a size is checked always.  Where the file came
+ * from is remembered beside it (store.h), with the commit that the hub names (X-Repo-Commit).
+ *
+ * A server that is asked too often, or is busy, is asked again when it says (Retry-After), if
+ * that is soon.
  *
  * Threads  waits for the network and the disk
  */

@@ -98,6 +98,7 @@ enum status store_load(const struct store *store, const char *name, struct store
         store_cache_write(cache, &st, &entry.info);
     }
     snprintf(entry.info.name, sizeof(entry.info.name), "%s", name);
+    store_origin_read(store, name, &entry.info);
     *ret_entry = entry;
     return ST_OK;
 }

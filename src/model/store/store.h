@@ -4,6 +4,7 @@
  *   DATA/models/NAME.gguf    a file or a symbolic link
  *   DATA/models/NAME.json    cached struct model_info and the file's size and
  *                            time it was made from; rebuilt when they differ
+ *   DATA/models/NAME.origin  where on a hub it came from (hub.h), and the digest it had
  *
  * Several processes may use one store: files are replaced atomically.
  *

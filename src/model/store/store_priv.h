@@ -37,6 +37,12 @@ bool store_cache_read(const char *path, const struct stat *st, struct model_info
 /* A cache that cannot be written costs time at the next start and nothing else. */
 void store_cache_write(const char *path, const struct stat *st, const struct model_info *info);
 
+/* Where the model came from, into info->origin; "" where nobody noted it, or of another file. */
+void store_origin_read(const struct store *store, const char *name, struct model_info *info);
+
+/* Note info->origin; what cannot be noted is forgotten. */
+void store_origin_write(const struct store *store, const struct model_info *info);
+
 /* A name for a new model as it is to be spelled: `wanted`.
  * Errors  ST_RANGE  no valid name; ST_DENIED  a model of the store has it */
 enum status store_new_name(const struct store *store, const char *wanted, char *ret_name,

@@ -76,7 +76,10 @@ static void a_model_comes_back_and_its_digest_has_one_length(void **state)
                                      .digest = { 1, 2, 3 },
                                      .n_layer = 30,
                                      .file_bytes = 1ull << 42,
-                                     .created_unix_s = -1 };
+                                     .created_unix_s = -1,
+                                     .has_root = true,
+                                     .root = { 7, 8 },
+                                     .origin = "hf:me/m-GGUF/m.gguf@main" };
     struct model_info back = { 0 };
     Wire__Model wire;
     struct err err;
@@ -85,13 +88,17 @@ static void a_model_comes_back_and_its_digest_has_one_length(void **state)
     wire_of_model(&info, &wire);
     assert_ok(wire_to_model(&wire, &back, &err), err);
     assert_memory_equal(&back, &info, sizeof(back));
+    wire.root.len--; /* no root, and no place to fetch from: not a reason to refuse a model */
+    wire.origin = (char *)"https://h/m.gguf?key=1";
+    assert_ok(wire_to_model(&wire, &back, &err), err);
+    assert_true(!back.has_root && back.origin[0] == '\0');
     wire.digest.len--;
     assert_int_equal(wire_to_model(&wire, &back, &err), ST_FORMAT);
 }
 
 static void progress_comes_back_and_nonsense_changes_nothing(void **state)
 {
-    const struct shard_progress fetching = { STAGE_FETCHING, true, 30, 100, 7 };
+    const struct shard_progress fetching = { STAGE_FETCHING, true, 30, 100, 7, 20, 5 };
     struct shard_progress back = { 0 };
     Wire__ShardProgress wire;
 
@@ -100,6 +107,7 @@ static void progress_comes_back_and_nonsense_changes_nothing(void **state)
     wire_to_progress(&wire, &back);
     assert_int_equal(back.stage, STAGE_FETCHING);
     assert_true(back.has_fetched && back.done_bytes == 30 && back.total_bytes == 100);
+    assert_true(back.peer_bytes == 20 && back.hub_bytes == 5);
     assert_float_equal(shard_progress_seconds_left(&back), 10, 1e-9);
     wire.done_bytes = 99;
     wire.stage = N_SHARD_STAGES;
@@ -117,13 +125,13 @@ static void progress_never_goes_back_from_stage_to_stage(void **state)
     static const struct shard_progress way[] = {
         { .stage = STAGE_STARTING },
         { .stage = STAGE_FETCHING, .has_fetched = true },
-        { STAGE_FETCHING, true, 50, 100, 1 },
-        { STAGE_FETCHING, true, 100, 100, 1 },
-        { STAGE_LOADING, true, 0, 10, 0 },
-        { STAGE_LOADING, true, 10, 10, 0 },
+        { STAGE_FETCHING, true, 50, 100, 1, 0, 0 },
+        { STAGE_FETCHING, true, 100, 100, 1, 0, 0 },
+        { STAGE_LOADING, true, 0, 10, 0, 0, 0 },
+        { STAGE_LOADING, true, 10, 10, 0, 0, 0 },
         { .stage = STAGE_READY },
     };
-    const struct shard_progress more_than_all = { STAGE_LOADING, false, 11, 10, 0 };
+    const struct shard_progress more_than_all = { STAGE_LOADING, false, 11, 10, 0, 0, 0 };
     double last = 0;
 
     (void)state;

@@ -77,7 +77,7 @@ static void serve(struct fixture *f, uint32_t seed, const uint8_t *key)
     model_free(open);
     assert_ok(share_new(&options, &f->servers[i], &f->err), f->err);
     assert_ok(share_set_models(f->servers[i], &model, 1, &f->err), f->err);
-    f->sources[i] = (struct swarm_source){ "127.0.0.1", share_port(f->servers[i]) };
+    f->sources[i] = (struct swarm_source){ "127.0.0.1", share_port(f->servers[i]), false };
 }
 
 static void serve_good(struct fixture *f)
