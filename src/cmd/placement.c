@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/size.h"
 #include "cmd/api.h"
 #include "cmd/units.h"
 #include "contract/plan.h"
@@ -203,26 +204,34 @@ enum status placement_query(const struct placement *p, const char *model, struct
     return buf_status(ret_query);
 }
 
-/* "fetching 40%, 112 MB/s, 14 s left"; empty for a plan. */
-static void stage_text(const json_t *shard, char *ret_text, size_t capacity)
+/* "fetching 40%, 112 MB/s, 14 s left; 80 MB from peers"; empty for a plan. */
+static void stage_text(const json_t *shard, struct buf *ret_text)
 {
+    static const char *const places[][2] = { { "peer_bytes", "peers" }, { "hub_bytes", "the hub" } };
     const char *stage = json_string_value(json_object_get(shard, "stage"));
     const double total = json_number_value(json_object_get(shard, "total_bytes"));
     const double rate = json_number_value(json_object_get(shard, "bytes_per_s"));
     const json_t *left = json_object_get(shard, "seconds_left");
+    const char *before = "; ";
     char text[UNITS_MAX];
-    int n;
 
-    n = snprintf(ret_text, capacity, "%s", stage ? stage : "");
-    if (total > 0 && n >= 0 && (size_t)n < capacity)
-        n += snprintf(ret_text + n, capacity - (size_t)n, " %.0f%%",
-                      100 * json_number_value(json_object_get(shard, "done_bytes")) / total);
-    if (rate > 0 && n >= 0 && (size_t)n < capacity)
-        n += snprintf(ret_text + n, capacity - (size_t)n, ", %s/s",
-                      units_bytes((uint64_t)rate, text));
-    if (left && n >= 0 && (size_t)n < capacity)
-        (void)snprintf(ret_text + n, capacity - (size_t)n, ", %s left",
-                       units_seconds(json_number_value(left), text));
+    buf_puts(ret_text, stage ? stage : "");
+    if (total > 0)
+        buf_printf(ret_text, " %.0f%%",
+                   100 * json_number_value(json_object_get(shard, "done_bytes")) / total);
+    if (rate > 0)
+        buf_printf(ret_text, ", %s/s", units_bytes((uint64_t)rate, text));
+    if (left)
+        buf_printf(ret_text, ", %s left", units_seconds(json_number_value(left), text));
+    for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+        const json_int_t bytes = json_integer_value(json_object_get(shard, places[i][0]));
+
+        if (bytes <= 0)
+            continue;
+        buf_printf(ret_text, "%s%s from %s", before, units_bytes((uint64_t)bytes, text),
+                   places[i][1]);
+        before = ", ";
+    }
 }
 
 void placement_print_shards(const json_t *shards)
@@ -240,12 +249,14 @@ void placement_print_shards(const json_t *shards)
         const json_int_t n = json_integer_value(json_object_get(shard, "n_layers"));
         const json_int_t weights = json_integer_value(json_object_get(shard, "weight_bytes"));
         const json_int_t kv = json_integer_value(json_object_get(shard, "kv_bytes"));
-        char layers[UNITS_MAX], weights_text[UNITS_MAX], kv_text[UNITS_MAX], stage[96];
+        char layers[UNITS_MAX], weights_text[UNITS_MAX], kv_text[UNITS_MAX];
+        struct buf stage = { 0 };
 
         (void)snprintf(layers, sizeof(layers), "%d-%d", (int)first, (int)(first + n - 1));
-        stage_text(shard, stage, sizeof(stage));
+        stage_text(shard, &stage);
         printf("  %-20s %-12s %10s %10s%s%s\n", node ? node : "?", layers,
                units_bytes((uint64_t)weights, weights_text), units_bytes((uint64_t)kv, kv_text),
-               has_stage ? "  " : "", stage);
+               has_stage ? "  " : "", buf_text(&stage));
+        buf_release(&stage);
     }
 }

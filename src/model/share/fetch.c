@@ -57,6 +57,7 @@ static bool is_here(const struct fetch_options *o, struct fetch_result *result)
     if (piece_map_read(o->path, &here, NULL) != ST_OK)
         return false;
     is_whole = (here.is_clean || o->n_layers == 0) &&
+               (!o->from.root || memcmp(here.root, o->from.root, sizeof(here.root)) == 0) &&
                piece_map_init(&wanted, here.file_bytes, here.piece_bytes, NULL) == ST_OK &&
                find_wanted(o, &wanted, NULL) == ST_OK && piece_map_count(&wanted, &here) == 0;
     if (is_whole)

@@ -8,8 +8,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/hex.h"
 #include "model/model.h"
 #include "model/share/fetch.h"
+#include "model/share/parts.h"
 #include "model/share/proof.h"
 #include "model/share/server.h"
 #include "support/folder.h"
@@ -26,6 +28,9 @@ struct fixture {
     struct fetch_options options;
     struct fetch_result result;
     struct buf file;
+    const char *parts_dir; /* of servers; NULL: none */
+    uint8_t root[PIECE_HASH_BYTES];
+    char url[256];
     unsigned n_progress;
     uint64_t stop_at_bytes; /* of progress; then the servers go away */
     struct err err;
@@ -62,7 +67,9 @@ static int tear_down(void **state)
 static void serve(struct fixture *f, uint32_t seed, const uint8_t *key)
 {
     const size_t i = f->options.from.n_sources++;
-    const struct share_options options = { .host = "127.0.0.1", .key = key, .piece_bytes = PIECE };
+    const struct share_options options = {
+        .host = "127.0.0.1", .key = key, .piece_bytes = PIECE, .parts_dir = f->parts_dir
+    };
     struct tiny_llama spec = tiny_llama_default;
     struct share_model model = { .path = f->files[i] };
     struct model *open;
@@ -289,6 +296,255 @@ static void layers_that_are_not_there_are_refused(void **state)
     assert_int_equal(fetch(f), ST_RANGE);
 }
 
+/* ---- the content that is meant ---- */
+
+/* Of the file of server i. */
+static void take_root(struct fixture *f, size_t i)
+{
+    struct manifest m;
+
+    assert_ok(manifest_make(f->files[i], PIECE, NULL, NULL, &m, &f->err), f->err);
+    memcpy(f->root, m.root, sizeof(f->root));
+    manifest_release(&m);
+    f->options.from.root = f->root;
+}
+
+static void a_poisoned_source_that_is_asked_first_is_found_out(void **state)
+{
+    struct fixture *f = *state;
+
+    serve(f, tiny_llama_default.seed + 1, NULL); /* the same head, other weights */
+    serve_good(f);
+    take_root(f, 1);
+    f->options.n_layers = 4;
+    assert_ok(fetch(f), f->err);
+    assert_good(f);
+    assert_int_equal(share_given_bytes(f->servers[0]), 0);
+    assert_int_equal(share_given_bytes(f->servers[1]), f->file.len);
+}
+
+static void with_none_but_poisoned_sources_nothing_is_fetched(void **state)
+{
+    struct fixture *f = *state;
+
+    serve_good(f);
+    take_root(f, 0);
+    f->options.from.n_sources = 0;
+    share_free(f->servers[0]);
+    serve(f, tiny_llama_default.seed + 1, NULL);
+    assert_int_equal(fetch(f), ST_PEER);
+    assert_word(f, "another than the cluster's model");
+}
+
+static void what_was_fetched_of_another_content_is_dropped(void **state)
+{
+    struct fixture *f = *state;
+
+    serve(f, tiny_llama_default.seed + 1, NULL);
+    assert_ok(fetch(f), f->err); /* no root was known yet */
+    serve_good(f);
+    take_root(f, 1);
+    assert_ok(fetch(f), f->err);
+    assert_good(f);
+    assert_int_equal(f->result.fetched_bytes, f->result.shard_bytes);
+}
+
+/* ---- parts ---- */
+
+/* Fetch these layers to where the next servers give parts from, then fetch to elsewhere again. */
+static void fetch_part(struct fixture *f, const char *folder, uint32_t first, uint32_t n)
+{
+    static char parts[PATH_MAX_BYTES], path[PATH_MAX_BYTES];
+    char digest[2 * MODEL_DIGEST_BYTES + 1];
+
+    hex_write(f->options.from.digest, MODEL_DIGEST_BYTES, digest);
+    folder_path(&f->folder, folder, parts);
+    assert_true(snprintf(path, sizeof(path), "%s/%s/model.gguf", parts, digest) <
+                (int)sizeof(path));
+    f->options.path = path;
+    f->options.name = "m";
+    f->options.origin = "hf:me/m/m.gguf@main";
+    f->options.first_layer = first;
+    f->options.n_layers = n;
+    assert_ok(fetch(f), f->err);
+    f->options.path = f->path;
+    f->parts_dir = parts;
+}
+
+/* A server that gives what lies in parts_dir, and no whole model. */
+static void serve_part(struct fixture *f)
+{
+    const size_t i = f->options.from.n_sources++;
+    const struct share_options options = {
+        .host = "127.0.0.1", .piece_bytes = PIECE, .parts_dir = f->parts_dir
+    };
+
+    assert_ok(share_new(&options, &f->servers[i], &f->err), f->err);
+    f->sources[i] = (struct swarm_source){ "127.0.0.1", share_port(f->servers[i]), true };
+}
+
+static void two_parts_make_a_whole_when_its_holder_is_gone(void **state)
+{
+    struct fixture *f = *state;
+
+    serve_good(f);
+    fetch_part(f, "b", 0, 2);
+    serve_part(f);
+    fetch_part(f, "c", 2, 2);
+    serve_part(f);
+    share_free(f->servers[0]);
+    f->servers[0] = NULL;
+    f->options.first_layer = 0;
+    f->options.n_layers = 4;
+    assert_ok(fetch(f), f->err); /* the manifest, too, is of a part */
+    assert_good(f);
+    assert_int_equal(f->result.fetched_bytes, f->file.len);
+    assert_true(share_given_bytes(f->servers[1]) > 0 && share_given_bytes(f->servers[2]) > 0);
+}
+
+static void a_part_is_asked_before_the_whole(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t before;
+
+    serve_good(f);
+    fetch_part(f, "b", 0, 2);
+    serve_part(f);
+    before = share_given_bytes(f->servers[0]);
+    f->options.first_layer = 0;
+    f->options.n_layers = 4;
+    f->options.from.stall_ms = 0;
+    assert_ok(fetch(f), f->err);
+    assert_good(f);
+    assert_int_equal(share_given_bytes(f->servers[0]) - before + share_given_bytes(f->servers[1]),
+                     f->file.len);
+}
+
+static void pieces_that_are_nowhere_are_told_soon(void **state)
+{
+    struct fixture *f = *state;
+
+    serve_good(f);
+    fetch_part(f, "b", 0, 2);
+    serve_part(f);
+    share_free(f->servers[0]);
+    f->servers[0] = NULL;
+    f->options.from.stall_ms = 1500;
+    f->options.first_layer = 2;
+    assert_int_equal(fetch(f), ST_PEER);
+    assert_word(f, "at none that has a part");
+}
+
+static void what_a_crash_left_is_not_given(void **state)
+{
+    char digest[2 * MODEL_DIGEST_BYTES + 1], path[PATH_MAX_BYTES];
+    struct fixture *f = *state;
+    const struct piece_map *pieces;
+    struct parts *parts = NULL;
+    const char *found;
+    struct piece_map map;
+
+    serve_good(f);
+    fetch_part(f, "b", 0, 2);
+    assert_ok(parts_new(f->parts_dir, &parts, &f->err), f->err);
+    assert_ok(parts_find(parts, f->options.from.digest, &found, &pieces, &f->err), f->err);
+    assert_true(piece_map_has(pieces, 0));
+
+    hex_write(f->options.from.digest, MODEL_DIGEST_BYTES, digest);
+    (void)snprintf(path, sizeof(path), "%s/%s/model.gguf", f->parts_dir, digest);
+    assert_ok(piece_map_read(path, &map, &f->err), f->err);
+    map.is_clean = false;
+    assert_ok(piece_map_write(path, &map, &f->err), f->err);
+    assert_int_equal(parts_find(parts, f->options.from.digest, &found, &pieces, &f->err),
+                     ST_NOTFOUND);
+    piece_map_release(&map);
+    parts_free(parts);
+}
+
+static void parts_are_listed_as_the_cluster_calls_them(void **state)
+{
+    struct fixture *f = *state;
+    struct part *parts = NULL;
+    size_t n = 0;
+
+    serve_good(f);
+    take_root(f, 0);
+    fetch_part(f, "b", 1, 1);
+    assert_ok(parts_list(f->parts_dir, &parts, &n, &f->err), f->err);
+    assert_int_equal(n, 1);
+    assert_string_equal(parts[0].info.name, "m");
+    assert_string_equal(parts[0].info.origin, "hf:me/m/m.gguf@main");
+    assert_true(parts[0].info.is_part && parts[0].info.has_root);
+    assert_memory_equal(parts[0].info.root, f->root, sizeof(f->root));
+    assert_memory_equal(parts[0].info.digest, f->options.from.digest, MODEL_DIGEST_BYTES);
+    free(parts);
+    assert_ok(parts_list("/nowhere", &parts, &n, &f->err), f->err);
+    assert_int_equal(n, 0);
+    free(parts);
+}
+
+/* ---- a hub: any server of ranges is one ---- */
+
+static void name_hub(struct fixture *f, size_t server)
+{
+    char digest[2 * MODEL_DIGEST_BYTES + 1];
+
+    hex_write(f->options.from.digest, MODEL_DIGEST_BYTES, digest);
+    (void)snprintf(f->url, sizeof(f->url), "http://127.0.0.1:%u/model/%s/bytes?/m.gguf",
+                   share_port(f->servers[server]), digest);
+    f->options.origin = f->url;
+}
+
+static void a_hub_gives_what_no_node_has(void **state)
+{
+    struct fixture *f = *state;
+
+    serve_good(f);
+    fetch_part(f, "b", 0, 2);
+    serve_part(f);
+    name_hub(f, 0);
+    f->sources[0] = f->sources[1];
+    f->options.from.n_sources = 1;
+    f->options.first_layer = 0;
+    f->options.n_layers = 4;
+    assert_ok(fetch(f), f->err);
+    assert_good(f);
+    assert_int_equal(f->result.fetched_bytes, f->file.len);
+    assert_int_equal(f->result.hub_bytes + share_given_bytes(f->servers[1]), f->file.len);
+    assert_true(f->result.hub_bytes > 0 && share_given_bytes(f->servers[1]) > 0);
+}
+
+static void a_hub_alone_will_do_for_who_has_the_hashes(void **state)
+{
+    struct fixture *f = *state;
+
+    serve_good(f);
+    f->options.n_layers = 0;
+    assert_ok(fetch(f), f->err); /* the head, and with it the manifest */
+    name_hub(f, 0);
+    f->options.from.n_sources = 0;
+    f->options.n_layers = 4;
+    assert_ok(fetch(f), f->err);
+    assert_good(f);
+    assert_int_equal(f->result.hub_bytes, f->result.fetched_bytes);
+}
+
+static void a_hub_with_another_file_is_not_believed(void **state)
+{
+    struct fixture *f = *state;
+
+    serve_good(f);
+    f->options.n_layers = 0;
+    assert_ok(fetch(f), f->err);
+    serve(f, tiny_llama_default.seed + 1, NULL);
+    name_hub(f, 1);
+    f->options.from.n_sources = 0;
+    f->options.n_layers = 4;
+    assert_int_equal(fetch(f), ST_PEER);
+    assert_word(f, "bytes that are not the model's");
+    assert_null(strstr(f->err.words, "/model/")); /* of an address the host is enough */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -305,6 +561,23 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_key_opens_and_another_does_not, set_up, tear_down),
         cmocka_unit_test(a_proof_is_of_one_path_and_range),
         cmocka_unit_test_setup_teardown(layers_that_are_not_there_are_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_poisoned_source_that_is_asked_first_is_found_out, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(with_none_but_poisoned_sources_nothing_is_fetched, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(what_was_fetched_of_another_content_is_dropped, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(two_parts_make_a_whole_when_its_holder_is_gone, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_part_is_asked_before_the_whole, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(pieces_that_are_nowhere_are_told_soon, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_a_crash_left_is_not_given, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(parts_are_listed_as_the_cluster_calls_them, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_hub_gives_what_no_node_has, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_hub_alone_will_do_for_who_has_the_hashes, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_hub_with_another_file_is_not_believed, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("model/fetch", tests, NULL, NULL);
 }
