@@ -295,6 +295,7 @@ static void finish(struct cluster *cluster, struct instance *in)
     for (size_t i = 0; i <= last; i++)
         if (in->placing->ranks[i].load_seconds > in->view.load_seconds)
             in->view.load_seconds = in->placing->ranks[i].load_seconds;
+    instance_announce_progress(cluster, in); /* where each shard came from, as it is now */
     instance_ready(cluster, in);
     instance_announce(cluster, in);
     asks_ready(cluster, in);

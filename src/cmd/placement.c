@@ -207,7 +207,8 @@ enum status placement_query(const struct placement *p, const char *model, struct
 /* "fetching 40%, 112 MB/s, 14 s left; 80 MB from peers"; empty for a plan. */
 static void stage_text(const json_t *shard, struct buf *ret_text)
 {
-    static const char *const places[][2] = { { "peer_bytes", "peers" }, { "hub_bytes", "the hub" } };
+    static const char *const places[][2] = { { "peer_bytes", "peers" },
+                                             { "hub_bytes", "the hub" } };
     const char *stage = json_string_value(json_object_get(shard, "stage"));
     const double total = json_number_value(json_object_get(shard, "total_bytes"));
     const double rate = json_number_value(json_object_get(shard, "bytes_per_s"));

@@ -91,6 +91,8 @@ static void send_progress(struct runner *r, const struct report *report)
     progress.done_bytes = report->progress.done_bytes;
     progress.total_bytes = report->progress.total_bytes;
     progress.bytes_per_s = report->progress.bytes_per_s;
+    progress.peer_bytes = report->progress.peer_bytes;
+    progress.hub_bytes = report->progress.hub_bytes;
     message.body_case = WIRE__RUNNER_MESSAGE__BODY_PROGRESS;
     message.progress = &progress;
     channel_send(r->control, &message.base);

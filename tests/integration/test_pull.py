@@ -1,111 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """tests/integration/test_pull.py - `pomona pull` against a hub on loopback that behaves, misbehaves and breaks off."""
-import hashlib
-import http.server
 import json
 import os
-import re
 import signal
 import subprocess
-import threading
-import time
 
 import pytest
 
 from support.cluster import MODEL_FILE, POMONA, wait_until
+from support.hub import COMMIT, Hub
 
 BYTES = MODEL_FILE.read_bytes()
-SHA256 = hashlib.sha256(BYTES).hexdigest()
-FILE = "/me/tiny-GGUF/resolve/main/Tiny.Q4_1.gguf"
-CUT = 30_000_000
-
-
-class Hub(http.server.ThreadingHTTPServer):
-    """What it does is set by the test; what it was asked is in `asked`: (path, Range, If-Range)."""
-    daemon_threads = True
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.content, self.sha256, self.tag, self.size = BYTES, SHA256, '"v1"', len(BYTES)
-        self.cuts = 0              # answers that end after CUT bytes
-        self.stops = False         # ... or stop there and say nothing more
-        self.has_ranges = True
-        self.redirect = True       # as the hub does, to where the bytes are
-        self.status = None         # instead of an answer
-        self.siblings = ["README.md", "Tiny.Q4_1.gguf", "Tiny.Q8_0.gguf"]
-        self.asked, self.tokens = [], []
-
-    @property
-    def url(self):
-        return f"http://127.0.0.1:{self.server_address[1]}"
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_):
-        pass
-
-    def reply(self, status, body=b"", **headers):
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name.replace("_", "-"), value)
-        self.send_header("Content-Length", len(body))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def do_GET(self):
-        hub = self.server
-        hub.asked.append((self.path, self.headers["Range"], self.headers["If-Range"]))
-        hub.tokens.append(self.headers["Authorization"])
-        if hub.status:
-            self.reply(hub.status)
-        elif self.path == "/api/models/me/tiny-GGUF":
-            self.reply(200, json.dumps({"siblings": [{"rfilename": f} for f in hub.siblings]}).encode())
-        elif self.path == FILE and hub.redirect:
-            self.reply(302, Location="/cdn/blob", X_Linked_ETag=f'"{hub.sha256}"',
-                       X_Linked_Size=str(hub.size))
-        elif self.path in (FILE, "/cdn/blob"):
-            self.give()
-        else:
-            self.reply(404)
-
-    def give(self):
-        hub = self.server
-        first, total = 0, len(hub.content)
-        wanted = re.fullmatch(r"bytes=(\d+)-", self.headers["Range"] or "")
-        if wanted and hub.has_ranges and self.headers["If-Range"] in (None, hub.tag):
-            first = int(wanted[1])
-            if first >= total:
-                return self.reply(416, Content_Range=f"bytes */{total}")
-            self.send_response(206)
-            self.send_header("Content-Range", f"bytes {first}-{total - 1}/{total}")
-        else:
-            self.send_response(200)
-        self.send_header("ETag", hub.tag)
-        self.send_header("Content-Length", total - first)
-        self.end_headers()
-        if hub.cuts > 0:
-            hub.cuts -= 1
-            self.wfile.write(hub.content[first:first + CUT])
-            self.wfile.flush()
-            while hub.stops:
-                time.sleep(0.05)
-            self.close_connection = True
-        else:
-            self.wfile.write(hub.content[first:])
+CUT = Hub.CUT
 
 
 @pytest.fixture
 def hub():
-    hub = Hub()
-    thread = threading.Thread(target=hub.serve_forever)
-    thread.start()
-    yield hub
-    hub.stops = False
-    hub.shutdown()
-    thread.join()
-    hub.server_close()
+    with Hub(BYTES) as hub:
+        yield hub
 
 
 def command(tmp_path, *words):
@@ -131,12 +43,12 @@ def test_a_file_of_a_repository(hub, tmp_path):
     status, said = pull(hub, tmp_path, "me/tiny-GGUF:Tiny.Q4_1.gguf", HF_TOKEN="secret")
     assert status == 0 and "SHA-256 is the hub's" in said, said
     assert_pulled(tmp_path)
-    assert [path for path, _, _ in hub.asked] == [FILE, "/cdn/blob"]
+    assert [path for path, _, _ in hub.asked] == [hub.file(), "/cdn/blob?key=secret"]
     assert hub.tokens[0] == "Bearer secret"
 
 
 def test_the_token_is_shown_to_the_hub_alone(hub, tmp_path):
-    status, said = pull(hub, tmp_path, hub.url.replace("127.0.0.1", "localhost") + FILE,
+    status, said = pull(hub, tmp_path, hub.url.replace("127.0.0.1", "localhost") + hub.file(),
                         HF_TOKEN="secret")
     assert status == 0, said
     assert set(hub.tokens) == {None}
@@ -157,7 +69,7 @@ def test_letters_of_the_name_will_do_if_no_other_has_them(hub, tmp_path):
 
 def test_a_url_without_a_hash(hub, tmp_path):
     hub.redirect = False
-    status, said = pull(hub, tmp_path, hub.url + FILE)
+    status, said = pull(hub, tmp_path, hub.url + hub.file())
     assert status == 0 and "only its size was checked" in said, said
     assert_pulled(tmp_path)
 
@@ -167,7 +79,7 @@ def test_a_broken_connection_is_taken_up_where_it_was(hub, tmp_path):
     status, said = pull(hub, tmp_path, "me/tiny-GGUF:Tiny.Q4_1.gguf")
     assert status == 0, said
     assert_pulled(tmp_path)
-    ranges = [asked for path, asked, _ in hub.asked if path == "/cdn/blob"]
+    ranges = [asked for path, asked, _ in hub.asked if path.startswith("/cdn/blob")]
     assert ranges == [None, f"bytes={CUT}-", f"bytes={2 * CUT}-"]
 
 
@@ -183,7 +95,7 @@ def test_a_killed_pull_goes_on_at_the_next(hub, tmp_path):
     status, said = pull(hub, tmp_path, "me/tiny-GGUF:Tiny.Q4_1.gguf")
     assert status == 0, said
     assert_pulled(tmp_path)
-    assert hub.asked[-1] == ("/cdn/blob", f"bytes={CUT}-", '"v1"')
+    assert hub.asked[-1] == ("/cdn/blob?key=secret", f"bytes={CUT}-", '"v1"')
 
 
 @pytest.mark.parametrize("has_ranges, tag", [(False, '"v1"'), (True, '"v2"')])
@@ -214,7 +126,7 @@ def test_a_file_that_is_not_what_the_hub_says_is_refused(hub, tmp_path):
 
 def test_what_is_no_model_is_refused(hub, tmp_path):
     hub.redirect, hub.content = False, b"<html>" * 1000
-    status, said = pull(hub, tmp_path, hub.url + FILE)
+    status, said = pull(hub, tmp_path, hub.url + hub.file())
     assert status == 1 and "GGUF" in said, said
     assert left(tmp_path) == []
 
@@ -242,3 +154,74 @@ def test_a_name_that_is_taken_costs_no_transfer(hub, tmp_path):
 def test_what_names_no_file_is_refused_without_asking(hub, tmp_path, what):
     status, said = pull(hub, tmp_path, what)
     assert status == 1 and hub.asked == [], said
+
+
+def models(tmp_path):
+    done = subprocess.run([POMONA, "models", "--json", "--data", str(tmp_path / "data")],
+                          capture_output=True, text=True, timeout=20, check=True)
+    return {m["name"]: m for m in map(json.loads, done.stdout.splitlines())}
+
+
+@pytest.mark.parametrize("what", [
+    "hf:me/tiny-GGUF/Tiny.Q4_1.gguf@v2", "hf.co/me/tiny-GGUF:Tiny.Q4_1.gguf@v2",
+    "huggingface.co/me/tiny-GGUF:Q4_1@v2", "URL/me/tiny-GGUF/blob/v2/Tiny.Q4_1.gguf"])
+def test_a_revision_and_where_it_came_from(hub, tmp_path, what):
+    hub.revisions = ["v2"]
+    status, said = pull(hub, tmp_path, what.replace("URL", hub.url), "--name", "m")
+    assert status == 0, said
+    assert (hub.file("v2"), None, None) in hub.asked
+    assert models(tmp_path)["m"]["origin"] == f"hf:me/tiny-GGUF/Tiny.Q4_1.gguf@{COMMIT}"
+
+
+def test_an_origin_is_of_one_file(hub, tmp_path):
+    assert pull(hub, tmp_path, hub.url.replace("127.0.0.1", "localhost") + hub.file())[0] == 0
+    folder = tmp_path / "data" / "models"
+    assert models(tmp_path)["Tiny.Q4_1"]["origin"].startswith("http://localhost:")
+    note = json.loads((folder / "Tiny.Q4_1.origin").read_text())
+    (folder / "Tiny.Q4_1.origin").write_text(json.dumps({**note, "digest": "0" * 32}))
+    assert models(tmp_path)["Tiny.Q4_1"]["origin"] == ""
+
+
+def test_the_usual_format_is_meant_where_nothing_is_said(hub, tmp_path):
+    hub.siblings = ["Tiny.Q8_0.gguf", "Tiny.Q4_K_M.gguf", "Tiny.Q4_K_S.gguf"]
+    status, said = pull(hub, tmp_path, "me/tiny-GGUF")
+    assert status == 1 and hub.asked[-1][0].endswith("/resolve/main/Tiny.Q4_K_M.gguf"), said
+
+
+def test_a_split_model_is_refused_in_one_sentence_and_at_once(hub, tmp_path):
+    hub.siblings = [f"Big.Q8_0-0000{i}-of-00002.gguf" for i in (1, 2)]
+    for what, n_asked in (("me/tiny-GGUF:Q8_0", 1),
+                          ("me/tiny-GGUF:Big.Q8_0-00001-of-00002.gguf", 0)):
+        hub.asked = []
+        status, said = pull(hub, tmp_path, what)
+        assert status == 1 and "does not read" in said and said.count("\n") == 1, said
+        assert len(hub.asked) == n_asked
+
+
+def test_a_hub_that_is_asked_too_often_is_asked_again_when_it_says(hub, tmp_path):
+    hub.waits = [1, 1]
+    status, said = pull(hub, tmp_path, hub.NAME)
+    assert status == 0, said
+    assert_pulled(tmp_path)
+    assert len(hub.asked) == 4
+    hub.waits, hub.asked = [86400], []
+    status, said = pull(hub, tmp_path, hub.NAME, "--name", "other")
+    assert status == 1 and "too often" in said and len(hub.asked) == 1, said
+
+
+def test_progress_and_result_as_json(hub, tmp_path):
+    hub.cuts = 1
+    status, said = pull(hub, tmp_path, hub.NAME, "--json", "--hub", hub.url, HF_ENDPOINT="")
+    assert status == 0, said
+    *lines, last = map(json.loads, said.splitlines())
+    assert lines and all(0 < line["done_bytes"] <= line["total_bytes"] == len(BYTES) and
+                         line["bytes_per_s"] > 0 for line in lines)
+    assert last["name"] == "Tiny.Q4_1" and last["is_hashed"] and last["file_bytes"] == len(BYTES)
+
+
+def test_no_key_of_an_address_is_told(hub, tmp_path):
+    hub.expires = 100
+    status, said = pull(hub, tmp_path, hub.NAME, HF_TOKEN="hf_hidden")
+    assert status == 1 and "secret" not in said and "hf_hidden" not in said, said
+    status, said = pull(hub, tmp_path, hub.url + "/cdn/x.gguf?key=secret")
+    assert status == 1 and "secret" not in said, said

@@ -49,15 +49,15 @@ class Host:
         self.namespace, self.address = namespace, address
         self.processes = []
 
-    def _inside(self, command):
+    def inside(self, command):
         return ["ip", "netns", "exec", self.namespace, *command]
 
     def run(self, command, **more):
-        return subprocess.run(self._inside(command), check=True, capture_output=True, text=True,
+        return subprocess.run(self.inside(command), check=True, capture_output=True, text=True,
                               timeout=60, **more).stdout
 
     def popen(self, command, **more):
-        process = subprocess.Popen(self._inside(command), **more)
+        process = subprocess.Popen(self.inside(command), **more)
         self.processes.append(process)
         return process
 
@@ -94,7 +94,10 @@ class Host:
 
 
 class Network:
-    def __init__(self, n_hosts):
+    """`rate`: of each host's link, both ways, as tc writes it ("100mbit"); None: as fast as it goes."""
+
+    def __init__(self, n_hosts, rate=None):
+        self.rate = rate
         self.tag = f"{PREFIX}{os.getpid()}"
         self.bridge = f"{self.tag}-bridge"
         self.hosts = [Host(f"{self.tag}-{i}", f"10.77.0.{i + 1}") for i in range(n_hosts)]
@@ -124,12 +127,21 @@ class Network:
         ip("-n", self.bridge, "link", "set", f"port{i}", "master", "br0", "up")
         ip("-n", host.namespace, "addr", "add", f"{host.address}/24", "broadcast", "10.77.0.255",
            "dev", "eth0")
+        self._shape(i, host)
         ip("-n", host.namespace, "link", "set", "lo", "up")
         ip("-n", host.namespace, "link", "set", "eth0", "up")
 
     def plug(self, host, how):
         """The host's cable in or out: `how` is "up" or "down"."""
         ip("-n", self.bridge, "link", "set", f"port{self.hosts.index(host)}", how)
+
+    def _shape(self, i, host):
+        """A switch's port neither gives nor takes more than its link."""
+        for namespace, device in ((host.namespace, "eth0"), (self.bridge, f"port{i}")):
+            if self.rate:
+                subprocess.run(["tc", "-n", namespace, "qdisc", "add", "dev", device, "root", "tbf",
+                                "rate", self.rate, "burst", "256kb", "latency", "20ms"],
+                               check=True, capture_output=True)
 
     def _remove(self):
         for namespace in [self.bridge, *(h.namespace for h in self.hosts)]:

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdbool.h>
 
+#include "base/hex.h"
 #include "gateway/http/json_out.h"
 
 static void key_text(struct buf *out, const char *key, const char *value)
@@ -127,14 +128,23 @@ void admin_render_progress(const struct cluster_instance *i, struct buf *out)
 
 static void write_model(const struct model_info *m, struct buf *out)
 {
+    char root[2 * MODEL_ROOT_BYTES + 1];
+
     buf_putc(out, '{');
     key_text(out, "name", m->name);
     buf_putc(out, ',');
     key_text(out, "architecture", m->architecture);
     buf_printf(out,
                ",\"n_layer\":%u,\"parameters\":%" PRIu64 ",\"file_bytes\":%" PRIu64
-               ",\"context_tokens\":%u}",
-               m->n_layer, m->n_parameters, m->file_bytes, m->context_tokens);
+               ",\"context_tokens\":%u,\"is_part\":%s,",
+               m->n_layer, m->n_parameters, m->file_bytes, m->context_tokens,
+               bool_word(m->is_part));
+    key_text(out, "origin", m->origin);
+    hex_write(m->root, sizeof(m->root), root);
+    if (m->has_root)
+        buf_printf(out, ",\"root\":\"%s\"}", root);
+    else
+        buf_puts(out, ",\"root\":null}");
 }
 
 void admin_render_state(const struct admin_state *state, struct buf *out)

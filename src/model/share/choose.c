@@ -43,6 +43,12 @@ static void pass(struct choose *c)
         c->n_passed++;
 }
 
+/* Who has all is spared what others have while it gives something. */
+static bool is_spared(const struct choose_source *source)
+{
+    return source->kind == SOURCE_HUB || (source->kind == SOURCE_WHOLE && source->n_active > 0);
+}
+
 /* The rarest of the next pieces that this source has. */
 static bool best_of(const struct choose *c, const struct choose_source *source, uint32_t *ret_piece)
 {
@@ -50,16 +56,19 @@ static bool best_of(const struct choose *c, const struct choose_source *source, 
     unsigned n_seen = 0;
     bool is_found = false;
 
-    for (uint32_t place = c->n_passed; place < c->wanted->n_pieces; place++) {
+    for (uint32_t place = c->n_passed; place < c->wanted->n_pieces && n_seen < CANDIDATES_MAX;
+         place++) {
         const uint32_t piece = piece_at(c, place);
 
-        if (!is_free(c, piece) || !has_piece(source, piece) ||
-            (source->kind == SOURCE_HUB && c->n_parts[piece] > 0))
+        if (!is_free(c, piece) || !has_piece(source, piece))
+            continue;
+        n_seen++;
+        if (is_spared(source) && c->n_parts[piece] > 0)
             continue;
         if (!is_found || c->n_parts[piece] < c->n_parts[*ret_piece])
             *ret_piece = piece;
         is_found = true;
-        if (c->n_parts[*ret_piece] <= rarest || ++n_seen >= CANDIDATES_MAX)
+        if (c->n_parts[*ret_piece] <= rarest)
             break;
     }
     return is_found;
@@ -97,7 +106,10 @@ bool choose_next(struct choose *c, struct choose_source *sources, size_t n_sourc
             *ret_source = (size_t)(source - sources);
             return true;
         }
-        source->is_dry = true;
+        if (is_spared(source)) /* it may give what others have once it is idle, or they are gone */
+            source->is_open = false;
+        else
+            source->is_dry = true;
     }
     return false;
 }

@@ -3,8 +3,9 @@
  *
  * Nodes that fetch one model at a time should not all get all of it from the one that holds
  * it.  So each begins at another piece; asks first those who have a part, and may have
- * nothing else to do; and asks of those who have all the pieces that the fewest have.  A hub,
- * which is far away, gives only what no node has.
+ * nothing else to do; and asks of those who have all the pieces that the fewest have: one that
+ * others have only while nothing else is asked of them.  A hub, which is far away, gives only what
+ * no node has.
  *
  * Pure: a function of its arguments, no clock, no randomness.
  *
@@ -40,7 +41,8 @@ struct choose {
 /* Count anew who has what: after a map came, or a source was given up. */
 void choose_count(struct choose *choose, const struct choose_source *sources, size_t n_sources);
 
-/* False: nobody who is open has anything that is missing.  Marks sources dry. */
+/* False: nobody who is open has anything that is missing.  Marks sources dry, and not open for
+ * this time. */
 bool choose_next(struct choose *choose, struct choose_source *sources, size_t n_sources,
                  size_t *ret_source, uint32_t *ret_piece);
 

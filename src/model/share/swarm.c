@@ -105,6 +105,14 @@ static bool is_the_same_failure(const struct source *source)
     return source->kind == SOURCE_HUB && source->rests_until_ns > clock_ns();
 }
 
+static void note_why(struct swarm *swarm, const struct source *source, const char *words)
+{
+    if (source->kind == SOURCE_HUB)
+        (void)err_set(&swarm->why, ST_PEER, "%.100s: %s", source->host, words);
+    else
+        (void)err_set(&swarm->why, ST_PEER, "%s port %u: %s", source->host, source->port, words);
+}
+
 void source_failed(struct swarm *swarm, struct source *source, const char *words)
 {
     if (is_the_same_failure(source))
@@ -112,22 +120,19 @@ void source_failed(struct swarm *swarm, struct source *source, const char *words
     source->n_failures++;
     source->is_given_up = source->n_failures >= SWARM_FAILURES_MAX;
     source->rests_until_ns = deadline_after_ms((uint64_t)REST_MS * source->n_failures);
-    if (source->kind == SOURCE_HUB)
-        (void)err_set(&swarm->why, ST_PEER, "%.100s: %s", source->host, words);
-    else
-        (void)err_set(&swarm->why, ST_PEER, "%s port %u: %s", source->host, source->port, words);
+    note_why(swarm, source, words);
+}
+
+void source_lied(struct swarm *swarm, struct source *source, const char *words)
+{
+    source->is_given_up = true;
+    note_why(swarm, source, words);
 }
 
 void swarm_came(const struct swarm *swarm, uint64_t *ret_peer_bytes, uint64_t *ret_hub_bytes)
 {
     *ret_peer_bytes = swarm->peer_bytes;
     *ret_hub_bytes = swarm->hub_bytes;
-}
-
-void source_lied(struct swarm *swarm, struct source *source, const char *words)
-{
-    source_failed(swarm, source, words);
-    source->is_given_up = true;
 }
 
 /* A hub gives no manifest. */

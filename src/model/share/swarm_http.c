@@ -186,9 +186,11 @@ void source_refused(struct transfer *t, long http_status)
 {
     struct source *source = t->source;
     struct err why = { 0 };
+    char *url = NULL;
 
     (void)http_refusal(source->url, http_status, &why);
-    if (source->direct_url) { /* it may be good for a time only */
+    (void)curl_easy_getinfo(t->curl, CURLINFO_EFFECTIVE_URL, &url);
+    if (url && strcmp(url, source->url) != 0) { /* where it sent on to: good for a time only */
         free(source->direct_url);
         source->direct_url = NULL;
         source_failed(t->swarm, source, why.words);

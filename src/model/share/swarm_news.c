@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "model/share/swarm_priv.h"
 
-enum { NEWS_MS = 1000, NOTHING_MS = 2000, HTTP_OK_STATUS = 200, HTTP_MISSING = 404 };
+enum { NEWS_MS = 500, NOTHING_MS = 1000, HTTP_OK_STATUS = 200, HTTP_MISSING = 404 };
 
 static struct source *next_source(struct swarm *swarm)
 {

@@ -11,7 +11,7 @@
 enum {
     LOOK_MS = 50,
     TELL_MS = 100,
-    SAVE_MS = 1000,  /* what others are told of is what was saved */
+    SAVE_MS = 700,   /* what others are told of is what was saved */
     RATE_MS = 2000,  /* the speed told is of a time as long as this */
     SLOW_MS = 1000,  /* a piece under way for longer than this ... */
     SLOW_FACTOR = 4, /* ... and this many times the usual is asked of another source too */

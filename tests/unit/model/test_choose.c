@@ -104,6 +104,9 @@ static void of_what_everybody_has_who_has_all_gives_too(void **state)
     assert_true(next(f, 3));
     assert_int_equal(f->source, 0);
     assert_int_equal(f->piece, 0); /* at one part, 4 to 7 are at two */
+    f->sources[0].n_active = 1;
+    assert_false(next(f, 3)); /* it has enough to do */
+    assert_false(f->sources[0].is_dry);
 }
 
 static void a_hub_gives_only_what_no_node_has(void **state)
@@ -121,8 +124,8 @@ static void a_hub_gives_only_what_no_node_has(void **state)
     for (uint32_t i = 12; i < N; i++)
         piece_map_set(&f->here, i, true);
     assert_false(next(f, 4)); /* the rest comes from the parts */
-    assert_true(f->sources[3].is_dry);
-    f->sources[3].is_dry = false;
+    assert_false(f->sources[3].is_open || f->sources[3].is_dry);
+    f->sources[3].is_open = true;
     f->sources[1].is_usable = f->sources[2].is_usable = false;
     choose_count(&f->choose, f->sources, 4);
     assert_true(next(f, 4));

@@ -375,9 +375,9 @@ static void fetch_part(struct fixture *f, const char *folder, uint32_t first, ui
 static void serve_part(struct fixture *f)
 {
     const size_t i = f->options.from.n_sources++;
-    const struct share_options options = {
-        .host = "127.0.0.1", .piece_bytes = PIECE, .parts_dir = f->parts_dir
-    };
+    const struct share_options options = { .host = "127.0.0.1",
+                                           .piece_bytes = PIECE,
+                                           .parts_dir = f->parts_dir };
 
     assert_ok(share_new(&options, &f->servers[i], &f->err), f->err);
     f->sources[i] = (struct swarm_source){ "127.0.0.1", share_port(f->servers[i]), true };
