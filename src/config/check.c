@@ -141,10 +141,18 @@ static enum status check_pair(const struct config_node *a, const struct config_n
     return ST_OK;
 }
 
+static bool is_hub(const char *url)
+{
+    return strncmp(url, "https://", 8) == 0 || strncmp(url, "http://", 7) == 0;
+}
+
 enum status config_check(const struct config *config, struct err *err)
 {
     enum status s = ST_OK;
 
+    if (config->cluster.hub[0] && !is_hub(config->cluster.hub))
+        return err_set(err, ST_RANGE, "hub '%s': it begins with https:// or http://",
+                       config->cluster.hub);
     if (!is_name(config->cluster.name))
         return err_set(err, ST_RANGE, "cluster name '%s': use letters, digits, '.', '_' and '-'",
                        config->cluster.name);

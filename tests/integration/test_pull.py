@@ -182,12 +182,6 @@ def test_an_origin_is_of_one_file(hub, tmp_path):
     assert models(tmp_path)["Tiny.Q4_1"]["origin"] == ""
 
 
-def test_the_usual_format_is_meant_where_nothing_is_said(hub, tmp_path):
-    hub.siblings = ["Tiny.Q8_0.gguf", "Tiny.Q4_K_M.gguf", "Tiny.Q4_K_S.gguf"]
-    status, said = pull(hub, tmp_path, "me/tiny-GGUF")
-    assert status == 1 and hub.asked[-1][0].endswith("/resolve/main/Tiny.Q4_K_M.gguf"), said
-
-
 def test_a_split_model_is_refused_in_one_sentence_and_at_once(hub, tmp_path):
     hub.siblings = [f"Big.Q8_0-0000{i}-of-00002.gguf" for i in (1, 2)]
     for what, n_asked in (("me/tiny-GGUF:Q8_0", 1),

@@ -12,7 +12,7 @@
 
 enum { LIST_BYTES_MAX = 8 << 20, REFUSED = 400 };
 
-static const char suffix[] = ".gguf", usual_revision[] = "main", usual_format[] = "Q4_K_M";
+static const char suffix[] = ".gguf", usual_revision[] = "main";
 
 static bool is_gguf(const char *file)
 {
@@ -218,19 +218,14 @@ static void find_fitting(const json_t *list, const char *wanted, struct fitting 
     }
 }
 
-/* The only file of the list that fits; of one that nothing was said of, the usual format. */
+/* The only file of the list that fits. */
 static enum status choose(const json_t *list, const char *repository, const char *wanted,
                           char *ret_file, struct err *err)
 {
-    struct fitting found = { 0 }, usual = { 0 };
+    struct fitting found = { 0 };
     enum status s = ST_OK;
 
     find_fitting(list, wanted, &found);
-    if (found.n > 1 && !wanted[0]) {
-        find_fitting(list, usual_format, &usual);
-        found.file = usual.file;
-        found.n = usual.n == 1 ? 1 : found.n;
-    }
     if (found.n == 1)
         memcpy(ret_file, found.file, strlen(found.file) + 1);
     else if (found.n == 0 && found.n_split > 0)
@@ -245,7 +240,6 @@ static enum status choose(const json_t *list, const char *repository, const char
                     found.n == 0 ? "no" : "more than one", repository, wanted,
                     buf_text(&found.names));
     buf_release(&found.names);
-    buf_release(&usual.names);
     return s;
 }
 
@@ -323,16 +317,32 @@ static bool is_url(const char *what)
     return strncmp(what, "http://", 7) == 0 || strncmp(what, "https://", 8) == 0;
 }
 
+/* Without slashes at its end: ret_endpoint [HUB_URL_MAX]. */
+static enum status take_endpoint(const char *endpoint, char *ret_endpoint, struct err *err)
+{
+    const char *given = endpoint ? endpoint : HUB_ENDPOINT;
+    size_t n = strlen(given);
+
+    while (n > 0 && given[n - 1] == '/')
+        n--;
+    if (!copy(ret_endpoint, HUB_URL_MAX, given, n) || !is_url(given))
+        return err_set(err, ST_RANGE, "'%.100s' is no address of a hub", given);
+    return ST_OK;
+}
+
 enum status hub_find(const char *what, const char *endpoint, const char *token,
                      struct hub_file *ret_file, struct err *err)
 {
     struct hub_file file = { 0 };
-    enum status s;
+    char hub[HUB_URL_MAX];
+    enum status s = take_endpoint(endpoint, hub, err);
 
+    if (s != ST_OK)
+        return s;
     if (is_url(what))
-        s = of_url(what, endpoint, &file, err);
+        s = of_url(what, hub, &file, err);
     else
-        s = of_repository(what, endpoint, token, &file, err);
+        s = of_repository(what, hub, token, &file, err);
     if (s == ST_OK)
         *ret_file = file;
     return s;
@@ -356,11 +366,12 @@ void hub_origin(const struct hub_file *file, const char *commit, char *ret_origi
 enum status hub_find_origin(const char *origin, const char *endpoint, struct hub_file *ret_file,
                             struct err *err)
 {
-    const char *hub = endpoint ? endpoint : HUB_ENDPOINT;
+    char wanted[HUB_FILE_MAX], hub[HUB_URL_MAX];
     struct hub_file file = { 0 };
-    char wanted[HUB_FILE_MAX];
-    enum status s;
+    enum status s = take_endpoint(endpoint, hub, err);
 
+    if (s != ST_OK)
+        return s;
     if (is_url(origin))
         s = of_url(origin, hub, &file, err);
     else if (take_words(without_prefix(origin), &file, wanted) && is_gguf(wanted)) {

@@ -4,7 +4,7 @@
  *     https://host/path/file.gguf   that file; a page of it on the hub will do (/blob/)
  *     owner/name:file.gguf          that file of a repository; also owner/name/file.gguf
  *     owner/name:Q4_K_M             the only file of it with these letters in its name
- *     owner/name                    the only GGUF file of it, or the only one of Q4_K_M
+ *     owner/name                    the only GGUF file of it
  *
  * Each but the first may end in @REVISION, a branch, tag or commit (main where there is none),
  * and begin with "hf:", "hf.co/" or "huggingface.co/".
@@ -38,7 +38,8 @@ struct hub_file {
     char repository[HUB_REPOSITORY_MAX], path[HUB_FILE_MAX], revision[HUB_REVISION_MAX];
 };
 
-/* token  NULL: none; shown to the endpoint alone
+/* endpoint  NULL: HUB_ENDPOINT
+ * token     NULL: none; shown to the endpoint alone
  * Errors  ST_RANGE  no such way to name a file; ST_NOTFOUND  no such repository, or no file of it
  *         fits, with those there are; ST_UNSUPPORTED  no GGUF file, or one of a model that is split
  *         over several; ST_DENIED  it wants a token; ST_PEER, ST_FORMAT */

@@ -424,13 +424,12 @@ static enum status run(struct pull *p, struct pull_result *result)
 enum status store_pull(const struct store *store, const struct pull_options *options,
                        struct pull_result *ret_result, struct err *err)
 {
-    const char *endpoint = options->endpoint ? options->endpoint : HUB_ENDPOINT;
     struct pull p = { .options = options, .store = store, .fd = -1, .err = err };
     struct pull_result result = { 0 };
     enum status s;
 
     p.hash = EVP_MD_CTX_new();
-    s = p.hash ? hub_find(options->what, endpoint, options->token, &p.file, err)
+    s = p.hash ? hub_find(options->what, options->endpoint, options->token, &p.file, err)
                : err_set(err, ST_NOMEM, "pull '%.100s'", options->what);
     if (s == ST_OK)
         s = run(&p, &result);

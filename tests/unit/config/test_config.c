@@ -116,6 +116,9 @@ static void every_mistake_is_one_sentence_with_its_place(void **state)
         { NODE("\"host\":\"::1\"},{\"name\":\"b\",\"host\":\"::1\""), "share host" },
         { NODE("\"host\":\"::1\"},{\"name\":\"..\",\"host\":\"::2\""), "node name '..'" },
         { NODE("\"host\":\"::1\"},{\"name\":\"b/c\",\"host\":\"::2\""), "node name 'b/c'" },
+        { "{\"cluster\":{\"name\":\"c\",\"hub\":\"mirror\"},\"nodes\":[{\"name\":\"a\","
+          "\"host\":\"::1\"}]}",
+          "hub 'mirror'" },
         { "a: &x {}\nb: *x\n", "Unexpected key" },
     };
     const struct fixture *f = *state;

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -443,6 +444,7 @@ static void what_a_crash_left_is_not_given(void **state)
     struct parts *parts = NULL;
     const char *found;
     struct piece_map map;
+    int fd;
 
     serve_good(f);
     fetch_part(f, "b", 0, 2);
@@ -457,6 +459,14 @@ static void what_a_crash_left_is_not_given(void **state)
     assert_ok(piece_map_write(path, &map, &f->err), f->err);
     assert_int_equal(parts_find(parts, f->options.from.digest, &found, &pieces, &f->err),
                      ST_NOTFOUND);
+    fd = open(path, O_RDONLY); /* its writer goes on, and checked it */
+    assert_int_equal(flock(fd, LOCK_EX), 0);
+    assert_ok(parts_find(parts, f->options.from.digest, &found, &pieces, &f->err), f->err);
+    map.is_doubtful = true; /* its writer is checking it */
+    assert_ok(piece_map_write(path, &map, &f->err), f->err);
+    assert_int_equal(parts_find(parts, f->options.from.digest, &found, &pieces, &f->err),
+                     ST_NOTFOUND);
+    close(fd);
     piece_map_release(&map);
     parts_free(parts);
 }
