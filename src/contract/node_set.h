@@ -16,12 +16,12 @@ enum { NODES_MAX = 64 };
 struct node_view {
     char name[NODE_NAME_MAX];
     bool is_alive;
-    bool holds_model;           /* the model's file is in its store, digest equal */
-    bool may_fetch;             /* another alive node gives the file, and this one can take it */
-    bool is_local;              /* the node that asks */
-    bool is_draining;           /* it is to hold nothing */
-    uint32_t ring_position;     /* order around the ring: position in the configuration */
-    uint64_t memory_bytes;      /* what Pomona may use there in all */
+    bool holds_model;       /* the model's file is in its store, digest equal */
+    bool may_fetch;         /* an alive node or a hub gives the file, and this one can take it */
+    bool is_local;          /* the node that asks */
+    bool is_draining;       /* it is to hold nothing */
+    uint32_t ring_position; /* order around the ring: position in the configuration */
+    uint64_t memory_bytes;  /* what Pomona may use there in all */
     uint64_t memory_used_bytes; /* by instances placed already */
     struct node_speed speed;    /* where it is known */
     double score; /* set by select/: the highest are taken first when not all are needed */

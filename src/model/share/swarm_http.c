@@ -12,6 +12,7 @@
 enum {
     CONNECT_MS = 3000,
     HUB_CONNECT_MS = 20000,
+    HUB_SLOW_S = 20, /* it may look for the file first */
     UNAUTHORIZED = 401,
     FORBIDDEN = 403,
     MISSING = 404,
@@ -109,6 +110,7 @@ static void set_hub_options(struct transfer *t)
 
     (void)curl_easy_setopt(t->curl, CURLOPT_PROXY, NULL); /* as HTTPS_PROXY says */
     (void)curl_easy_setopt(t->curl, CURLOPT_CONNECTTIMEOUT_MS, (long)HUB_CONNECT_MS);
+    (void)curl_easy_setopt(t->curl, CURLOPT_LOW_SPEED_TIME, (long)HUB_SLOW_S);
     http_set_rules(t->curl, source->url, source->direct_url ? NULL : t->swarm->options.hub_token);
 }
 
