@@ -209,7 +209,7 @@ int cmd_serve(struct app *app, int argc, char **argv)
         { "threads", 't', "N", "threads of each runner (default: every core)", OPTION_U32, &options.threads, 1, CONFIG_THREADS_MAX },
         { "kernels", 0, "NAME", "kernels of the runners (default: the best here)", OPTION_TEXT, &options.kernels, 0, 0 },
         { "kv", 0, "FORMAT", "how instances placed from here keep keys and values: f16, q8_0 (default f16)", OPTION_TEXT, &options.kv, 0, 0 },
-        { "activations", 0, "BITS", "in instances placed from here, of numbers that meet quantised weights: 16, or 8, which is faster (default 16)", OPTION_U32, &options.activations, 1, 32 },
+        { "activations", 0, "BITS", "of activations in instances placed from here: 16, or 8, which is faster (default 16)", OPTION_U32, &options.activations, 1, 32 },
         OPTION_DATA(app),
     };
     static const char *const examples[] = {
