@@ -5,7 +5,7 @@
 # A stage is one ctest run over one preset's build.  All stages run even when
 # one fails, so that one run tells everything; the exit status is 1 if any did.
 # Tests miss nothing quietly: what they need is installed first, and what they
-# still lack makes them fail.
+# still lack makes them fail; what cannot be had (root) is told at the end.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib/say.sh
@@ -15,6 +15,7 @@ cd "$(dirname "$0")/.."
 LOGS=.cache/test
 JOBS=$(getconf _NPROCESSORS_ONLN)
 FAILED=()
+SKIPPED=()
 
 usage() {
     cat <<EOF
@@ -52,6 +53,11 @@ build() {
     return 1
 }
 
+# The tests that ctest's log lists as not run.
+skipped() {
+    sed -n 's/^[[:space:]]*[0-9]* - \(.*\) (Skipped)$/\1/p' "$1"
+}
+
 # stage NAME PRESET CTEST-ARGUMENTS...
 stage() {
     local name=$1 preset=$2
@@ -59,8 +65,10 @@ stage() {
     say_step "$name"
     if ! build "$preset"; then
         FAILED+=("$name (build)")
-    elif ! ctest --test-dir "build/$preset" --no-tests=error --output-on-failure -j "$JOBS" "$@"; then
-        FAILED+=("$name")
+    else
+        ctest --test-dir "build/$preset" --no-tests=error --output-on-failure -j "$JOBS" "$@" |
+            tee "$LOGS/ctest-$preset.log" || FAILED+=("$name")
+        while read -r test; do SKIPPED+=("$test ($preset)"); done < <(skipped "$LOGS/ctest-$preset.log")
     fi
 }
 
@@ -102,5 +110,7 @@ if [ "$STAGES" = stages_full ]; then prepare full; else prepare; fi
 say
 [ "$STAGES" = stages_full ] ||
     say_detail "not run: $([ $STAGES = stages_quick ] && echo 'sanitizers, slow and system tests, ')what only --full runs"
+[ ${#SKIPPED[@]} -eq 0 ] ||
+    say_detail "skipped, since this machine or user cannot run them (network namespaces need root): $(IFS=,; echo "${SKIPPED[*]}")"
 [ ${#FAILED[@]} -eq 0 ] || die "failed: $(IFS=,; echo "${FAILED[*]}")"
 say "${GREEN}every stage passed$PLAIN"

@@ -25,6 +25,7 @@ build      libutf8proc-dev            utf8proc
 build      libxxhash-dev              xxhash
 build      libssl-dev                 openssl@3
 build      libcmocka-dev              cmocka
+build      libavahi-compat-libdnssd-dev -
 run        ca-certificates            -
 run        curl                       -
 run        procps                     -
@@ -36,6 +37,9 @@ test       clang                      -
 test       shellcheck                 shellcheck
 test       qemu-user                  -
 test       iproute2                   -
+test       nftables                   -
+test       dbus                       -
+test       avahi-daemon               -
 cross      gcc-aarch64-linux-gnu      -
 cross      libc6-dev-arm64-cross      -
 full       debootstrap                -

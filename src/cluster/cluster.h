@@ -72,7 +72,15 @@ struct cluster_model {
 };
 
 /* How peers are found beyond the configuration's.  Each way alone is enough. */
-enum { DISCOVER_BEACON = 1u << 0, DISCOVER_SEEDS = 1u << 1 };
+enum {
+    DISCOVER_BEACON = 1u << 0,
+    DISCOVER_SEEDS = 1u << 1,
+    DISCOVER_MDNS = 1u << 2,
+    DISCOVER_ALL = 7
+};
+
+/* Was this program built with mDNS?  Without, DISCOVER_MDNS is passed over with a word in the log. */
+bool cluster_has_mdns(void);
 
 struct cluster_seed {
     char host[HOST_MAX]; /* numeric address */
@@ -80,7 +88,7 @@ struct cluster_seed {
 };
 
 struct cluster_discovery {
-    unsigned ways;                    /* DISCOVER_*; the beacon needs a key */
+    unsigned ways;                    /* DISCOVER_*; beacon and mDNS need a key */
     uint16_t udp_port;                /* of the beacon; 0: DISCOVERY_PORT */
     const struct cluster_seed *seeds; /* [n_seeds], borrowed during cluster_new() */
     size_t n_seeds;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cluster/cluster_priv.h - what the parts of cluster/ share.
  *
- *   discovery/   who may be there: beacon.c (addresses heard of), candidates.c
+ *   discovery/   who may be there: beacon.c and mdns.c (addresses heard of), candidates.c
  *                (addresses to call, seeds among them)
  *   membership/  who is there: members.c (the table), link.c (a channel to one
  *                peer), hello.c (the first message), beat.c (signs of life on it),

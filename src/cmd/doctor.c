@@ -22,6 +22,7 @@
 #include "base/buf.h"
 #include "base/machine.h"
 #include "base/size.h"
+#include "cluster/cluster.h"
 #include "cmd/api.h"
 #include "cmd/options.h"
 #include "cmd/units.h"
@@ -194,8 +195,9 @@ static enum verdict check_engine(const struct app *app, struct buf *found)
     const struct engine_type *engine = engine_find(NULL);
 
     (void)app;
-    buf_printf(found, "engine %s; not in this build: mlx, mpi, mdns, systemd",
-               engine ? engine->name : "missing");
+    buf_printf(found, "engine %s%s; not in this build: mlx, mpi%s, systemd",
+               engine ? engine->name : "missing", cluster_has_mdns() ? ", mdns" : "",
+               cluster_has_mdns() ? "" : ", mdns");
     return engine ? FINE : MISSING;
 }
 

@@ -13,6 +13,7 @@ static const struct {
     unsigned way;
 } ways[] = {
     { "beacon", DISCOVER_BEACON },
+    { "mdns", DISCOVER_MDNS },
     { "seeds", DISCOVER_SEEDS },
     { "none", 0 },
 };
@@ -83,7 +84,7 @@ enum status peers_join(const char *list, struct node_settings *settings, struct 
 
 enum status peers_ways(const char *list, unsigned *ret_ways, struct err *err)
 {
-    unsigned mask = list ? 0 : DISCOVER_BEACON | DISCOVER_SEEDS;
+    unsigned mask = list ? 0 : DISCOVER_ALL;
     char item[32];
 
     while (list) {
@@ -94,7 +95,7 @@ enum status peers_ways(const char *list, unsigned *ret_ways, struct err *err)
             i++;
         if (i == ARRAY_LEN(ways))
             return err_set(err, ST_RANGE,
-                           "there is no discovery '%s'; there are beacon, seeds "
+                           "there is no discovery '%s'; there are beacon, mdns, seeds "
                            "and none",
                            item);
         mask |= ways[i].way;

@@ -13,7 +13,7 @@ enum status peers_address(const char *text, char *ret_host, uint16_t *ret_port, 
 /* "HOST:PORT,HOST:PORT": appended to the settings' seeds.  Errors: ST_RANGE. */
 enum status peers_join(const char *list, struct node_settings *settings, struct err *err);
 
-/* "beacon,seeds" or "none" as DISCOVER_*; NULL means all.  Errors: ST_RANGE. */
+/* "beacon,mdns,seeds" or "none" as DISCOVER_*; NULL means all.  Errors: ST_RANGE. */
 enum status peers_ways(const char *list, unsigned *ret_ways, struct err *err);
 
 /* Where this user's cluster key is: ret_path [PATH_MAX_BYTES]. */

@@ -61,6 +61,15 @@ static enum status find_node(const struct config *config, const char *name,
     return s;
 }
 
+static unsigned discovery_of(const struct config *config)
+{
+    const unsigned ways = config->cluster.discovery;
+
+    return (ways & CONFIG_DISCOVER_BEACON ? DISCOVER_BEACON : 0u) |
+           (ways & CONFIG_DISCOVER_MDNS ? DISCOVER_MDNS : 0u) |
+           (ways & CONFIG_DISCOVER_SEEDS ? DISCOVER_SEEDS : 0u);
+}
+
 static enum status settings_of_cluster(const struct app *app, const struct serve_options *options,
                                        struct node_settings *settings, double *memory_gb,
                                        struct err *err)
@@ -86,6 +95,8 @@ static enum status settings_of_cluster(const struct app *app, const struct serve
     memcpy(settings->host, node->host, sizeof(settings->host));
     memcpy(settings->listen_host, node->host, sizeof(settings->listen_host));
     settings->is_cluster = settings->has_key;
+    if (!options->discovery && config->cluster.discovery)
+        settings->discovery = discovery_of(config);
     settings->port = node->port;
     settings->listen_port = node->api_port;
     settings->threads = node->threads;
@@ -200,7 +211,7 @@ int cmd_serve(struct app *app, int argc, char **argv)
         { "cluster", 0, "NAME", "join or begin that cluster, without a file", OPTION_TEXT, &options.cluster, 0, 0 },
         { "cluster-key", 0, "FILE", "its key (POMONA_CLUSTER_KEY; default: what 'keys cluster' made)", OPTION_TEXT, &options.cluster_key, 0, 0 },
         { "join", 0, "HOST:PORT", "a node of it; several with commas", OPTION_TEXT, &options.join, 0, 0 },
-        { "discovery", 0, "WAYS", "how peers are found: beacon, seeds, none (default: all)", OPTION_TEXT, &options.discovery, 0, 0 },
+        { "discovery", 0, "WAYS", "how peers are found: beacon, mdns, seeds, none (default: the file's, else all)", OPTION_TEXT, &options.discovery, 0, 0 },
         { "host", 0, "ADDR", "with --cluster: where peers reach this node (default: the first interface's)", OPTION_TEXT, &options.host, 0, 0 },
         { "port", 0, "N", "with --cluster: of the control channel (default 52416)", OPTION_U32, &options.port, 1, UINT16_MAX },
         { "model", 'm', "PATH", "serve this model alone, a file or a name of the store", OPTION_TEXT, &options.model, 0, 0 },

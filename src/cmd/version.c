@@ -2,6 +2,7 @@
 /* cmd/version.c - `pomona version`. */
 #include <stdio.h>
 
+#include "cluster/cluster.h"
 #include "cmd/cmd.h"
 #include "cmd/options.h"
 
@@ -13,6 +14,6 @@ int cmd_version(struct app *app, int argc, char **argv)
 
     if (!options_parse(app, &usage, argc, argv, args, &exit_status))
         return exit_status;
-    printf("pomona %s\n", POMONA_VERSION);
+    printf("pomona %s%s\n", POMONA_VERSION, cluster_has_mdns() ? "" : " (without mdns)");
     return EXIT_FINE;
 }

@@ -56,10 +56,20 @@ static const cyaml_schema_value_t node_value = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct config_node, node_fields),
 };
 
+static const cyaml_strval_t discovery_ways[] = {
+    { "none", CONFIG_DISCOVER_NONE },
+    { "beacon", CONFIG_DISCOVER_BEACON },
+    { "mdns", CONFIG_DISCOVER_MDNS },
+    { "seeds", CONFIG_DISCOVER_SEEDS },
+};
+
 static const cyaml_schema_field_t cluster_fields[] = {
     CYAML_FIELD_STRING("name", CYAML_FLAG_DEFAULT, struct config, cluster.name, 1),
     CYAML_FIELD_STRING("key_file", CYAML_FLAG_OPTIONAL, struct config, cluster.key_file, 1),
-    CYAML_FIELD_STRING("hub", CYAML_FLAG_OPTIONAL, struct config, cluster.hub, 1), CYAML_FIELD_END
+    CYAML_FIELD_STRING("hub", CYAML_FLAG_OPTIONAL, struct config, cluster.hub, 1),
+    CYAML_FIELD_FLAGS("discovery", CYAML_FLAG_OPTIONAL | CYAML_FLAG_STRICT, struct config,
+                      cluster.discovery, discovery_ways, CYAML_ARRAY_LEN(discovery_ways)),
+    CYAML_FIELD_END
 };
 
 static const cyaml_schema_field_t root_fields[] = {

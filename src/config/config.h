@@ -2,7 +2,8 @@
 /* config/config.h - the cluster as its file describes it: config/cluster_nodes.json.
  *
  *   { "cluster": { "name": "pomona", "key_file": "/etc/pomona/cluster.key",
- *                  "hub": "https://huggingface.co" },
+ *                  "hub": "https://huggingface.co",
+ *                  "discovery": [ "beacon", "mdns", "seeds" ] },
  *     "nodes": [ { "name": "studio-1", "host": "10.0.0.1", "port": 52416, "api_port": 52415,
  *                  "memory_gb": 48.0, "threads": 0,
  *                  "chip": "...", "ram_gb": 64, "gpu_cores": 32, "memory_bandwidth_gbs": 400,
@@ -11,7 +12,8 @@
  *                               "address": "10.0.0.1" } ] } ] }
  *
  * The order of the nodes is the order of the ring.  Only `name` and `host` of
- * a node are required.  The second half of a node's fields describes the
+ * a node are required.  Without `discovery` every way is used; with
+ * ["none"], none.  The second half of a node's fields describes the
  * machine for people and for the planner (docs/planner.md).  YAML is accepted too.
  *
  * To add a setting: a field here, its row in the schema of config.c, its
@@ -35,6 +37,14 @@ enum {
     CONFIG_THREADS_MAX = 1024,
     CONFIG_API_PORT = 52415, /* where the file does not say */
     CONFIG_CONTROL_PORT = 52416,
+};
+
+/* How nodes beyond those of the file are found: bits of cluster.discovery. */
+enum {
+    CONFIG_DISCOVER_NONE = 1u << 0,
+    CONFIG_DISCOVER_BEACON = 1u << 1,
+    CONFIG_DISCOVER_MDNS = 1u << 2,
+    CONFIG_DISCOVER_SEEDS = 1u << 3,
 };
 
 struct config_link {
@@ -68,6 +78,7 @@ struct config {
         char name[CONFIG_NAME_MAX];
         char key_file[CONFIG_PATH_MAX]; /* "": not given */
         char hub[CONFIG_HOST_MAX];      /* where models come from, "https://..."; "": not given */
+        uint32_t discovery;             /* CONFIG_DISCOVER_*; 0: not given */
     } cluster;
     struct config_node *nodes; /* [nodes_count], 1..CONFIG_NODES_MAX */
     unsigned nodes_count;

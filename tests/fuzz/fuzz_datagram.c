@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tests/fuzz/fuzz_datagram.c - any bytes as a sealed datagram, and as a beacon whose seal held.
+/* tests/fuzz/fuzz_datagram.c - any bytes as a sealed datagram, as a beacon whose seal held, and as a
+ * TXT record of mDNS.
  *
  * The second is what a holder of the key could send.
  */
 #include <stdlib.h>
 
-#include "cluster/discovery/beacon_message.h"
+#include "cluster/discovery/mdns_record.h"
 #include "net/seal.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
@@ -26,5 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
     if (beacon_read(bytes, n, &message, NULL) == ST_OK &&
         beacon_write(&message, again, NULL) != ST_OK)
         abort(); /* what can be read can be written */
+    if (mdns_record_read(key.bytes, bytes, n, &message, NULL) == ST_OK && message.port == 0)
+        abort();
     return 0;
 }

@@ -1,19 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-"""tests/integration/test_discovery.py - nodes on several hosts find one another, each way alone."""
+"""tests/integration/test_discovery.py - nodes on several hosts find one another, each way alone.
+
+All ways are on, as they are unless configured; those that are not meant are blocked on the wire.
+"""
+import contextlib
 import json
 import os
+import re
+import socket
 import subprocess
 import time
 
 import pytest
 
-from support import netns
+from support import mdns, netns
 
 POMONA = os.environ["POMONA"]
 N = 3
 
-pytestmark = pytest.mark.skipif(not netns.is_possible(),
-                                reason="SKIPPED: network namespaces need root and ip(8)")
+BEACON, MDNS = "udp dport 52417", "udp dport 5353"
+
+if not netns.is_possible():
+    pytest.exit("SKIPPED: network namespaces need root and ip(8)", returncode=77)
+has_mdns = pytest.mark.skipif(
+    ", mdns;" not in subprocess.run([POMONA, "doctor"], capture_output=True, text=True).stdout,
+    reason="this build has no mDNS")
 
 
 @pytest.fixture
@@ -21,7 +32,18 @@ def network():
     with netns.Network(N) as made:
         for host in made.hosts:
             host.api = "127.0.0.1"
+            host.environment = None
         yield made
+
+
+@pytest.fixture
+def daemons(network, tmp_path):
+    """An mDNS daemon on each host."""
+    assert mdns.is_possible(), "dbus-daemon and avahi-daemon are needed"
+    made = [mdns.Daemon(host, tmp_path / f"mdns-{i}") for i, host in enumerate(network.hosts)]
+    for host, daemon in zip(network.hosts, made):
+        host.environment = daemon.environment
+    return made
 
 
 def make_key(path):
@@ -37,7 +59,7 @@ def start(network, folder, i, key, *options, cluster="home", host=None):
     with open(folder / f"{i}.log", "ab") as log:
         return host.popen([POMONA, "serve", "--cluster", cluster, "--node", f"n{i}", "--data",
                            str(data), *(["--cluster-key", str(key)] if key else []), *options],
-                          stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                          env=host.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
 
 def n_alive(host):
@@ -48,59 +70,187 @@ def n_alive(host):
         return 0
 
 
-def wait_alive(network, folder, n, seconds=20):
+def wait_alive(hosts, folder, n, seconds=20):
     until = time.monotonic() + seconds
-    while not all(n_alive(host) == n for host in network.hosts):
+    while not all(n_alive(host) == n for host in hosts):
         if time.monotonic() > until:
             logs = "\n".join(p.read_text()[-2000:] for p in sorted(folder.glob("*.log")))
-            raise AssertionError(f"{[n_alive(h) for h in network.hosts]} alive, not {n}\n{logs}")
+            raise AssertionError(f"{[n_alive(h) for h in hosts]} alive, not {n}\n{logs}")
         time.sleep(0.1)
 
 
-def test_beacon_alone(network, tmp_path):
+def block(network, *matches):
+    for host in network.hosts:
+        for match in matches:
+            host.drop(match)
+
+
+def start_all(network, folder, *options):
+    key = make_key(folder / "key")
+    return [start(network, folder, i, key, *options) for i in range(N)]
+
+
+def test_beacon_alone(network, daemons, tmp_path):
+    block(network, MDNS)
+    start_all(network, tmp_path)
+    wait_alive(network.hosts, tmp_path, N)
+
+
+@has_mdns
+def test_mdns_alone(network, daemons, tmp_path):
+    block(network, BEACON)
+    start_all(network, tmp_path)
+    wait_alive(network.hosts, tmp_path, N)
+
+
+def test_seeds_alone(network, daemons, tmp_path):
+    block(network, BEACON, MDNS)
+    key = make_key(tmp_path / "key")
+    start(network, tmp_path, 0, key)
+    for i in range(1, N):
+        start(network, tmp_path, i, key, "--join",
+              ",".join(f"{h.address}:52416" for h in network.hosts[:i]))
+    wait_alive(network.hosts, tmp_path, N)
+
+
+def test_nothing_is_found_where_every_way_is_blocked(network, daemons, tmp_path):
+    block(network, BEACON, MDNS)
+    start_all(network, tmp_path)
+    wait_alive(network.hosts, tmp_path, 1)
+    time.sleep(3)
+    assert [n_alive(host) for host in network.hosts] == [1, 1, 1]
+
+
+def flush_other_family(network, family):
+    for host in network.hosts:
+        host.run(["ip", "-6" if family == "IPv4" else "-4", "addr", "flush", "dev", "eth0"])
+        host.api = "127.0.0.1" if family == "IPv4" else "[::1]"
+
+
+@has_mdns
+@pytest.mark.parametrize("family", ["IPv4", "IPv6"])
+def test_mdns_of_one_family_alone(network, tmp_path, family):
+    flush_other_family(network, family)
+    for i, host in enumerate(network.hosts):
+        host.environment = mdns.Daemon(host, tmp_path / f"mdns-{i}").environment
     key = make_key(tmp_path / "key")
     for i in range(N):
-        start(network, tmp_path, i, key, "--discovery", "beacon")
-    wait_alive(network, tmp_path, N)
+        start(network, tmp_path, i, key, "--discovery", "mdns", "--listen",
+              f"{network.hosts[i].api}:52415")
+    wait_alive(network.hosts, tmp_path, N)
+
+
+def n_lines(folder, i, words):
+    return (folder / f"{i}.log").read_text().count(words)
+
+
+def wait_line(folder, i, words, seconds=20):
+    until = time.monotonic() + seconds
+    while n_lines(folder, i, words) == 0:
+        assert time.monotonic() < until, (words, (folder / f"{i}.log").read_text()[-2000:])
+        time.sleep(0.1)
+
+
+@has_mdns
+def test_an_mdns_daemon_that_comes_late_ends_and_comes_back(network, daemons, tmp_path):
+    """One line of log for each, however often it is tried; and nodes that are found stay."""
+    daemons[0].stop()
+    key = make_key(tmp_path / "key")
+    start(network, tmp_path, 0, key, "--discovery", "mdns")
+    start(network, tmp_path, 1, key, "--discovery", "mdns")
+    wait_alive(network.hosts[:2], tmp_path, 1)
+    time.sleep(4)    # several tries
+    assert n_lines(tmp_path, 0, "no mDNS daemon answers") == 1
+    assert n_lines(tmp_path, 1, "mDNS daemon") == 0
+    daemons[0].start()
+    wait_alive(network.hosts[:2], tmp_path, 2)
+    wait_line(tmp_path, 0, "the mDNS daemon is here")
+
+    daemons[1].stop()
+    wait_line(tmp_path, 1, "no mDNS daemon answers")
+    assert [n_alive(host) for host in network.hosts[:2]] == [2, 2]
+    daemons[1].start()
+    wait_line(tmp_path, 1, "the mDNS daemon is here")
+    start(network, tmp_path, 2, key, "--discovery", "mdns")
+    wait_alive(network.hosts, tmp_path, N)
+
+
+@has_mdns
+def test_an_mdns_daemon_that_hangs_holds_up_nobody(network, daemons, tmp_path):
+    """Its library waits for it as long as 25 s: the nodes must neither wait nor be taken for dead."""
+    nodes = start_all(network, tmp_path, "--discovery", "mdns")
+    wait_alive(network.hosts, tmp_path, N)
+    with contextlib.ExitStack() as stack:
+        for daemon in daemons:
+            stack.enter_context(daemon.hanging())
+        network.hosts[2].end(nodes[2])
+        wait_alive(network.hosts[:2], tmp_path, 2)
+        late = start(network, tmp_path, 2, tmp_path / "key", "--discovery", "mdns")
+        until = time.monotonic() + 4
+        while time.monotonic() < until:
+            before = time.monotonic()
+            assert n_alive(network.hosts[0]) >= 2 and n_alive(network.hosts[1]) >= 2
+            assert time.monotonic() - before < 1
+        network.hosts[2].end(late)
+    assert n_lines(tmp_path, 0, "is lost") <= 2    # host 2's two nodes, which ended
+
+
+def overhear(host, seconds):
+    """What is said by multicast DNS within hearing of `host`."""
+    with host.entered(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        s.bind(("", 5353))
+        s.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP,
+                     socket.inet_aton("224.0.0.251") + socket.inet_aton(host.address))
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            s.settimeout(max(0.01, until - time.monotonic()))
+            with contextlib.suppress(TimeoutError):
+                yield s.recv(65536)
+
+
+@has_mdns
+def test_mdns_says_nothing_of_cluster_node_or_id(network, daemons, tmp_path):
+    start_all(network, tmp_path, "--discovery", "mdns")
+    said = b"".join(overhear(network.hosts[1], seconds=3))
+    ids = [p.read_text().strip() for p in tmp_path.glob("data-*/nodes/*/id")]
+    assert len(ids) == N and b"\x07_pomona\x04_tcp" in said and b"txtvers=1" in said
+    assert len(set(re.findall(rb"pomona-[0-9a-f]{16}", said))) == N
+    assert not re.search(rb"home|\bn[012]\b", said)
+    for node_id in ids:
+        assert node_id.encode() not in said and bytes.fromhex(node_id) not in said
 
 
 @pytest.mark.parametrize("family", ["IPv4", "IPv6"])
 def test_beacon_of_one_family_alone(network, tmp_path, family):
     """The hosts have no address of the other family."""
-    for host in network.hosts:
-        host.run(["ip", "-6" if family == "IPv4" else "-4", "addr", "flush", "dev", "eth0"])
-        host.api = "127.0.0.1" if family == "IPv4" else "[::1]"
+    flush_other_family(network, family)
     key = make_key(tmp_path / "key")
     for i in range(N):
         start(network, tmp_path, i, key, "--discovery", "beacon", "--listen",
               f"{network.hosts[i].api}:52415")
-    wait_alive(network, tmp_path, N)
+    wait_alive(network.hosts, tmp_path, N)
 
 
-def test_seeds_alone(network, tmp_path):
-    key = make_key(tmp_path / "key")
-    start(network, tmp_path, 0, key, "--discovery", "seeds")
-    for i in range(1, N):
-        start(network, tmp_path, i, key, "--discovery", "seeds", "--join",
-              ",".join(f"{h.address}:52416" for h in network.hosts[:i]))
-    wait_alive(network, tmp_path, N)
-
-
-def test_an_interface_that_comes_later(network, tmp_path):
+@pytest.mark.parametrize("way", ["beacon", pytest.param("mdns", marks=has_mdns)])
+def test_an_interface_that_comes_later(network, daemons, tmp_path, way):
     key = make_key(tmp_path / "key")
     network.hosts[0].run(["ip", "link", "set", "eth0", "down"])
     for i in range(N):
-        start(network, tmp_path, i, key, "--discovery", "beacon")
+        start(network, tmp_path, i, key, "--discovery", way)
+    wait_alive(network.hosts[1:], tmp_path, 2)
+    assert n_alive(network.hosts[0]) == 1
     network.hosts[0].run(["ip", "link", "set", "eth0", "up"])
-    wait_alive(network, tmp_path, N)
+    wait_alive(network.hosts, tmp_path, N)
 
 
-def test_other_keys_and_clusters_stay_apart(network, tmp_path):
+def test_other_keys_and_clusters_stay_apart(network, daemons, tmp_path):
     key, other = make_key(tmp_path / "key"), make_key(tmp_path / "other")
     join = ["--join", ",".join(f"{h.address}:52416" for h in network.hosts)]
     start(network, tmp_path, 0, key, *join)
     start(network, tmp_path, 1, other, *join)
     start(network, tmp_path, 2, key, *join, cluster="work")
-    wait_alive(network, tmp_path, 1)
+    wait_alive(network.hosts, tmp_path, 1)
     time.sleep(3)
     assert [n_alive(host) for host in network.hosts] == [1, 1, 1]

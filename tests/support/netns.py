@@ -82,6 +82,10 @@ class Host:
             finally:
                 _enter(home)
 
+    def end(self, process, seconds=15):
+        process.terminate()
+        process.wait(timeout=seconds)
+
     def stop(self):
         for process in self.processes:
             process.terminate()

@@ -9,10 +9,12 @@
 #include "base/log.h"
 #include "cluster/cluster_priv.h"
 #include "cluster/discovery/beacon.h"
+#include "cluster/discovery/mdns.h"
 
 struct discovery {
     struct cluster *cluster;
     struct beacon *beacon; /* NULL: off */
+    struct mdns *mdns;     /* NULL: off */
     struct candidate candidates[CANDIDATES_MAX];
 };
 
@@ -58,7 +60,7 @@ static struct candidate *candidate_add(struct discovery *d, const char *host, ui
     return c;
 }
 
-/* A beacon was heard: node `id` is at an address. */
+/* Heard by beacon or mDNS: node `id` may be at an address. */
 static void on_found(void *arg, const char *host, uint16_t port, const char *id)
 {
     struct discovery *d = arg;
@@ -95,19 +97,34 @@ static bool is_member_already(struct cluster *cluster, const struct candidate *c
     return m && (m->info.is_alive || m->link);
 }
 
-/* Another address of the same node is being tried. */
-static bool is_called_elsewhere(const struct discovery *d, const struct candidate *c)
+/* Another address of the same node is being tried, and may answer yet. */
+static bool is_called_elsewhere(const struct discovery *d, const struct candidate *c,
+                                uint64_t now_ns)
 {
-    for (size_t i = 0; c->id[0] && i < CANDIDATES_MAX; i++)
-        if (d->candidates[i].link && strcmp(d->candidates[i].id, c->id) == 0)
+    for (size_t i = 0; c->id[0] && i < CANDIDATES_MAX; i++) {
+        const struct candidate *other = &d->candidates[i];
+
+        if (other->link && strcmp(other->id, c->id) == 0 &&
+            (other->link->is_up || now_ns < other->called_ns + CALL_STAGGER_MS * NS_PER_MS))
             return true;
+    }
     return false;
+}
+
+static size_t n_calls(const struct discovery *d)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < CANDIDATES_MAX; i++)
+        n += d->candidates[i].link && !d->candidates[i].link->is_up;
+    return n;
 }
 
 static bool is_due(struct discovery *d, const struct candidate *c, uint64_t now_ns)
 {
     return c->is_used && !c->is_self && !c->link && now_ns >= c->attempt_at_ns &&
-           !is_member_already(d->cluster, c) && !is_called_elsewhere(d, c);
+           !is_member_already(d->cluster, c) && !is_called_elsewhere(d, c, now_ns) &&
+           n_calls(d) < CALLS_MAX;
 }
 
 static void call_later(struct candidate *c)
@@ -131,6 +148,7 @@ void discovery_tick(struct cluster *cluster, uint64_t now_ns)
             c->is_used = false;
         if (!is_due(d, c, now_ns))
             continue;
+        c->called_ns = now_ns;
         if (link_call(cluster, c, &err) != ST_OK) {
             log_debug("%s port %u cannot be called: %s", c->host, c->port, err.words);
             call_later(c);
@@ -175,7 +193,7 @@ enum status discovery_start(struct cluster *cluster, const struct cluster_option
                             struct err *err)
 {
     const struct cluster_discovery *o = options->discovery;
-    const struct beacon_options beacon = {
+    const struct beacon_options how = {
         .key = options->key,
         .cluster_name = cluster->cluster_name,
         .node_id = cluster->node_id,
@@ -196,8 +214,11 @@ enum status discovery_start(struct cluster *cluster, const struct cluster_option
         return s; /* without a key nothing could be told from what a stranger sends */
     /* any one way is enough, so one that this machine does not have is no failure */
     if ((o->ways & DISCOVER_BEACON) &&
-        beacon_open(cluster->loop, &beacon, on_found, d, &d->beacon, &why) != ST_OK)
+        beacon_open(cluster->loop, &how, on_found, d, &d->beacon, &why) != ST_OK)
         log_warn("peers are not found by beacon: %s", why.words);
+    if ((o->ways & DISCOVER_MDNS) &&
+        mdns_open(cluster->loop, &how, on_found, d, &d->mdns, &why) != ST_OK)
+        log_info("peers are not found by mDNS: %s", why.words);
     return ST_OK;
 }
 
@@ -206,8 +227,14 @@ void discovery_free(struct discovery *d)
     if (!d)
         return;
     beacon_close(d->beacon);
+    mdns_close(d->mdns);
     for (size_t i = 0; i < CANDIDATES_MAX; i++)
         if (d->candidates[i].link)
             d->candidates[i].link->candidate = NULL;
     free(d);
+}
+
+bool cluster_has_mdns(void)
+{
+    return mdns_is_built();
 }

@@ -88,6 +88,32 @@ static void what_is_left_out_has_defaults(void **state)
     config_free(config);
 }
 
+static void discovery_is_a_list_of_ways(void **state)
+{
+    static const struct {
+        const char *list;
+        unsigned ways;
+    } lists[] = {
+        { "[\"beacon\",\"mdns\"]", CONFIG_DISCOVER_BEACON | CONFIG_DISCOVER_MDNS },
+        { "[\"seeds\"]", CONFIG_DISCOVER_SEEDS },
+        { "[\"none\"]", CONFIG_DISCOVER_NONE },
+    };
+    char text[256];
+    struct err err;
+
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+        struct config *config = NULL;
+
+        snprintf(text, sizeof(text),
+                 "{\"cluster\":{\"name\":\"c\",\"discovery\":%s},"
+                 "\"nodes\":[{\"name\":\"a\",\"host\":\"::1\"}]}",
+                 lists[i].list);
+        assert_ok(load(*state, text, &config, &err), err);
+        assert_int_equal(config->cluster.discovery, lists[i].ways);
+        config_free(config);
+    }
+}
+
 #define NODE(fields) "{\"cluster\":{\"name\":\"c\"},\n\"nodes\":[{\"name\":\"a\",\n" fields "}]}"
 
 static void every_mistake_is_one_sentence_with_its_place(void **state)
@@ -119,6 +145,9 @@ static void every_mistake_is_one_sentence_with_its_place(void **state)
         { "{\"cluster\":{\"name\":\"c\",\"hub\":\"mirror\"},\"nodes\":[{\"name\":\"a\","
           "\"host\":\"::1\"}]}",
           "hub 'mirror'" },
+        { "{\"cluster\":{\"name\":\"c\",\"discovery\":[\"smoke\"]},"
+          "\"nodes\":[{\"name\":\"a\",\"host\":\"::1\"}]}",
+          "smoke" },
         { "a: &x {}\nb: *x\n", "Unexpected key" },
     };
     const struct fixture *f = *state;
@@ -173,6 +202,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_shipped_file_describes_three_machines),
         cmocka_unit_test(what_is_left_out_has_defaults),
+        cmocka_unit_test(discovery_is_a_list_of_ways),
         cmocka_unit_test(every_mistake_is_one_sentence_with_its_place),
         cmocka_unit_test(names_and_counts_are_bounded),
         cmocka_unit_test(a_missing_file_is_named),
