@@ -157,8 +157,7 @@ enum status mdns_open(struct loop *loop, const struct beacon_options *options, f
     struct mdns *m = calloc(1, sizeof(*m));
     enum status s;
 
-    /* Avahi's library asks every user, at every start, to ask programmers for another */
-    (void)setenv("AVAHI_COMPAT_NOWARN", "1", 0);
+    mdns_library_prepare();
     if (m && pthread_mutex_init(&m->lock, NULL) != 0) {
         free(m);
         m = NULL;

@@ -3,6 +3,7 @@
  *
  *   mdns.c         the thread, and what it tells the node's loop
  *   mdns_daemon.c  registering and browsing; a daemon that is not there
+ *   mdns_library.c what the system's dns_sd.h needs before its first use
  *   mdns_lookup.c  from the name of an instance to its addresses
  *
  * A callback of dns_sd.h only writes down what it was told: handles are closed by
@@ -107,6 +108,9 @@ struct mdns {
     uint64_t retry_ns, backoff_ms;
     struct lookup lookups[INSTANCES_SEEN_MAX];
 };
+
+/* Before every other call of dns_sd.h. */
+void mdns_library_prepare(void);
 
 /* Tell the node's loop that `peer` may be at `host`. */
 void mdns_report(struct mdns *mdns, const char *host, const struct beacon_message *peer);
