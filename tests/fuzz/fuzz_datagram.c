@@ -27,7 +27,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
     if (beacon_read(bytes, n, &message, NULL) == ST_OK &&
         beacon_write(&message, again, NULL) != ST_OK)
         abort(); /* what can be read can be written */
-    if (mdns_record_read(key.bytes, bytes, n, &message, NULL) == ST_OK && message.port == 0)
+    if (mdns_record_read(key.bytes, "pomona-0000000000000000", bytes, n, &message, NULL) == ST_OK &&
+        message.port == 0)
         abort();
     return 0;
 }

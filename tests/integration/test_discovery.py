@@ -8,7 +8,9 @@ import json
 import os
 import re
 import socket
+import struct
 import subprocess
+import threading
 import time
 
 import pytest
@@ -208,6 +210,107 @@ def overhear(host, seconds):
             s.settimeout(max(0.01, until - time.monotonic()))
             with contextlib.suppress(TimeoutError):
                 yield s.recv(65536)
+
+
+def dns_name(*labels):
+    return b"".join(bytes([len(label)]) + label for label in labels) + b"\0"
+
+
+def dns_record(name, kind, data):
+    """RFC 1035, section 4.1.3; class IN, and an hour."""
+    return name + struct.pack(">HHIH", kind, 1, 3600, len(data)) + data
+
+
+def forged_answer(i, name, text, address):
+    """An instance of the attacker's, by whose record (TXT) and at whose address it likes."""
+    service = dns_name(b"_pomona", b"_tcp", b"local")
+    instance = dns_name(name, b"_pomona", b"_tcp", b"local")
+    host = dns_name(b"evil-%d" % i, b"local")
+    answers = [dns_record(service, 12, instance),
+               dns_record(instance, 33, struct.pack(">HHH", 0, 0, 52416) + host),
+               dns_record(instance, 16, text), dns_record(host, 1, socket.inet_aton(address))]
+    return struct.pack(">6H", 0, 0x8400, 0, len(answers), 0, 0) + b"".join(answers)
+
+
+class Attacker(threading.Thread):
+    """Accepts on many addresses, says nothing, and counts who is connected; lies by mDNS."""
+
+    def __init__(self, host, texts):
+        super().__init__(daemon=True)
+        self.host, self.texts = host, texts
+        self.is_over, self.most_open, self.n_calls, self.heard = threading.Event(), 0, 0, set()
+        self.start()
+
+    def run(self):
+        with self.host.entered(), socket.create_server(("0.0.0.0", 52416), backlog=512) as server, \
+                socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as said:
+            said.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF,
+                            socket.inet_aton(self.host.address))
+            said.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 255)
+            said.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            said.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            said.bind(("", 5353))    # answers from another port are not taken: RFC 6762, section 11
+            server.setblocking(False)
+            self.attack(server, said)
+
+    def attack(self, server, said):
+        held, i = [], 0
+        while not self.is_over.is_set():
+            for _ in range(4):
+                address = f"10.77.0.{100 + i % 60}"
+                text = self.texts[i % len(self.texts)]
+                tag = re.search(rb"node=([0-9a-f]{16})", text)
+                name = b"pomona-" + (tag[1] if tag and i % 8 == 0 else b"%016x" % i)
+                said.sendto(forged_answer(i, name, text, address), ("224.0.0.251", 5353))
+                i = (i + 1) % 600
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    held.append(server.accept()[0])
+                    held[-1].setblocking(False)
+                    self.n_calls += 1
+            held = [s for s in held if not self.is_closed(s)]
+            self.most_open = max(self.most_open, len(held))
+            time.sleep(0.02)
+
+    def is_closed(self, s):
+        try:
+            got = s.recv(4096)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        self.heard.add(got[:1])
+        return not got
+
+
+@has_mdns
+def test_copied_and_forged_records_lead_nowhere(network, daemons, tmp_path):
+    """Nodes call where a copied record points: few at once, not for long, telling nothing."""
+    host = network.hosts[2]
+    host.environment = None
+    for i in range(60):
+        host.run(["ip", "addr", "add", f"10.77.0.{100 + i}/24", "dev", "eth0"])
+    key = make_key(tmp_path / "key")
+    second = start(network, tmp_path, 1, key, "--discovery", "mdns")
+    copied = {m for said in overhear(host, seconds=3) for m in re.findall(rb"node=[0-9a-f]{72}", said)}
+    assert len(copied) == 1
+    network.hosts[1].end(second)
+    time.sleep(3)    # what it withdrew is forgotten everywhere: RFC 6762, section 10.1
+    texts = [b"\x09txtvers=1" + bytes([len(m)]) + m for m in copied]
+    attacker = Attacker(host, [*texts, b"\x09txtvers=1\x4dnode=" + b"0" * 72, b"\xff" * 200, b""])
+    start(network, tmp_path, 0, key, "--discovery", "mdns")
+    until = time.monotonic() + 30
+    while attacker.n_calls == 0:
+        assert time.monotonic() < until, "no copy was followed"
+        time.sleep(0.1)
+    start(network, tmp_path, 1, key, "--discovery", "mdns")    # is found amid the lies
+    wait_alive(network.hosts[:2], tmp_path, 2, seconds=60)
+    attacker.is_over.set()
+    attacker.join()
+    print(f"{attacker.n_calls} calls of the attacker, at most {attacker.most_open} at once")
+    assert attacker.most_open <= 2 * 32    # CALLS_MAX of candidates.h, of two nodes
+    assert attacker.heard <= {b"", b"\x16"}    # TLS handshakes alone
+    assert [n_alive(h) for h in network.hosts[:2]] == [2, 2]
 
 
 @has_mdns

@@ -3,7 +3,8 @@
 
 Three hosts (tests/support/netns) serve eight streams; a fourth finds them by beacon meanwhile.  No gap
 between two tokens of any stream may be longer than twice the median before.  Other work of the
-machine makes such gaps too, so several tries are had; what a join makes would be in all of them.
+machine makes such gaps too, and so do eight streams by themselves now and then: several tries are had.
+What a join makes would be in all of them.
 """
 import json
 import statistics
@@ -18,7 +19,9 @@ from support.cluster import MODEL, MODEL_FILE, POMONA, Stream, wait_until
 if not netns.is_possible():
     pytest.exit("SKIPPED: network namespaces need root and ip(8)", returncode=77)
 
-N, N_STREAMS, TOKENS, TRIES = 3, 8, 300, 5
+N, N_STREAMS, TOKENS, TRIES = 3, 8, 300, 8
+
+AFTER_S = 0.1    # a gap that begins until so long after the join is counted
 
 
 class HostStream(Stream):
@@ -57,7 +60,8 @@ def n_alive(host):
 
 
 def n_joined(folder):
-    return (folder / "0.log").read_text().count("node 'n3' joined")
+    """How often the fourth has joined, as all three say."""
+    return min((folder / f"{i}.log").read_text().count("node 'n3' joined") for i in range(N))
 
 
 def largest_gap(streams, begin, end):
@@ -89,8 +93,8 @@ def join_once(network, folder):
     network.hosts[3].end(fourth)
     took = joined - asked
     return {"median": median_gap(streams, begin, asked), "took": took,
-            "undisturbed": largest_gap(streams, asked - took - 0.5, asked),
-            "largest": largest_gap(streams, asked, joined + 0.5)}
+            "undisturbed": largest_gap(streams, asked - took - AFTER_S, asked),
+            "largest": largest_gap(streams, asked, joined + AFTER_S)}
 
 
 def test_a_fourth_joins_and_no_stream_notices(tmp_path):

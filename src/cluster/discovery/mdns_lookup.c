@@ -92,7 +92,7 @@ static void DNSSD_API on_resolved(DNSServiceRef handle, DNSServiceFlags flags, u
         return;
     l->has_answer = true;
     memcpy(l->target, target, strlen(target) + 1);
-    l->is_ours = mdns_record_read(l->mdns->key, text, n_text, &l->peer, &why) == ST_OK &&
+    l->is_ours = mdns_record_read(l->mdns->key, l->name, text, n_text, &l->peer, &why) == ST_OK &&
                  strcmp(l->peer.id, l->mdns->id) != 0;
     if (!l->is_ours && why.status != ST_OK)
         log_debug("'%s' is left out: %s", l->name, why.words);
@@ -195,14 +195,15 @@ void lookups_run(struct mdns *m, uint64_t now_ns)
             advance(&m->lookups[i], now_ns);
         n_running += is_running(&m->lookups[i]);
     }
-    for (size_t i = 0; i < INSTANCES_SEEN_MAX; i++) {
-        struct lookup *l = &m->lookups[i];
+    for (size_t i = 0; i < INSTANCES_SEEN_MAX; i++)
+        if (m->lookups[i].is_used && m->lookups[i].state == LOOKUP_KNOWN)
+            report_again(&m->lookups[i], now_ns);
+    /* in turn: however many there are, each is looked up */
+    for (size_t i = 0; i < INSTANCES_SEEN_MAX && n_running < LOOKUPS_MAX; i++) {
+        struct lookup *l = &m->lookups[m->turn];
 
-        if (!l->is_used)
-            continue;
-        if (l->state == LOOKUP_KNOWN)
-            report_again(l, now_ns);
-        if (n_running < LOOKUPS_MAX && !is_running(l) && now_ns >= l->next_ns) {
+        m->turn = (m->turn + 1) % INSTANCES_SEEN_MAX;
+        if (l->is_used && !is_running(l) && now_ns >= l->next_ns) {
             resolve(l);
             n_running += is_running(l);
         }

@@ -35,8 +35,8 @@ enum {
     INSTANCE_NAME_MAX = 64,    /* RFC 6763, section 4.1.1, and NUL */
     HOST_NAME_MAX_BYTES = 256, /* RFC 1035, section 2.3.4 */
     ADDRESSES_MAX = 8,         /* of one instance on one interface */
-    LOOKUPS_MAX = 4,           /* at once; each holds up to two connections to the daemon */
-    RESOLVE_WITHIN_MS = 5000,
+    LOOKUPS_MAX = 8,           /* at once; each holds up to two connections to the daemon */
+    RESOLVE_WITHIN_MS = 2000,
     ADDRESSES_WITHIN_MS = 2000, /* nothing says that the last one came */
     RESOLVE_AGAIN_MS = 5000,    /* after one that failed */
     FOREIGN_AGAIN_MS = 300000,  /* a record that was not ours may have been forged */
@@ -107,6 +107,7 @@ struct mdns {
     bool said_lost;
     uint64_t retry_ns, backoff_ms;
     struct lookup lookups[INSTANCES_SEEN_MAX];
+    size_t turn; /* whose it is to be looked up next */
 };
 
 /* Before every other call of dns_sd.h. */

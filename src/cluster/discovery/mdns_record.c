@@ -54,6 +54,15 @@ static void put_item(struct mdns_record *r, const char *item)
     r->n_text += n;
 }
 
+/* ret_name [MDNS_NAME_MAX] */
+static void name_of(const uint8_t *sealed, char *ret_name)
+{
+    char digits[2 * NAME_TAG_BYTES + 1];
+
+    hex_write(sealed, NAME_TAG_BYTES, digits);
+    (void)snprintf(ret_name, MDNS_NAME_MAX, "pomona-%s", digits);
+}
+
 enum status mdns_record_write(const uint8_t *key, const struct beacon_message *message,
                               struct mdns_record *ret_record, struct err *err)
 {
@@ -76,8 +85,7 @@ enum status mdns_record_write(const uint8_t *key, const struct beacon_message *m
     hex_write(sealed, sizeof(sealed), item + sizeof(node_item) - 1);
     put_item(&r, version_item);
     put_item(&r, item);
-    (void)snprintf(r.name, sizeof(r.name), "pomona-%.*s", 2 * NAME_TAG_BYTES,
-                   item + sizeof(node_item) - 1);
+    name_of(sealed, r.name);
     *ret_record = r;
     return ST_OK;
 }
@@ -101,10 +109,11 @@ static const char *find_node(const uint8_t *text, size_t n, size_t *ret_n)
     return NULL;
 }
 
-enum status mdns_record_read(const uint8_t *key, const uint8_t *text, size_t n,
+enum status mdns_record_read(const uint8_t *key, const char *name, const uint8_t *text, size_t n,
                              struct beacon_message *ret_message, struct err *err)
 {
     uint8_t plain[BEACON_BYTES], sealed[SEALED_BYTES];
+    char right_name[MDNS_NAME_MAX];
     size_t n_value = 0;
     const char *value = find_node(text, n, &n_value);
     EVP_CIPHER_CTX *ctx;
@@ -112,6 +121,9 @@ enum status mdns_record_read(const uint8_t *key, const uint8_t *text, size_t n,
 
     if (!value || n_value != 2 * SEALED_BYTES || !hex_read(value, SEALED_BYTES, sealed))
         return err_set(err, ST_FORMAT, "a TXT record of %zu bytes that no node writes", n);
+    name_of(sealed, right_name);
+    if (strncmp(name, right_name, strlen(right_name)) != 0)
+        return err_set(err, ST_DENIED, "a TXT record under another's name");
     ctx = siv_new(key, 0);
     if (!ctx)
         return err_set(err, ST_NOMEM, "open a record of mDNS");

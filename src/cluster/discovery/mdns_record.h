@@ -13,7 +13,8 @@
  * claims that the node is: it only proposes an address, at which the TLS
  * handshake decides.  The port is the sealed one, not the SRV record's.
  *
- * The name of the instance is taken from the ciphertext, and as random.
+ * The name of the instance is taken from the ciphertext, and as random; a
+ * record under another name is not taken, so a copier cannot make many of one.
  *
  * Threads  any
  */
@@ -38,9 +39,10 @@ struct mdns_record {
 enum status mdns_record_write(const uint8_t *key, const struct beacon_message *message,
                               struct mdns_record *ret_record, struct err *err);
 
-/* Any [n] bytes.
- * Errors  ST_FORMAT  no TXT record, or none of Pomona; ST_DENIED  not sealed with this key; ST_NOMEM */
-enum status mdns_record_read(const uint8_t *key, const uint8_t *text, size_t n,
+/* Any [n] bytes, found under the instance name `name`; a daemon may have added " #2" to it.
+ * Errors  ST_FORMAT  no TXT record, or none of Pomona; ST_DENIED  not sealed with this key, or
+ *         not of that name; ST_NOMEM */
+enum status mdns_record_read(const uint8_t *key, const char *name, const uint8_t *text, size_t n,
                              struct beacon_message *ret_message, struct err *err);
 
 #endif

@@ -2,6 +2,7 @@
 /* tests/unit/cluster/test_mdns_record.c - what is advertised opens for its own cluster alone. */
 #include "support/check.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "cluster/discovery/mdns_record.h"
@@ -26,7 +27,7 @@ static void what_is_written_is_read(void **state)
     struct err err;
 
     (void)state;
-    assert_ok(mdns_record_read(key, r.text, r.n_text, &m, &err), err);
+    assert_ok(mdns_record_read(key, r.name, r.text, r.n_text, &m, &err), err);
     assert_int_equal(m.port, here.port);
     assert_string_equal(m.id, here.id);
 }
@@ -43,7 +44,7 @@ static void unknown_items_are_passed_over(void **state)
     (void)state;
     memcpy(text, before, sizeof(before) - 1);
     memcpy(text + sizeof(before) - 1, r.text, r.n_text);
-    assert_ok(mdns_record_read(key, text, sizeof(before) - 1 + r.n_text, &m, &err), err);
+    assert_ok(mdns_record_read(key, r.name, text, sizeof(before) - 1 + r.n_text, &m, &err), err);
     assert_string_equal(m.id, here.id);
 }
 
@@ -71,7 +72,7 @@ static void another_key_does_not_open_it(void **state)
     for (size_t i = 0; i < sizeof(other); i++) {
         memcpy(other, key, sizeof(other));
         other[i] ^= 1;
-        assert_int_equal(mdns_record_read(other, r.text, r.n_text, &m, NULL), ST_DENIED);
+        assert_int_equal(mdns_record_read(other, r.name, r.text, r.n_text, &m, NULL), ST_DENIED);
     }
 }
 
@@ -84,16 +85,32 @@ static void no_changed_bit_and_no_cut_is_taken(void **state)
 
     (void)state;
     for (size_t n = 0; n < r.n_text; n++)
-        assert_int_equal(mdns_record_read(key, r.text, n, &m, NULL), ST_FORMAT);
+        assert_int_equal(mdns_record_read(key, r.name, r.text, n, &m, NULL), ST_FORMAT);
     for (size_t at = value_at; at < r.n_text; at++)
         for (unsigned bit = 0; bit < 8; bit++) {
             struct mdns_record changed = r;
 
             changed.text[at] ^= (uint8_t)(1u << bit);
             if ((changed.text[at] | 0x20) != (r.text[at] | 0x20))
-                assert_int_not_equal(mdns_record_read(key, changed.text, changed.n_text, &m, NULL),
-                                     ST_OK);
+                assert_int_not_equal(
+                    mdns_record_read(key, changed.name, changed.text, changed.n_text, &m, NULL),
+                    ST_OK);
         }
+}
+
+static void a_copy_under_another_name_is_not_taken(void **state)
+{
+    struct mdns_record r = write_record(&here);
+    char renamed[MDNS_NAME_MAX + 8];
+    struct beacon_message m;
+    struct err err;
+
+    (void)state;
+    snprintf(renamed, sizeof(renamed), "%s #2", r.name); /* as a daemon does after a conflict */
+    assert_ok(mdns_record_read(key, renamed, r.text, r.n_text, &m, &err), err);
+    r.name[MDNS_NAME_MAX - 2] ^= 1;
+    assert_int_equal(mdns_record_read(key, r.name, r.text, r.n_text, &m, NULL), ST_DENIED);
+    assert_int_equal(mdns_record_read(key, "", r.text, r.n_text, &m, NULL), ST_DENIED);
 }
 
 static void an_id_that_is_none_is_not_written(void **state)
@@ -114,6 +131,7 @@ int main(void)
         cmocka_unit_test(one_node_always_says_the_same_and_two_differ),
         cmocka_unit_test(another_key_does_not_open_it),
         cmocka_unit_test(no_changed_bit_and_no_cut_is_taken),
+        cmocka_unit_test(a_copy_under_another_name_is_not_taken),
         cmocka_unit_test(an_id_that_is_none_is_not_written),
     };
     return cmocka_run_group_tests_name("cluster/mdns_record", tests, NULL, NULL);
