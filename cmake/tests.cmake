@@ -47,6 +47,10 @@ set(POMONA_TEST_ENVIRONMENT
     POMONA_SOURCE=${PROJECT_SOURCE_DIR}
     POMONA_TEST_MODEL=${POMONA_TEST_MODEL}
     POMONA_SANITIZE=${POMONA_SANITIZE})
+if(POMONA_SANITIZE MATCHES thread)
+  list(APPEND POMONA_TEST_ENVIRONMENT
+       TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/support/tsan.supp)
+endif()
 
 function(pomona_python_test name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "SLOW;SERIAL" "LABEL;TIMEOUT" "")

@@ -30,12 +30,15 @@ has_mdns = pytest.mark.skipif(
 
 
 @pytest.fixture
-def network():
+def network(tmp_path):
     with netns.Network(N) as made:
         for host in made.hosts:
             host.api = "127.0.0.1"
             host.environment = None
         yield made
+    for log in tmp_path.glob("?.log"):
+        said = log.read_text(errors="replace")
+        assert "Sanitizer" not in said and "runtime error:" not in said, said[-6000:]
 
 
 @pytest.fixture
