@@ -5,8 +5,9 @@
  * tokens.
  *   16  the error of a product is below 2^-15 of the largest activation of its block of 32, far less
  *       than quantised weights leave
- *    8  about twice as fast where many rows meet a matrix, as in prompts and batches; the error is
- *       2^-8 of the largest, which moves logits by some hundredths of their spread
+ *    8  nearly twice as fast where many rows meet a matrix, as in prompts and batches; one stream alone
+ *       waits for memory in both.  The error is 2^-8 of the largest, which moves logits by some
+ *       hundredths of their spread
  * In both, the output matrix takes 16 bits, and weights of floating point meet floating point.
  */
 #ifndef POMONA_CONTRACT_ACTIVATION_FORMAT_H
