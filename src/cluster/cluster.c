@@ -30,6 +30,8 @@ static void on_soon(void *arg)
 {
     struct cluster *cluster = arg;
 
+    asks_advance(cluster, clock_ns());
+    unplace_advance(cluster);
     place_advance(cluster);
     asks_settle(cluster);
     if (!cluster->has_changed)
@@ -45,6 +47,8 @@ static void on_tick(void *arg)
     const uint64_t now_ns = clock_ns();
 
     beats_tick(cluster, now_ns);
+    lead_refresh(cluster);
+    asks_advance(cluster, now_ns);
     instances_tick(cluster, now_ns);
     place_tick(cluster, now_ns);
     runners_tick(cluster, now_ns);
@@ -153,7 +157,7 @@ static enum status take_runner_options(struct cluster *cluster, const struct clu
 
 static enum status start(struct cluster *cluster, const struct cluster_options *o, struct err *err)
 {
-    enum status s = ST_OK;
+    enum status s;
 
     if (loop_timer_new(cluster->loop, on_tick, cluster, &cluster->tick) != ST_OK ||
         loop_timer_new(cluster->loop, on_soon, cluster, &cluster->soon) != ST_OK ||
@@ -162,7 +166,8 @@ static enum status start(struct cluster *cluster, const struct cluster_options *
     cluster->child_signal = evsignal_new(loop_base(cluster->loop), SIGCHLD, on_child, cluster);
     if (!cluster->child_signal || event_add(cluster->child_signal, NULL) != 0)
         return err_set(err, ST_NOMEM, "the watch of a cluster's processes");
-    if (o->port != 0 && (o->n_peers > 1 || o->allows_joining)) {
+    s = lead_start(cluster, o, err);
+    if (s == ST_OK && o->port != 0 && (o->n_peers > 1 || o->allows_joining)) {
         s = link_listen(cluster, o->listen_host ? o->listen_host : o->host, o->port, err);
         if (s == ST_OK)
             watch_start(cluster, o);
@@ -232,7 +237,9 @@ void cluster_free(struct cluster *cluster)
     loop_timer_free(cluster->tick);
     loop_timer_free(cluster->soon);
     loop_timer_free(cluster->call);
+    lead_free(cluster->lead);
     asks_free(cluster);
+    unplacings_free(cluster);
     instances_free(cluster);
     if (cluster->self)
         paths_free(cluster->paths, cluster->self->n_models);

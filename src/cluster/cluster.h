@@ -8,8 +8,9 @@
  * (membership/verdict.h): within 2 s.  One that answers datagrams but has no
  * channel is alive and takes no part.  Peers are those of the configuration and, where
  * joining is allowed, whoever discovery (cluster/discovery) finds or who
- * connects and proves the key.  The alive node with the lowest name
- * coordinates placing, so that two requests for one model make one instance.
+ * connects and proves the key.  One node leads (election/lead.c): it coordinates placing, so that
+ * two requests for one model make one instance, and what it decides (which models shall
+ * be placed) is on the disks of others before it is done, and outlasts every process.
  *
  * An instance, as every node sees it:
  *
@@ -117,6 +118,7 @@ struct cluster_options {
     const char *runner_program;                /* path of the executable to start as `runner` */
     const struct cluster_peer *peers; /* every node of the ring in order, this one included */
     size_t n_peers;                   /* 0: a node alone */
+    const char *state_dir;            /* where votes and placements are kept; NULL: in memory only */
     const char *shard_dir;            /* where parts of models are fetched to; NULL: nowhere */
     uint16_t share_port;              /* where peers fetch parts of this node's; 0: nowhere */
     const uint8_t *share_key;         /* 32 bytes, asked and shown there; NULL: none */
@@ -198,19 +200,39 @@ size_t cluster_instances(const struct cluster *cluster, struct cluster_instance 
 typedef void place_fn(void *arg, bool done, const struct cluster_instance *instance,
                       const struct err *failure);
 
-/* Run `plan`; `fn` follows, never inside this call.  Asking again for a model that is being placed, or is ready with no other
- * plan asked, joins that placing.  Another plan for a model that is ready adds
- * an instance.
- * plan  borrowed, copied
+/* What a placing is for, as decides what shall be placed from now on. */
+enum place_purpose {
+    PLACE_NEEDED, /* a request needs the model: it shall be placed, if it was not to be already */
+    PLACE_ASKED,  /* somebody asked for this plan: beside what is ready, a copy more */
+    PLACE_MOVED,  /* another instance for what shall be placed already */
+};
+
+struct place_order {
+    const struct plan *plan; /* borrowed, copied */
+    enum place_purpose purpose;
+};
+
+/* Called on progress (done false, instance lent), then once with done true:
+ * instance ready, or instance NULL and `failure` set.  Of an unplacing that went well, both are NULL. */
+typedef void place_fn(void *arg, bool done, const struct cluster_instance *instance,
+                      const struct err *failure);
+
+/* Run a plan; `fn` follows, never inside this call.  Asking again for a model that is being placed,
+ * or is ready with no other plan asked, joins that placing.  Another plan for a model that is ready
+ * adds an instance.  Where nobody leads, a leader is waited for, half a minute at most; where the
+ * leader is lost, the next one is asked.
  * ret_ticket  for cluster_place_forget(): the caller lost interest; the placing goes on
- * Errors  ST_NOTFOUND  a node of the plan is not alive; ST_RANGE  the plan does not cover the model */
-enum status cluster_place(struct cluster *cluster, const struct plan *plan, place_fn *fn, void *arg,
-                          uint64_t *ret_ticket, struct err *err);
+ * Errors  ST_NOTFOUND  a node of the plan is not alive; ST_RANGE  the plan does not cover the model
+ *         to fn, too: ST_PEER  a node was lost: another plan may do */
+enum status cluster_place(struct cluster *cluster, const struct place_order *order, place_fn *fn,
+                          void *arg, uint64_t *ret_ticket, struct err *err);
 void cluster_place_forget(struct cluster *cluster, uint64_t ticket);
 
-/* End every instance of the model, on all nodes.
- * Errors  ST_NOTFOUND  there is none */
-enum status cluster_unplace(struct cluster *cluster, const char *model, struct err *err);
+/* The model shall not be placed any more: once that is decided, every instance of it ends, on all
+ * nodes.  `fn` follows, never inside this call.
+ * Errors  to fn: ST_NOTFOUND  it is not placed; ST_PEER  nobody leads */
+enum status cluster_unplace(struct cluster *cluster, const char *model, place_fn *fn, void *arg,
+                            uint64_t *ret_ticket, struct err *err);
 
 /* End one instance, on all nodes; its clients are told `why`.
  * Errors  ST_NOTFOUND  it is gone already */
@@ -224,6 +246,38 @@ enum drain_switch { DRAIN_ON, DRAIN_OFF };
  * Errors  ST_NOTFOUND  no such node; ST_PEER  it is not alive */
 enum status cluster_drain(struct cluster *cluster, const char *node, enum drain_switch how,
                           struct err *err);
+
+enum leadership_kind {
+    LEADER_NONE,
+    LEADER_ELECTED,   /* its decisions stay */
+    LEADER_CARETAKER, /* it places what requests need, and decides nothing */
+};
+
+struct cluster_leadership {
+    enum leadership_kind kind;
+    char leader[NODE_NAME_MAX]; /* "": nobody */
+    bool is_local;              /* this node does */
+    uint64_t epoch;
+    size_t n_voters;   /* that elect; 0: the first node alive leads */
+    uint64_t since_ns; /* of the last change */
+};
+void cluster_leadership(const struct cluster *cluster, struct cluster_leadership *ret);
+
+enum { COPIES_MAX = 16, WANTED_MAX = 256 };
+
+/* What is decided about a model. */
+struct cluster_wanted {
+    char model[MODEL_NAME_MAX];
+    size_t n_copies; /* 0: it was unplaced */
+};
+
+/* ret_wanted [capacity]; returns how many there are, WANTED_MAX at most. */
+size_t cluster_wanted(const struct cluster *cluster, struct cluster_wanted *ret_wanted,
+                      size_t capacity);
+
+/* The plan of a copy as it was last asked for.  False: there is none. */
+bool cluster_wanted_plan(const struct cluster *cluster, const char *model, size_t copy,
+                         struct plan *ret_plan);
 
 struct cluster_member {
     char name[NODE_NAME_MAX];

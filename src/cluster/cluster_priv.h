@@ -6,11 +6,15 @@
  *   membership/  who is there: members.c (the table), link.c (a channel to one
  *                peer), hello.c (the first message), beat.c (signs of life on it),
  *                watch.c (membership by datagrams), judge.c (what becomes of a member)
- *   state/       instance.c (the table of instances), announce.c (told to and by peers)
+ *   election/    who leads: lead.c (the effects of the pure election.h, council.h, succession.h)
+ *   state/       instance.c (the table of instances), announce.c (told to and by peers),
+ *                wanted.c (what shall be placed)
  *   supervise/   spawn.c (start a process), runner.c (this node's runners), file.c (where
  *                they find their model)
  *   ask.c        whoever waits for a placing on this node
  *   place.c      the coordinator's work
+ *   obey.c       what a node does that is assigned a shard
+ *   unplace.c    the leader's, when a model shall not be placed any more
  *   drain.c      nodes that are to hold nothing
  *   wire.c       plans and models to and from their messages
  *   dispatch.c   which message goes where
@@ -25,10 +29,11 @@
 #include "base/address.h"
 #include "cluster/cluster.h"
 #include "cluster/node.pb-c.h"
+#include "cluster/state/desired.h"
 #include "net/channel.h"
 
 enum {
-    PROTOCOL = 2, /* 2: joining; boot, host and port in Hello */
+    PROTOCOL = 3, /* 2: joining; boot, host and port in Hello.  3: leaders and their epochs */
     PROTOCOL_MIN = 1,
     FRAME_MAX_BYTES = 1 << 20,
     QUEUE_MAX_BYTES = 8 << 20,
@@ -53,14 +58,27 @@ enum {
     ORPHAN_AFTER_MS = 5000, /* an instance on nodes never seen is forgotten */
     ASSIGN_WITHIN_MS = 10000,
     LOAD_WITHIN_MS = 120000, /* since the last byte loaded */
+    DECIDE_WITHIN_MS = 5000, /* a quorum has it on disk, or will not */
+    ASK_WITHIN_MS = 30000,   /* a leader is found, and says what becomes of it */
+    ASK_AGAIN_MS = 100,
 };
 
 struct candidate;
 struct discovery;
+struct lead;
 struct link;
 struct placing;
 struct runner;
+struct unplacing;
 struct watch;
+
+/* What a member last told of who leads, and was told. */
+struct member_roll {
+    uint64_t epoch;
+    char leader[NODE_NAME_MAX]; /* "": nobody */
+    bool is_voter;
+    uint64_t digest, told_digest;
+};
 
 struct member {
     struct cluster_member info; /* memory_used_bytes is computed when asked for */
@@ -79,6 +97,7 @@ struct member {
     bool is_said_blocked;   /* it was said that none of it come */
     uint64_t datagrams_ns;  /* when it last was known by them, or had no channel */
     struct address address; /* of its datagrams; length 0: not known */
+    struct member_roll roll; /* since its link is up */
 };
 
 /* One channel.  Owned by cluster->links; a member's link is one of them. */
@@ -102,17 +121,26 @@ struct link {
 struct instance {
     struct cluster_instance view;
     char coordinator[NODE_NAME_MAX];
+    uint64_t epoch; /* of the leader that began it */
     uint64_t learned_ns;
     struct placing *placing; /* on the coordinator, while placing */
     struct instance *next;
 };
 
+enum ask_kind { ASK_PLACE, ASK_UNPLACE };
+
 struct ask {
     uint64_t ticket;
+    enum ask_kind kind;
     place_fn *fn; /* NULL: forgotten */
     void *arg;
     char model[MODEL_NAME_MAX];
-    char coordinator[NODE_NAME_MAX];   /* who was asked */
+    struct plan *plan; /* owned; to place */
+    enum place_purpose purpose;
+    uint8_t digest[MODEL_DIGEST_BYTES];
+    bool knows_ready;
+    uint64_t again_ns, until_ns;       /* when to ask next, and not any more */
+    char coordinator[NODE_NAME_MAX];   /* who was asked; empty: nobody yet */
     char instance_id[INSTANCE_ID_MAX]; /* empty until the coordinator replied */
     struct ask *next;
 };
@@ -151,6 +179,8 @@ struct cluster {
     struct instance *instances;
     struct ask *asks; /* by ticket, rising */
     uint64_t last_ticket;
+    struct lead *lead;
+    struct unplacing *unplacings; /* on the leader */
 
     char tombstones[TOMBSTONES][INSTANCE_ID_MAX]; /* instances that ended; a ring */
     size_t n_tombstones;
@@ -174,7 +204,9 @@ struct member *member_by_id(struct cluster *cluster, const char *id);
 enum status member_add(struct cluster *cluster, const char *name, struct member **ret_member,
                        struct err *err);
 void ring_arrange(struct cluster *cluster); /* after names or members changed */
-struct member *member_coordinator(struct cluster *cluster);
+struct member *member_first(struct cluster *cluster); /* in reach, by name */
+/* It is alive, and has a channel or had one just now: no reason to look for another leader. */
+bool member_is_in_reach(const struct member *member);
 /* It is alive, and messages reach it. */
 bool member_takes_part(const struct member *member);
 const struct model_info *member_model(const struct member *member, const char *model);
@@ -259,6 +291,7 @@ void instance_bury(struct cluster *cluster, const char *id);
 
 enum instance_end_how {
     END_EVERYWHERE, /* and tell the peers */
+    END_BY_ORDER,   /* and order the peers to, as their leader */
     END_AS_TOLD,    /* a peer said so */
     END_HERE,       /* this node lost sight of it; others may not have */
 };
@@ -291,7 +324,11 @@ struct announcement {
 void announcement_fill(struct announcement *a, struct instance *instance);
 void instance_announce(struct cluster *cluster, struct instance *instance);
 void instance_announce_progress(struct cluster *cluster, struct instance *instance);
-void instance_announce_gone(struct cluster *cluster, const char *id, const struct err *why);
+/* epoch  0: it is told, not ordered */
+void instance_announce_gone(struct cluster *cluster, const char *id, uint64_t epoch,
+                            const struct err *why);
+/* Contradict who takes it for one that is. */
+void instance_tell_gone(struct link *link, const char *id, const struct err *why);
 enum status instance_learn(struct link *link, const Wire__InstanceState *state,
                            enum announce_from from, struct err *err);
 void instance_learn_progress(struct link *link, const Wire__InstanceProgress *progress);
@@ -326,13 +363,70 @@ void runners_tick(struct cluster *cluster, uint64_t now_ns);
 void runners_reap(struct cluster *cluster);
 void runners_free(struct cluster *cluster); /* waits, at most 2 s */
 
+/* election/lead.c */
+enum status lead_start(struct cluster *cluster, const struct cluster_options *options,
+                       struct err *err);
+void lead_free(struct lead *lead); /* NULL is allowed */
+/* Look again who leads: after anything that it depends on changed. */
+void lead_refresh(struct cluster *cluster);
+void lead_member_up(struct cluster *cluster, struct member *member);
+void lead_member_lost(struct cluster *cluster, struct member *member);
+struct member *lead_member(struct cluster *cluster); /* NULL: nobody; it may be a caretaker */
+enum leadership_kind lead_kind(const struct cluster *cluster);
+uint64_t lead_epoch(const struct cluster *cluster);
+bool lead_is_here(const struct cluster *cluster);
+bool lead_is_mixed(const struct cluster *cluster);   /* a peer knows no leaders: an older version */
+bool lead_has_quorum(const struct cluster *cluster); /* there are enough to elect a leader */
+/* Why nobody leads: returns ST_PEER. */
+enum status lead_missing(const struct cluster *cluster, struct err *err);
+/* Whether to obey a command that node `from` gives in `epoch`.
+ * Errors  ST_DENIED */
+enum status lead_check(const struct cluster *cluster, uint64_t epoch, const char *from,
+                       struct err *err);
+
+/* election/lead_council.c, election/lead_roll.c */
+void lead_council_receive(struct link *link, const uint8_t *bytes, size_t n);
+enum status lead_roll_receive(struct link *link, const Wire__Roll *roll, struct err *err);
+const struct desired *lead_desired(const struct cluster *cluster); /* lent until the loop turns */
+/* Decide about `model`, as council_propose().
+ * ret_ticket  place_decided() and unplace_decided() name it; 0: it is decided */
+enum status lead_decide(struct cluster *cluster, const char *model, const uint8_t *value,
+                        size_t n_value, uint64_t *ret_ticket, struct err *err);
+
+/* state/wanted.c */
+/* Decide that `plan` shall run from now on, as its purpose says.
+ * ret_ticket   0: there is nothing to wait for
+ * ret_is_news  something was to be decided */
+enum status wanted_decide(struct cluster *cluster, const struct plan *plan,
+                          enum place_purpose purpose, uint64_t *ret_ticket, bool *ret_is_news,
+                          struct err *err);
+/* What was decided for a first placing that failed, for reasons of its own, is taken back. */
+void wanted_withdraw(struct cluster *cluster, const struct plan *plan);
+bool wanted_is_placed(const struct cluster *cluster, const char *model);
+
 /* place.c */
-enum status place_request(struct cluster *cluster, const struct plan *plan, const uint8_t *digest,
-                          bool knows_ready, char *ret_instance_id, struct err *err);
+struct place_demand {
+    const struct plan *plan;
+    const uint8_t *digest;
+    enum place_purpose purpose;
+    bool knows_ready;
+};
+/* Errors  ST_DENIED  another node leads */
+enum status place_request(struct cluster *cluster, const struct place_demand *demand,
+                          char *ret_instance_id, struct err *err);
+enum status place_check_nodes(struct cluster *cluster, const struct plan *plan, struct err *err);
+void place_decided(struct cluster *cluster, uint64_t ticket, enum status status);
+/* The instance is ending: what was decided for its sake alone may have to be taken back. */
+void place_failed(struct cluster *cluster, const struct instance *in, const struct err *why);
 void place_advance(struct cluster *cluster); /* begin what was requested */
 void place_tick(struct cluster *cluster, uint64_t now_ns);
 void place_report(struct cluster *cluster, const char *from_node, const Wire__ShardReport *report);
-/* What one node of the plan does. */
+
+/* obey.c */
+/* Start this node's runner of the instance; where that fails, it is over.
+ * root  as of runner_start() */
+enum status shard_begin(struct cluster *cluster, struct instance *instance, uint32_t rank,
+                        const uint8_t *digest, const uint8_t *root);
 enum status place_assigned(struct cluster *cluster, const char *from_node,
                            const Wire__AssignShard *assign, struct err *err);
 enum status place_connected(struct cluster *cluster, const char *from_node,
@@ -344,9 +438,24 @@ void asks_progress(struct cluster *cluster, const struct instance *instance);
 void asks_ready(struct cluster *cluster, const struct instance *instance);
 void asks_gone(struct cluster *cluster, const char *instance_id, const struct err *why);
 void asks_coordinator_lost(struct cluster *cluster, const char *node);
+/* The instance is lost, but not for its plan's sake: who follows it asks again. */
+void asks_repeat(struct cluster *cluster, const char *instance_id);
+void asks_advance(struct cluster *cluster, uint64_t now_ns); /* ask who leads now */
+void ask_replied(struct cluster *cluster, uint64_t ticket, const char *instance_id,
+                 const struct err *outcome);
 void asks_settle(struct cluster *cluster); /* those whose instance was ready already */
 void asks_free(struct cluster *cluster);
 enum status place_received(struct link *link, const Wire__Place *place, struct err *err);
+
+/* unplace.c */
+/* Errors  ST_DENIED  another node leads; ST_NOTFOUND  it is not placed
+ * Else ask_replied() follows at `asker`, never inside this call. */
+enum status unplace_request(struct cluster *cluster, const char *asker, uint64_t ticket,
+                            const char *model, struct err *err);
+void unplace_received(struct link *link, const Wire__Unplace *unplace);
+void unplace_decided(struct cluster *cluster, uint64_t ticket, enum status status);
+void unplace_advance(struct cluster *cluster);
+void unplacings_free(struct cluster *cluster);
 
 /* dispatch.c */
 void dispatch(struct link *link, const Wire__NodeMessage *message);

@@ -104,6 +104,25 @@ static enum status on_gone(struct link *link, const Wire__NodeMessage *m, struct
     return ST_OK;
 }
 
+static enum status on_council(struct link *link, const Wire__NodeMessage *m, struct err *err)
+{
+    (void)err;
+    lead_council_receive(link, m->council.data, m->council.len);
+    return ST_OK;
+}
+
+static enum status on_roll(struct link *link, const Wire__NodeMessage *m, struct err *err)
+{
+    return lead_roll_receive(link, m->roll, err);
+}
+
+static enum status on_unplace(struct link *link, const Wire__NodeMessage *m, struct err *err)
+{
+    (void)err;
+    unplace_received(link, m->unplace);
+    return ST_OK;
+}
+
 enum { FROM_STRANGERS_TOO = 1u << 0 }; /* before Hello */
 
 static const struct {
@@ -124,6 +143,9 @@ static const struct {
     [WIRE__NODE_MESSAGE__BODY_INSTANCE] = { on_instance, 0 },
     [WIRE__NODE_MESSAGE__BODY_PROGRESS] = { on_progress, 0 },
     [WIRE__NODE_MESSAGE__BODY_GONE] = { on_gone, 0 },
+    [WIRE__NODE_MESSAGE__BODY_COUNCIL] = { on_council, 0 },
+    [WIRE__NODE_MESSAGE__BODY_ROLL] = { on_roll, 0 },
+    [WIRE__NODE_MESSAGE__BODY_UNPLACE] = { on_unplace, 0 },
 };
 
 void dispatch(struct link *link, const Wire__NodeMessage *message)

@@ -68,6 +68,9 @@ enum status cluster_end(struct cluster *cluster, const char *instance_id, const 
 
     if (!in)
         return err_set(err, ST_NOTFOUND, "instance %.8s is gone already", instance_id);
-    instance_end(cluster, in, END_EVERYWHERE, why);
+    instance_end(cluster, in,
+                 lead_is_here(cluster) && lead_kind(cluster) == LEADER_ELECTED ? END_BY_ORDER
+                                                                               : END_EVERYWHERE,
+                 why);
     return ST_OK;
 }

@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cluster/place.c - run a plan: the coordinator's work, and each node's part in it.
  *
- *   requested --next turn of the loop--> assigning --every rank listens--> loading
+ *   requested --it is decided--> assigning --every rank listens--> loading
  *   loading --every rank is ready--> the instance is ready, and this is done
+ *
+ * The leader begins placings, and has decided first that the model shall be
+ * placed, where that is news (state/wanted.c).  What it began it brings to an end, also when
+ * another was elected meanwhile; nodes take shards only from who leads, so of two that
+ * think they do one places nothing.
  *
  * Each phase has its deadline; loading has it from the last byte that any
  * rank loaded.  A rank that lacks its part of the model's file fetches it while
@@ -35,6 +40,9 @@ struct rank {
 struct placing {
     enum phase phase;
     uint64_t until_ns;
+    uint64_t decision; /* ticket; 0: decided */
+    enum status outcome;
+    bool is_first; /* what was decided, was for this */
     uint8_t digest[MODEL_DIGEST_BYTES];
     bool has_root;
     uint8_t root[MODEL_ROOT_BYTES]; /* the same content on every rank */
@@ -57,7 +65,7 @@ static const struct {
     bool (*is_done)(const struct rank *rank); /* by this rank */
     const char *late;                         /* reads on after a node's name */
 } phases[] = {
-    [PHASE_REQUESTED] = { NULL, NULL },
+    [PHASE_REQUESTED] = { NULL, "has too few others that keep the decision on disk" },
     [PHASE_ASSIGNING] = { is_listening, "did not start its runner in time" },
     [PHASE_LOADING] = { is_ready, "did not load its layers in time" },
 };
@@ -90,7 +98,7 @@ static struct instance *find_to_join(const struct cluster *cluster, const struct
     return NULL;
 }
 
-static enum status check_nodes(struct cluster *cluster, const struct plan *plan, struct err *err)
+enum status place_check_nodes(struct cluster *cluster, const struct plan *plan, struct err *err)
 {
     for (size_t i = 0; i < plan->n_shards; i++) {
         const char *node = plan->shards[i].node;
@@ -110,61 +118,95 @@ static enum status check_nodes(struct cluster *cluster, const struct plan *plan,
     return ST_OK;
 }
 
-enum status place_request(struct cluster *cluster, const struct plan *plan, const uint8_t *digest,
-                          bool knows_ready, char *ret_instance_id, struct err *err)
+/* A new instance, to be placed once that is decided. */
+static enum status add_placing(struct cluster *cluster, const struct place_demand *demand,
+                               struct instance **ret_instance, struct err *err)
 {
-    struct instance *in = find_to_join(cluster, plan, knows_ready);
-    uint8_t root[MODEL_ROOT_BYTES] = { 0 };
     char id[INSTANCE_ID_MAX];
-    bool has_root = false;
+    struct placing *p = calloc(1, sizeof(*p));
     enum status s;
 
+    if (!p)
+        return err_set(err, ST_NOMEM, "no memory to place '%s'", demand->plan->model);
+    memcpy(p->digest, demand->digest, sizeof(p->digest));
+    p->until_ns = deadline_after_ms(DECIDE_WITHIN_MS);
+    s = file_root(cluster, demand->plan->model, demand->digest, &p->has_root, p->root, err);
+    if (s == ST_OK)
+        s = wanted_decide(cluster, demand->plan, demand->purpose, &p->decision, &p->is_first, err);
+    random_hex(id, (INSTANCE_ID_MAX - 1) / 2);
+    if (s == ST_OK)
+        s = instance_add(cluster, id, demand->plan, cluster->self->info.name, ret_instance, err);
+    if (s != ST_OK) {
+        free(p);
+        return s;
+    }
+    (*ret_instance)->placing = p;
+    (*ret_instance)->epoch = lead_epoch(cluster);
+    return ST_OK;
+}
+
+/* It shall be placed from now on, even if nobody had decided that. */
+static void keep_wanting(struct cluster *cluster, const struct instance *in)
+{
+    uint64_t unused;
+    bool is_first;
+    struct err err;
+
+    if (wanted_decide(cluster, &in->view.plan, PLACE_NEEDED, &unused, &is_first, &err) != ST_OK)
+        log_warn("'%s' would not come back after a restart: %s", in->view.view.model, err.words);
+}
+
+enum status place_request(struct cluster *cluster, const struct place_demand *demand,
+                          char *ret_instance_id, struct err *err)
+{
+    struct instance *in;
+    enum status s;
+
+    if (!lead_is_here(cluster))
+        return err_set(err, ST_DENIED, "node '%s' does not lead", cluster->self->info.name);
+    in = find_to_join(cluster, demand->plan, demand->knows_ready);
     if (in) {
+        keep_wanting(cluster, in);
         memcpy(ret_instance_id, in->view.view.id, INSTANCE_ID_MAX);
         return ST_OK;
     }
-    s = check_nodes(cluster, plan, err);
+    s = place_check_nodes(cluster, demand->plan, err);
     if (s == ST_OK)
-        s = file_root(cluster, plan->model, digest, &has_root, root, err);
+        s = add_placing(cluster, demand, &in, err);
     if (s != ST_OK)
-        return s;
-    random_hex(id, (INSTANCE_ID_MAX - 1) / 2);
-    s = instance_add(cluster, id, plan, cluster->self->info.name, &in, err);
-    if (s != ST_OK)
-        return s;
-    in->placing = calloc(1, sizeof(*in->placing));
-    if (!in->placing) {
-        struct err why;
-
-        (void)err_set(&why, ST_NOMEM, "no memory to place '%s'", plan->model);
-        instance_end(cluster, in, END_HERE, &why);
-        return err_set(err, ST_NOMEM, "%s", why.words);
-    }
+        return s == ST_PEER ? err_set(err, ST_DENIED, "node '%s' does not lead any more",
+                                      cluster->self->info.name)
+                            : s;
     random_bytes(in->view.view.driver.key, sizeof(in->view.view.driver.key));
-    memcpy(in->placing->digest, digest, sizeof(in->placing->digest));
-    in->placing->has_root = has_root;
-    memcpy(in->placing->root, root, sizeof(root));
-    memcpy(ret_instance_id, id, INSTANCE_ID_MAX);
+    memcpy(ret_instance_id, in->view.view.id, INSTANCE_ID_MAX);
     instance_announce(cluster, in);
     cluster_soon(cluster);
     return ST_OK;
+}
+
+void place_decided(struct cluster *cluster, uint64_t ticket, enum status status)
+{
+    for (struct instance *in = cluster->instances; in; in = in->next)
+        if (in->placing && in->placing->phase == PHASE_REQUESTED &&
+            in->placing->decision == ticket) {
+            in->placing->decision = 0;
+            in->placing->outcome = status;
+            cluster_soon(cluster);
+        }
+}
+
+void place_failed(struct cluster *cluster, const struct instance *in, const struct err *why)
+{
+    if (!in->placing || !in->placing->is_first || why->status == ST_PEER ||
+        why->status == ST_CANCELED || why->status == ST_DENIED)
+        return;
+    wanted_withdraw(cluster, &in->view.plan);
 }
 
 static void enter(struct placing *p, enum phase phase, uint64_t within_ms)
 {
     p->phase = phase;
     p->until_ns = deadline_after_ms(within_ms);
-}
-
-static enum status assign_local(struct cluster *cluster, struct instance *in, uint32_t rank,
-                                const uint8_t *digest, const uint8_t *root)
-{
-    struct err why;
-
-    if (runner_start(cluster, in, rank, digest, root, &why) == ST_OK)
-        return ST_OK;
-    instance_end(cluster, in, END_EVERYWHERE, &why);
-    return why.status;
 }
 
 static void assign_remote(struct cluster *cluster, struct instance *in, uint32_t rank)
@@ -177,6 +219,7 @@ static void assign_remote(struct cluster *cluster, struct instance *in, uint32_t
     assign.rank = rank;
     assign.model_digest.data = in->placing->digest;
     assign.model_digest.len = sizeof(in->placing->digest);
+    assign.epoch = in->epoch;
     assign.model_root.data = in->placing->root;
     assign.model_root.len = in->placing->has_root ? sizeof(in->placing->root) : 0;
     message.body_case = WIRE__NODE_MESSAGE__BODY_ASSIGN;
@@ -194,14 +237,14 @@ static void begin(struct cluster *cluster, struct instance *in)
         if ((int)i != local)
             assign_remote(cluster, in, (uint32_t)i);
     if (local >= 0)
-        (void)assign_local(cluster, in, (uint32_t)local, in->placing->digest,
-                           in->placing->has_root ? in->placing->root : NULL);
+        (void)shard_begin(cluster, in, (uint32_t)local, in->placing->digest,
+                          in->placing->has_root ? in->placing->root : NULL);
 }
 
 static struct instance *find_requested(const struct cluster *cluster)
 {
     for (struct instance *in = cluster->instances; in; in = in->next)
-        if (in->placing && in->placing->phase == PHASE_REQUESTED)
+        if (in->placing && in->placing->phase == PHASE_REQUESTED && in->placing->decision == 0)
             return in;
     return NULL;
 }
@@ -210,41 +253,17 @@ void place_advance(struct cluster *cluster)
 {
     struct instance *in;
 
-    while ((in = find_requested(cluster)) != NULL)
-        begin(cluster, in);
-}
+    while ((in = find_requested(cluster)) != NULL) {
+        struct err why;
 
-enum status place_assigned(struct cluster *cluster, const char *from_node,
-                           const Wire__AssignShard *assign, struct err *err)
-{
-    struct instance *in = instance_find(cluster, assign->instance_id);
-
-    if (!in)
-        return ST_OK; /* it ended while this was under way */
-    if (in->view.state != INSTANCE_PLACING || strcmp(in->coordinator, from_node) != 0 ||
-        assign->model_digest.len != MODEL_DIGEST_BYTES || assign->rank >= in->view.plan.n_shards ||
-        strcmp(in->view.plan.shards[assign->rank].node, cluster->self->info.name) != 0)
-        return err_set(err, ST_FORMAT, "a message assigns a shard that is not this node's");
-    if (runner_is_of(cluster, in->view.view.id))
-        return err_set(err, ST_FORMAT, "a message assigns a shard for the second time");
-    (void)assign_local(cluster, in, assign->rank, assign->model_digest.data,
-                       assign->model_root.len == MODEL_ROOT_BYTES ? assign->model_root.data : NULL);
-    return ST_OK;
-}
-
-enum status place_connected(struct cluster *cluster, const char *from_node,
-                            const Wire__ConnectShard *connect, struct err *err)
-{
-    const struct instance *in = instance_find(cluster, connect->instance_id);
-
-    if (!in)
-        return ST_OK; /* it ended while this was under way */
-    if (in->view.state != INSTANCE_PLACING || strcmp(in->coordinator, from_node) != 0 ||
-        connect->n_ranks != in->view.plan.n_shards)
-        return err_set(err, ST_FORMAT,
-                       "a message connects ranks that are not the sender's to place");
-    runner_connect(cluster, in->view.view.id, connect->n_ranks, connect->ranks);
-    return ST_OK;
+        if (in->placing->outcome == ST_OK) {
+            begin(cluster, in);
+            continue;
+        }
+        (void)err_set(&why, ST_DENIED, "node '%s' led no more when '%s' was to be placed",
+                      cluster->self->info.name, in->view.view.model);
+        instance_end(cluster, in, END_EVERYWHERE, &why);
+    }
 }
 
 static bool all_done(const struct instance *in)
@@ -271,6 +290,7 @@ static void connect_ranks(struct cluster *cluster, struct instance *in)
     connect.instance_id = in->view.view.id;
     connect.ranks = list;
     connect.n_ranks = plan->n_shards;
+    connect.epoch = in->epoch;
     message.body_case = WIRE__NODE_MESSAGE__BODY_CONNECT;
     message.connect = &connect;
     enter(in->placing, PHASE_LOADING, cluster->load_ms);
@@ -408,6 +428,8 @@ static const char *slow_node(const struct instance *in)
 {
     size_t i = 0;
 
+    if (in->placing->phase == PHASE_REQUESTED)
+        return in->coordinator;
     while (i + 1 < in->view.plan.n_shards &&
            phases[in->placing->phase].is_done(&in->placing->ranks[i]))
         i++;
@@ -417,7 +439,7 @@ static const char *slow_node(const struct instance *in)
 static struct instance *find_late(const struct cluster *cluster, uint64_t now_ns)
 {
     for (struct instance *in = cluster->instances; in; in = in->next)
-        if (in->placing && in->placing->phase != PHASE_REQUESTED && now_ns > in->placing->until_ns)
+        if (in->placing && now_ns > in->placing->until_ns)
             return in;
     return NULL;
 }

@@ -271,7 +271,7 @@ static enum status start_share(struct node *node, struct err *err)
 static enum status start_cluster(struct node *node, struct err *err)
 {
     const struct node_settings *settings = node->settings;
-    char id[33], program[PATH_MAX_BYTES];
+    char id[33], program[PATH_MAX_BYTES], state[PATH_MAX_BYTES];
     const struct cluster_discovery discovery = {
         .ways = settings->discovery,
         .seeds = settings->seeds,
@@ -294,6 +294,7 @@ static enum status start_cluster(struct node *node, struct err *err)
         .runner_program = program,
         .peers = settings->peers,
         .n_peers = settings->n_peers,
+        .state_dir = state,
         .shard_dir = node->share ? node->shards : NULL,
         .share_port = node->share ? share_port(node->share) : 0,
         .share_key = settings->has_key ? node->share_key : NULL,
@@ -302,7 +303,9 @@ static enum status start_cluster(struct node *node, struct err *err)
     };
     enum status s;
 
-    s = node_id(settings->data, settings->name, id, err);
+    s = own_path(settings, "state", state, err);
+    if (s == ST_OK)
+        s = node_id(settings->data, settings->name, id, err);
     if (s == ST_OK)
         s = path_of_self(program, err);
     if (s == ST_OK)

@@ -106,16 +106,43 @@ static void print_models(const json_t *models)
                units_bytes(number_of(model, "file_bytes"), size));
 }
 
+static void print_leader(const json_t *state)
+{
+    const char *kind = text_of(state, "leadership");
+
+    if (strcmp(kind, "none") == 0)
+        printf("nobody leads\n");
+    else if (strcmp(kind, "caretaker") == 0)
+        printf("nobody can be elected to lead; node %s places what requests need\n",
+               text_of(state, "leader"));
+    else
+        printf("node %s leads, epoch %llu\n", text_of(state, "leader"),
+               (unsigned long long)number_of(state, "epoch"));
+}
+
+/* What shall be placed, and why it is not. */
+static void print_trouble(const json_t *wanted)
+{
+    const json_t *model;
+    size_t i;
+
+    json_array_foreach(wanted, i, model) if (json_object_get(model, "trouble"))
+        printf("\n%s shall be placed, and is not: %s\n", text_of(model, "model"),
+               text_of(model, "trouble"));
+}
+
 static void print_state(const json_t *state)
 {
     const json_t *instances = json_object_get(state, "instances");
 
     printf("cluster %s, as node %s sees it (pomona %s)\n", text_of(state, "cluster"),
            text_of(state, "node"), text_of(state, "version"));
+    print_leader(state);
     print_nodes(json_object_get(state, "nodes"));
     print_blocked(json_object_get(state, "nodes"));
     print_models(json_object_get(state, "models"));
     print_instances(instances);
+    print_trouble(json_object_get(state, "wanted"));
     if (json_array_size(instances) == 0)
         printf("\nno model is placed: a request places one, or 'pomona place MODEL'\n");
 }

@@ -157,6 +157,7 @@ static void move(struct drain *d, const struct cluster_instance *in)
 {
     struct node_set *nodes = calloc(1, sizeof(*nodes));
     struct plan *plan = calloc(1, sizeof(*plan));
+    const struct place_order order = { plan, PLACE_MOVED };
     enum fit fit = FITS_NOT;
     struct api_error e;
     struct err err;
@@ -168,7 +169,8 @@ static void move(struct drain *d, const struct cluster_instance *in)
         end(d, in);
     if (fit == FITS_NOT) {
         log_warn("what this node holds cannot be moved, trying again: %s", e.message);
-    } else if (cluster_place(d->service->cluster, plan, on_placed, d, &d->ticket, &err) == ST_OK) {
+    } else if (cluster_place(d->service->cluster, &order, on_placed, d, &d->ticket, &err) ==
+               ST_OK) {
         d->is_placing = true;
     } else {
         log_warn("what this node holds could not be moved, trying again: %s", err.words);

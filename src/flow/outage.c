@@ -7,7 +7,7 @@
 /* A request that never had an instance is told sooner: it has nothing to lose. */
 static unsigned placings_max(const struct outage *o)
 {
-    return o->n_losses > 0 ? OUTAGE_PLACINGS_MAX : 1;
+    return o->n_losses > 0 ? OUTAGE_PLACINGS_MAX : OUTAGE_PLACINGS_FIRST_MAX;
 }
 
 static bool has_begun(struct outage *o, uint64_t now_ns)

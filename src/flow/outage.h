@@ -25,7 +25,8 @@ enum {
     OUTAGE_MS = 30000, /* of looking; the longest a failover may take */
     OUTAGE_LOSSES_MAX = 3,
     OUTAGE_PLACINGS_MAX = 6,
-    OUTAGE_WAIT_FIRST_MS = 50, /* after a failed placing; doubled each time */
+    OUTAGE_PLACINGS_FIRST_MAX = 3, /* of a request that never had an instance */
+    OUTAGE_WAIT_FIRST_MS = 50,     /* after a failed placing; doubled each time */
     OUTAGE_WAIT_ROOM_MS = 250,
     OUTAGES_MAX = 64, /* of one request */
 };

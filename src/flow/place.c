@@ -194,6 +194,7 @@ static enum status plan_for(struct flow *f, struct plan *plan, struct api_error 
 
 static enum step place(struct flow *f, struct plan *plan)
 {
+    const struct place_order order = { plan, PLACE_NEEDED };
     struct api_error e;
     struct err err = { 0 };
     enum status s = plan_for(f, plan, &e);
@@ -201,7 +202,7 @@ static enum step place(struct flow *f, struct plan *plan)
     if (s != ST_OK)
         return fail_as(f, s == ST_FULL ? SETBACK_ROOM : SETBACK_NONE, &e);
     f->is_placing = true;
-    s = cluster_place(f->service->cluster, plan, on_placed, f, &f->place_ticket, &err);
+    s = cluster_place(f->service->cluster, &order, on_placed, f, &f->place_ticket, &err);
     if (s == ST_OK)
         return STEP_WAIT;
     f->is_placing = false;

@@ -200,6 +200,7 @@ enum status service_place(struct service *service, const char *name, struct err 
 {
     struct plan *plan = calloc(1, sizeof(*plan));
     struct node_set *nodes = calloc(1, sizeof(*nodes));
+    const struct place_order order = { plan, PLACE_NEEDED };
     struct model_info model;
     struct api_error e;
     uint64_t ticket;
@@ -217,7 +218,7 @@ enum status service_place(struct service *service, const char *name, struct err 
             (void)err_set(err, s, "%s", e.message);
     }
     if (s == ST_OK)
-        s = cluster_place(service->cluster, plan, on_placed_early, NULL, &ticket, err);
+        s = cluster_place(service->cluster, &order, on_placed_early, NULL, &ticket, err);
     free(nodes);
     free(plan);
     return s;

@@ -13,6 +13,7 @@
 #include "flow/flow.h"
 #include "flow/service_priv.h"
 #include "flow/text_cache.h"
+#include "flow/upkeep.h"
 #include "gateway/dialect/models.h"
 
 enum { TICK_MS = 500, DRAIN_TICK_MS = 50 };
@@ -85,6 +86,8 @@ static void tick(void *arg)
         flow_tick(f, now_ns);
     }
     drain_tick(service->drain);
+    if (!service->is_draining)
+        upkeep_tick(service->upkeep);
     check_drain(service);
 }
 
@@ -123,6 +126,8 @@ enum status service_new(struct loop *loop, const struct service_options *options
         s = clients_new(loop, &service->clients, err);
     if (s == ST_OK)
         s = drain_new(service, &service->drain, err);
+    if (s == ST_OK)
+        s = upkeep_new(service, &service->upkeep, err);
     if (s == ST_OK && loop_timer_new(loop, tick, service, &service->tick) != ST_OK)
         s = err_set(err, ST_NOMEM, "the API could not be made");
     if (s != ST_OK) {
@@ -142,6 +147,7 @@ void service_free(struct service *service)
         flow_free(service->flows);
     admin_release(service);
     drain_free(service->drain);
+    upkeep_free(service->upkeep);
     gateway_free(service->gateway);
     clients_free(service->clients);
     text_cache_free(service->texts);

@@ -16,7 +16,7 @@ enum {
     MODELS_MAX = 1024,
 };
 
-struct placing; /* admin.c */
+struct placing; /* admin_place.c */
 
 struct service {
     struct loop *loop;
@@ -37,6 +37,7 @@ struct service {
     size_t n_encodings; /* jobs; they may outlive their flows */
     struct placing *placings;
     struct drain *drain;
+    struct upkeep *upkeep;
     struct loop_timer *tick;
 
     bool is_draining;
@@ -51,7 +52,10 @@ bool service_find_model(struct service *service, const char *name, struct model_
 /* *ret_instances given: free(); NULL where there are none. */
 size_t service_instances(struct service *service, struct cluster_instance **ret_instances);
 
-/* The handlers of the admin API, admin.c. */
+void admin_no_memory(struct exchange *x);
+enum status admin_unknown_model(const char *name, struct api_error *e); /* ST_NOTFOUND */
+
+/* The handlers of the admin API, admin.c and admin_place.c. */
 void admin_models(void *arg, struct exchange *x);
 void admin_model(void *arg, struct exchange *x, const char *name);
 void admin_live(void *arg, struct exchange *x);

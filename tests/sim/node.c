@@ -288,6 +288,19 @@ static void receive(struct sim *sim, const struct event *event, uint64_t clock_n
         sim_fail(sim, "node %u refuses what node %u sent: %s", event->node, event->from, err.words);
 }
 
+/* What an owner thinks that it knows is wrong as often as not, until all heals. */
+static void hint(struct sim *sim, struct council *council, uint64_t clock_ns)
+{
+    const uint32_t what = sim_below(sim, 32);
+
+    if (sim->calm_ns != UINT64_MAX)
+        return;
+    if (what == 0)
+        council_all_up(council, clock_ns);
+    else if (what == 1)
+        council_peer_lost(council, sim_below(sim, sim->n_voters), clock_ns);
+}
+
 void node_event(struct sim *sim, struct event *event)
 {
     struct sim_node *n = &sim->nodes[event->node];
@@ -299,6 +312,7 @@ void node_event(struct sim *sim, struct event *event)
         rejoin(sim, event->node);
         sim_at(sim, time_of_clock(sim, event->node, wake_ns), EV_SWIM_TICK, event->node);
     } else if (event->kind == EV_COUNCIL_TICK) {
+        hint(sim, n->council, clock_ns);
         wake_ns = council_tick(n->council, clock_ns);
         sim_at(sim, time_of_clock(sim, event->node, wake_ns), EV_COUNCIL_TICK, event->node);
     } else {

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "cluster/election/council_priv.h"
+#include "cluster/state/desired_wire.h"
 
 static enum status keep(struct council *c, struct err *err)
 {
@@ -176,6 +177,16 @@ uint64_t council_tick(struct council *c, uint64_t now_ns)
     return election_tick(&c->election, now_ns);
 }
 
+void council_all_up(struct council *c, uint64_t now_ns)
+{
+    election_all_up(&c->election, now_ns);
+}
+
+void council_peer_lost(struct council *c, uint32_t who, uint64_t now_ns)
+{
+    election_peer_lost(&c->election, who, now_ns);
+}
+
 /* Records come before the message that brought them counts: who votes or beats
  * has handed over what it knows.  A beat of an epoch that is over brings nothing. */
 static enum status take_records(struct council *c, const Wire__Council *wire, struct err *err)
@@ -185,7 +196,7 @@ static enum status take_records(struct council *c, const Wire__Council *wire, st
 
     if (wire->kind == WIRE__COUNCIL__KIND__BEAT && wire->epoch < c->election.epoch)
         return ST_OK;
-    s = council_merge(c, wire->state, &is_changed, err);
+    s = desired_from_wire(&c->desired, wire->state, &is_changed, err);
     if (!is_changed)
         return s;
     if (keep(c, err) != ST_OK)

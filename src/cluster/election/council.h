@@ -66,6 +66,10 @@ void council_free(struct council *council);
 
 uint64_t council_tick(struct council *council, uint64_t now_ns);
 
+/* Hints, which may be wrong: every voter is there; voter `who` is gone (election.h). */
+void council_all_up(struct council *council, uint64_t now_ns);
+void council_peer_lost(struct council *council, uint32_t who, uint64_t now_ns);
+
 /* Errors  ST_FORMAT  it is none of this council's; nothing changed */
 enum status council_receive(struct council *council, const uint8_t *bytes, size_t n,
                             uint64_t now_ns, struct err *err);

@@ -52,8 +52,4 @@ enum status council_unpack_file(struct council *council, const uint8_t *bytes, s
                                 uint64_t *ret_epoch, uint32_t *ret_vote, bool *ret_is_born,
                                 struct err *err);
 
-/* Merge all records of a message; *ret_changed is set if any was news. */
-enum status council_merge(struct council *council, const Wire__Desired *state, bool *ret_changed,
-                          struct err *err);
-
 #endif

@@ -8,8 +8,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-/* The owner is called at least this often. */
-enum { TICK_MAX_MS = 100 };
+enum {
+    TICK_MAX_MS = 100,  /* the owner is called at least this often */
+    STAGGER_MS = 50,    /* between two voters that stand because of a hint; a round trip and more */
+    POLL_AGAIN_MS = 50, /* a newborn that is told that all are there */
+};
 
 #define ROLE(r) (1u << (r))
 
@@ -108,8 +111,9 @@ enum status election_init(struct election *e, const struct election_params *para
     e->role = e->is_born ? ELECTION_FOLLOWER : ELECTION_NEWBORN;
     if (e->is_born)
         e->due_ns = now_ns + (n_voters > 1 ? random_ms(e, 2 * params->election_ms) : 0);
-    else
-        e->beat_ns = now_ns + params->quarantine_ms * NS_PER_MS;
+    e->born_after_ns = now_ns + params->quarantine_ms * NS_PER_MS;
+    e->beat_ns = now_ns;
+    e->round = (uint32_t)effects->random(arg); /* no answer to an earlier life is taken for one */
     return ST_OK;
 }
 
@@ -203,26 +207,79 @@ static bool may_be_born(const struct election *e)
     const uint64_t others = everybody(e) & ~bit(e->self);
     const uint64_t kept = e->polled & ~e->polled_leaderless;
 
+    if (e->epoch == 0 && e->polled_leaderless == others)
+        return true;
+    if (e->polled_ns < e->born_after_ns)
+        return false;
     return election_is_quorum(kept, e->n_voters) || e->polled == others ||
            is_majority(e->polled_leaderless | bit(e->self), e->n_voters);
 }
 
+static bool try_birth(struct election *e, uint64_t now_ns)
+{
+    if (!may_be_born(e))
+        return false;
+    e->is_born = true;
+    if (!accept_epoch(e, e->polled_epoch > e->epoch ? e->polled_epoch : e->epoch, NO_VOTER)) {
+        e->is_born = false;
+        return false;
+    }
+    follow(e, now_ns);
+    move(e, ELECTION_FOLLOWER);
+    return true;
+}
+
 static void poll(struct election *e, uint64_t now_ns)
 {
-    if (may_be_born(e)) {
-        e->is_born = true;
-        if (!accept_epoch(e, e->polled_epoch > e->epoch ? e->polled_epoch : e->epoch, NO_VOTER)) {
-            e->is_born = false;
-            return;
-        }
-        follow(e, now_ns);
-        move(e, ELECTION_FOLLOWER);
+    uint64_t next_ns = now_ns + e->params.round_ms * NS_PER_MS;
+
+    if (try_birth(e, now_ns))
         return;
-    }
+    if (now_ns < e->born_after_ns && next_ns > e->born_after_ns)
+        next_ns = e->born_after_ns;
     e->round++;
     e->polled = e->polled_leaderless = 0;
-    e->beat_ns = now_ns + e->params.round_ms * NS_PER_MS;
+    e->polled_ns = now_ns;
+    e->beat_ns = next_ns;
     send_all(e, ELECTION_POLL, e->epoch);
+}
+
+static bool is_led(const struct election *e, uint64_t now_ns)
+{
+    return e->role == ELECTION_LEADER ||
+           (e->leader_heard_ns > 0 &&
+            now_ns - e->leader_heard_ns < e->params.election_ms * NS_PER_MS);
+}
+
+static void stand_soon(struct election *e, uint64_t now_ns)
+{
+    uint64_t wait_ms = (uint64_t)e->self * STAGGER_MS;
+
+    if (wait_ms > e->params.election_ms)
+        wait_ms = e->params.election_ms;
+    if (e->due_ns <= now_ns + (wait_ms + STAGGER_MS) * NS_PER_MS)
+        return; /* it will as it is */
+    e->due_ns = now_ns + wait_ms * NS_PER_MS + random_ms(e, STAGGER_MS);
+}
+
+void election_all_up(struct election *e, uint64_t now_ns)
+{
+    const uint64_t others = everybody(e) & ~bit(e->self);
+
+    if (e->role == ELECTION_FOLLOWER && e->leader == NO_VOTER && !is_led(e, now_ns))
+        stand_soon(e, now_ns);
+    else if (e->role == ELECTION_NEWBORN && e->polled != others &&
+             now_ns >= e->polled_ns + POLL_AGAIN_MS * NS_PER_MS)
+        poll(e, now_ns);
+}
+
+void election_peer_lost(struct election *e, uint32_t voter, uint64_t now_ns)
+{
+    if (e->role != ELECTION_FOLLOWER || voter == NO_VOTER || e->leader != voter)
+        return;
+    e->leader_heard_ns = 0;
+    set_leader(e, NO_VOTER);
+    stand_soon(e, now_ns);
 }
 
 static bool has_quorum_lately(const struct election *e, uint64_t now_ns)
@@ -271,13 +328,6 @@ uint64_t election_tick(struct election *e, uint64_t now_ns)
     else if (e->role != ELECTION_LEADER && e->role != ELECTION_NEWBORN && e->due_ns < wake_ns)
         wake_ns = e->due_ns;
     return wake_ns > now_ns ? wake_ns : now_ns + NS_PER_MS;
-}
-
-static bool is_led(const struct election *e, uint64_t now_ns)
-{
-    return e->role == ELECTION_LEADER ||
-           (e->leader_heard_ns > 0 &&
-            now_ns - e->leader_heard_ns < e->params.election_ms * NS_PER_MS);
 }
 
 static void answer_would(struct election *e, const struct election_message *m, uint64_t now_ns)
@@ -346,7 +396,7 @@ static void take_answer(struct election *e, const struct election_message *m, ui
     }
 }
 
-static void take_poll(struct election *e, const struct election_message *m)
+static void take_poll(struct election *e, const struct election_message *m, uint64_t now_ns)
 {
     if (e->role != ELECTION_NEWBORN || m->round != e->round)
         return;
@@ -355,6 +405,7 @@ static void take_poll(struct election *e, const struct election_message *m)
         e->polled_leaderless |= bit(m->from);
     if (m->epoch > e->polled_epoch)
         e->polled_epoch = m->epoch;
+    (void)try_birth(e, now_ns);
 }
 
 void election_receive(struct election *e, const struct election_message *m, uint64_t now_ns)
@@ -363,7 +414,7 @@ void election_receive(struct election *e, const struct election_message *m, uint
         return;
     switch (m->kind) {
     case ELECTION_POLL: send_to(e, m->from, ELECTION_POLLED, e->epoch, m->round, true); break;
-    case ELECTION_POLLED: take_poll(e, m); break;
+    case ELECTION_POLLED: take_poll(e, m, now_ns); break;
     case ELECTION_WOULD: answer_would(e, m, now_ns); break;
     case ELECTION_VOTE: answer_vote(e, m, now_ns); break;
     case ELECTION_BEAT: take_beat(e, m, now_ns); break;

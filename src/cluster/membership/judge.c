@@ -35,6 +35,7 @@ void member_lost(struct cluster *cluster, struct member *member, const char *wor
     member->info.rtt_ms = 0;
     member->cut_ns = 0;
     log_warn("node '%s' is lost: %s", member->info.name, words);
+    lead_member_lost(cluster, member);
     asks_coordinator_lost(cluster, member->info.name);
     instances_member_lost(cluster, member->info.name);
     cluster_changed(cluster);
@@ -75,6 +76,7 @@ static void channel_missed(struct cluster *cluster, struct member *member)
 {
     log_warn("node '%s' answers datagrams, but no channel to it can be had", member->info.name);
     member->is_cut_off = true;
+    lead_refresh(cluster);
     asks_coordinator_lost(cluster, member->info.name);
     instances_channel_lost(cluster, member->info.name, CHANNEL_GONE);
 }

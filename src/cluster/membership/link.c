@@ -283,11 +283,12 @@ void link_up(struct link *link)
     watch_follow(link->cluster, member, link);
     if (member->info.is_alive) { /* it takes the place of another that was up */
         member_channel_back(link->cluster, member);
-        return;
+    } else {
+        member->info.is_alive = true;
+        log_info("node '%s' joined", member->info.name);
+        cluster_changed(link->cluster);
     }
-    member->info.is_alive = true;
-    log_info("node '%s' joined", member->info.name);
-    cluster_changed(link->cluster);
+    lead_member_up(link->cluster, member);
 }
 
 void link_lose(struct link *link, const char *words)

@@ -88,15 +88,20 @@ bool member_takes_part(const struct member *member)
            (member->info.is_local || (member->link && member->link->is_up));
 }
 
-/* The alive node with the lowest name.  This one is always alive, so there is one. */
-struct member *member_coordinator(struct cluster *cluster)
+bool member_is_in_reach(const struct member *member)
+{
+    return member->info.is_alive && !member->is_cut_off;
+}
+
+/* This one always is, so there is one. */
+struct member *member_first(struct cluster *cluster)
 {
     struct member *lowest = cluster->self;
 
     for (size_t i = 0; i < cluster->n_members; i++) {
         struct member *m = &cluster->members[i];
 
-        if (member_takes_part(m) && strcmp(m->info.name, lowest->info.name) < 0)
+        if (member_is_in_reach(m) && strcmp(m->info.name, lowest->info.name) < 0)
             lowest = m;
     }
     return lowest;

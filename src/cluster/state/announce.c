@@ -24,6 +24,7 @@ void announcement_fill(struct announcement *a, struct instance *in)
     a->state.progress = in->view.progress;
     a->state.load_seconds = in->view.load_seconds;
     a->state.driver = &a->driver;
+    a->state.epoch = in->epoch;
 }
 
 void instance_announce(struct cluster *cluster, struct instance *in)
@@ -66,25 +67,33 @@ static void fill_gone(Wire__NodeMessage *message, Wire__InstanceGone *gone, cons
     message->gone = gone;
 }
 
-void instance_announce_gone(struct cluster *cluster, const char *id, const struct err *why)
+void instance_announce_gone(struct cluster *cluster, const char *id, uint64_t epoch,
+                            const struct err *why)
 {
     Wire__NodeMessage message = WIRE__NODE_MESSAGE__INIT;
     Wire__InstanceGone gone = WIRE__INSTANCE_GONE__INIT;
 
     fill_gone(&message, &gone, id, why);
+    gone.epoch = epoch;
     link_broadcast(cluster, &message);
+}
+
+void instance_tell_gone(struct link *link, const char *id, const struct err *why)
+{
+    Wire__NodeMessage message = WIRE__NODE_MESSAGE__INIT;
+    Wire__InstanceGone gone = WIRE__INSTANCE_GONE__INIT;
+
+    fill_gone(&message, &gone, id, why);
+    link_send(link, &message);
 }
 
 /* The peer has not heard that the instance ended, or that this node started anew. */
 static void contradict(struct link *link, const char *id)
 {
-    Wire__NodeMessage message = WIRE__NODE_MESSAGE__INIT;
-    Wire__InstanceGone gone = WIRE__INSTANCE_GONE__INIT;
     struct err why;
 
     (void)err_set(&why, ST_PEER, "it ended on node '%s'", link->cluster->self->info.name);
-    fill_gone(&message, &gone, id, &why);
-    link_send(link, &message);
+    instance_tell_gone(link, id, &why);
 }
 
 static bool is_instance_id(const char *id)
@@ -114,9 +123,11 @@ static enum status learn_new(struct link *link, const Wire__InstanceState *state
     if (s == ST_OK)
         s = instance_add(link->cluster, state->instance_id, &plan, state->coordinator, ret_instance,
                          err);
-    if (s == ST_OK)
-        memcpy((*ret_instance)->view.view.driver.key, state->key.data, INSTANCE_KEY_BYTES);
-    return s;
+    if (s != ST_OK)
+        return s;
+    memcpy((*ret_instance)->view.view.driver.key, state->key.data, INSTANCE_KEY_BYTES);
+    (*ret_instance)->epoch = state->epoch;
+    return ST_OK;
 }
 
 static void learn_ready(struct cluster *cluster, struct instance *in,
@@ -129,6 +140,19 @@ static void learn_ready(struct cluster *cluster, struct instance *in,
     in->view.load_seconds = state->load_seconds;
     instance_ready(cluster, in);
     asks_ready(cluster, in);
+}
+
+/* A leader that was replaced, and has not heard of it, begins another placing. */
+static bool is_of_the_past(struct link *link, const Wire__InstanceState *state)
+{
+    struct err why;
+
+    if (state->epoch >= lead_epoch(link->cluster) ||
+        lead_check(link->cluster, state->epoch, link->member->info.name, &why) == ST_OK)
+        return false;
+    log_warn("a placing is refused: %s", why.words);
+    instance_tell_gone(link, state->instance_id, &why);
+    return true;
 }
 
 /* Whether the state is news to act on. */
@@ -147,6 +171,8 @@ static bool is_believable(struct link *link, const Wire__InstanceState *state,
                 contradict(link, state->instance_id);
                 return false;
             }
+    if (!known && from == FROM_COORDINATOR && !state->is_ready && is_of_the_past(link, state))
+        return false;
     return from == FROM_HELLO || strcmp(state->coordinator, link->member->info.name) == 0;
 }
 
@@ -195,11 +221,17 @@ void instance_learn_gone(struct link *link, const Wire__InstanceGone *gone)
 
     if (!is_instance_id(gone->instance_id))
         return;
+    if (gone->epoch != 0 &&
+        lead_check(link->cluster, gone->epoch, link->member->info.name, &why) != ST_OK) {
+        log_warn("an order to end instance %.8s is refused: %s", gone->instance_id, why.words);
+        return;
+    }
     if (!in) {
         instance_bury(link->cluster, gone->instance_id);
         return;
     }
     (void)err_set(&why, gone->status == ST_OK ? ST_PEER : status_from_code(gone->status), "%s",
                   gone->words);
-    instance_end(link->cluster, in, END_AS_TOLD, &why);
+    /* who places it has to tell the others: the peer may have told nobody else */
+    instance_end(link->cluster, in, in->placing ? END_EVERYWHERE : END_AS_TOLD, &why);
 }

@@ -136,6 +136,21 @@ static enum status put(struct desired *desired, size_t at, bool is_there,
     return ST_OK;
 }
 
+/* Where no quorum decides (election/succession.h), two sides of a cut may give one version to
+ * two records: the contents then order them, the same way everywhere. */
+static bool is_newer(const struct desired_record *a, const struct desired_record *b)
+{
+    const int order = desired_version_compare(&a->version, &b->version);
+
+    if (order != 0)
+        return order > 0;
+    if (a->is_placed != b->is_placed)
+        return a->is_placed;
+    if (a->n_value != b->n_value)
+        return a->n_value > b->n_value;
+    return a->n_value > 0 && memcmp(a->value, b->value, a->n_value) > 0;
+}
+
 enum status desired_merge(struct desired *desired, const struct desired_record *record,
                           bool *ret_changed, struct err *err)
 {
@@ -146,7 +161,7 @@ enum status desired_merge(struct desired *desired, const struct desired_record *
     if (!memchr(record->model, '\0', sizeof(record->model)))
         return err_set(err, ST_RANGE, "a record of a placement has no end of its name");
     at = place_of(desired, record->model, &is_there);
-    if (is_there && desired_version_compare(&record->version, &desired->records[at].version) <= 0)
+    if (is_there && !is_newer(record, &desired->records[at]))
         return ST_OK;
     s = check(desired, record, is_there ? &desired->records[at] : NULL, err);
     if (s == ST_OK)

@@ -54,7 +54,8 @@ void desired_release(struct desired *desired);
 /* < 0, 0, > 0 as a is older than, equal to, newer than b. */
 int desired_version_compare(const struct desired_version *a, const struct desired_version *b);
 
-/* Take `record` if it is newer than what is known of its model.
+/* Take `record` if it is newer than what is known of its model.  Of two contents with one version
+ * the same one stays everywhere.
  * record       borrowed, copied
  * ret_changed  set to true if it was; never to false
  * Errors       ST_RANGE  a bound is broken; ST_FULL  more are placed than merging can bring; ST_NOMEM */

@@ -149,8 +149,10 @@ void instance_end(struct cluster *cluster, struct instance *in, enum instance_en
     instance_unlist(cluster, in);
     if (how != END_HERE)
         instance_bury(cluster, in->view.view.id);
-    if (how == END_EVERYWHERE)
-        instance_announce_gone(cluster, in->view.view.id, why);
+    if (how == END_EVERYWHERE || how == END_BY_ORDER)
+        instance_announce_gone(cluster, in->view.view.id,
+                               how == END_BY_ORDER ? lead_epoch(cluster) : 0, why);
+    place_failed(cluster, in, why);
     runner_end_instance(cluster, in->view.view.id);
     if (cluster->events.on_instance_gone)
         cluster->events.on_instance_gone(cluster->arg, in->view.view.id, why);
@@ -187,8 +189,11 @@ void instances_member_lost(struct cluster *cluster, const char *node)
     struct err why;
 
     (void)err_set(&why, ST_PEER, "node '%s' was lost", node);
-    while ((in = find_needing(cluster, node)) != NULL)
+    while ((in = find_needing(cluster, node)) != NULL) {
+        if (instance_rank_of(in, node) < 0) /* it coordinated: the next leader places the same */
+            asks_repeat(cluster, in->view.view.id);
         instance_end(cluster, in, how_to_end(cluster, in), &why);
+    }
 }
 
 static struct instance *find_needing_both(const struct cluster *cluster, const char *node,
@@ -264,21 +269,4 @@ size_t cluster_instances(const struct cluster *cluster, struct cluster_instance 
             ret_instances[n].is_leaving = instance_is_leaving(cluster, &in->view.plan);
         }
     return n;
-}
-
-enum status cluster_unplace(struct cluster *cluster, const char *model, struct err *err)
-{
-    struct instance *in;
-    struct err why;
-    size_t n = 0;
-
-    (void)err_set(&why, ST_CANCELED, "'%s' was unplaced", model);
-    while ((in = instance_of_model(cluster, model, INSTANCE_READY)) != NULL ||
-           (in = instance_of_model(cluster, model, INSTANCE_PLACING)) != NULL) {
-        instance_end(cluster, in, END_EVERYWHERE, &why);
-        n++;
-    }
-    if (n == 0)
-        return err_set(err, ST_NOTFOUND, "'%s' is not placed", model);
-    return ST_OK;
 }

@@ -147,6 +147,33 @@ static void write_model(const struct model_info *m, struct buf *out)
         buf_puts(out, ",\"root\":null}");
 }
 
+static void write_leadership(const struct cluster_leadership *l, struct buf *out)
+{
+    static const char *const words[] = {
+        [LEADER_NONE] = "none", [LEADER_ELECTED] = "elected", [LEADER_CARETAKER] = "caretaker"
+    };
+
+    buf_puts(out, "\"leader\":");
+    if (l->kind == LEADER_NONE)
+        buf_puts(out, "null");
+    else
+        json_out_text(out, l->leader);
+    buf_printf(out, ",\"leadership\":\"%s\",\"epoch\":%" PRIu64 ",\"voters\":%zu", words[l->kind],
+               l->epoch, l->n_voters);
+}
+
+static void write_wanted(const struct admin_wanted *w, struct buf *out)
+{
+    buf_putc(out, '{');
+    key_text(out, "model", w->model);
+    buf_printf(out, ",\"copies\":%zu", w->n_copies);
+    if (w->trouble[0]) {
+        buf_putc(out, ',');
+        key_text(out, "trouble", w->trouble);
+    }
+    buf_putc(out, '}');
+}
+
 void admin_render_state(const struct admin_state *state, struct buf *out)
 {
     buf_putc(out, '{');
@@ -155,6 +182,8 @@ void admin_render_state(const struct admin_state *state, struct buf *out)
     key_text(out, "node", state->node_name);
     buf_putc(out, ',');
     key_text(out, "version", state->version);
+    buf_putc(out, ',');
+    write_leadership(&state->leadership, out);
     buf_puts(out, ",\"nodes\":[");
     for (size_t i = 0; i < state->n_members; i++) {
         buf_puts(out, i ? "," : "");
@@ -164,6 +193,11 @@ void admin_render_state(const struct admin_state *state, struct buf *out)
     for (size_t i = 0; i < state->n_instances; i++) {
         buf_puts(out, i ? "," : "");
         admin_render_instance(&state->instances[i], out);
+    }
+    buf_puts(out, "],\"wanted\":[");
+    for (size_t i = 0; i < state->n_wanted; i++) {
+        buf_puts(out, i ? "," : "");
+        write_wanted(&state->wanted[i], out);
     }
     buf_puts(out, "],\"models\":[");
     for (size_t i = 0; i < state->n_models; i++) {

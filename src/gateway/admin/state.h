@@ -9,6 +9,13 @@
 #include "base/buf.h"
 #include "cluster/cluster.h"
 
+/* A model that shall be placed. */
+struct admin_wanted {
+    char model[MODEL_NAME_MAX];
+    size_t n_copies;
+    const char *trouble; /* why it is not; "": none is known here */
+};
+
 struct admin_state {
     const char *cluster_name, *node_name, *version;
     uint64_t uptime_s;
@@ -18,6 +25,9 @@ struct admin_state {
     size_t n_instances;
     const struct model_info *models; /* [n_models] */
     size_t n_models;
+    struct cluster_leadership leadership;
+    const struct admin_wanted *wanted; /* [n_wanted] */
+    size_t n_wanted;
 };
 
 void admin_render_health(const struct admin_state *state, const char *status, struct buf *out);

@@ -236,12 +236,37 @@ static void on_place(void *arg, bool done, const struct cluster_instance *instan
         p->failure = *failure;
 }
 
+static void on_unplaced(void *arg, bool done, const struct cluster_instance *instance,
+                        const struct err *failure)
+{
+    struct placement *p = arg;
+
+    assert_true(done);
+    assert_null(instance);
+    p->n_done++;
+    if (failure)
+        p->failure = *failure;
+}
+
 enum status node_place(struct nodes *nodes, size_t index, const struct plan *plan,
                        struct placement *placement, struct err *err)
 {
+    const struct place_order order = { plan, PLACE_ASKED };
+
     memset(placement, 0, sizeof(*placement));
-    return cluster_place(nodes->node[index].cluster, plan, on_place, placement, &placement->ticket,
-                         err);
+    return cluster_place(nodes->node[index].cluster, &order, on_place, placement,
+                         &placement->ticket, err);
+}
+
+enum status node_unplace(struct nodes *nodes, size_t index, const char *model, struct err *err)
+{
+    struct placement p = { 0 };
+
+    assert_ok(cluster_unplace(nodes->node[index].cluster, model, on_unplaced, &p, &p.ticket, err),
+              *err);
+    nodes_until_placed(nodes, &p);
+    *err = p.failure;
+    return p.failure.status;
 }
 
 static bool is_placed(void *arg)

@@ -65,6 +65,8 @@ struct plan plan_over(const char *names);
 enum status node_place(struct nodes *nodes, size_t index, const struct plan *plan,
                        struct placement *placement, struct err *err);
 void nodes_until_placed(struct nodes *nodes, struct placement *placement);
+/* What became of it, once it did. */
+enum status node_unplace(struct nodes *nodes, size_t index, const char *model, struct err *err);
 struct cluster_instance place_ready(struct nodes *nodes, size_t index, const char *names);
 
 /* Process of the runner that node `index` started for `rank`. */

@@ -157,12 +157,10 @@ static void plans_that_cannot_be_are_refused_at_once(void **state)
     plan = plan_over("ab");
     snprintf(plan.model, sizeof(plan.model), "other");
     assert_int_equal(node_place(nodes, 0, &plan, &p, &err), ST_NOTFOUND);
-    /* asked by way of the coordinator, the words come back */
+    assert_int_equal(node_place(nodes, 2, &plan, &p, &err), ST_NOTFOUND);
     plan = plan_over("ax");
-    assert_ok(node_place(nodes, 2, &plan, &p, &err), err);
-    nodes_until_placed(nodes, &p);
-    assert_int_equal(p.failure.status, ST_NOTFOUND);
-    assert_non_null(strstr(p.failure.words, "'x' is not alive"));
+    assert_int_equal(node_place(nodes, 2, &plan, &p, &err), ST_NOTFOUND);
+    assert_non_null(strstr(err.words, "'x' is not alive"));
 }
 
 static void unplacing_ends_it_on_every_node(void **state)
@@ -172,12 +170,12 @@ static void unplacing_ends_it_on_every_node(void **state)
 
     nodes_start(nodes);
     (void)place_ready(nodes, 0, "abc");
-    assert_ok(cluster_unplace(nodes->node[2].cluster, "m", &err), err);
+    assert_ok(node_unplace(nodes, 2, "m", &err), err);
     assert_int_equal(nodes->node[2].n_gone, 1);
     for (size_t i = 0; i < N_NODES; i++)
         nodes_until_instances(nodes, i, INSTANCE_READY, 0);
     assert_no_child(nodes);
-    assert_int_equal(cluster_unplace(nodes->node[2].cluster, "m", &err), ST_NOTFOUND);
+    assert_int_equal(node_unplace(nodes, 2, "m", &err), ST_NOTFOUND);
 }
 
 static void who_forgets_is_not_called(void **state)

@@ -70,33 +70,103 @@ static void a_lost_node_takes_its_instances_with_it(void **state)
     nodes_until_instances(nodes, 1, INSTANCE_READY, 1);
 }
 
-static void a_lost_coordinator_fails_what_was_asked_of_it_at_once(void **state)
+static bool has_leader(void *arg)
+{
+    struct nodes *nodes = arg;
+
+    for (size_t i = 0; i < N_NODES; i++) {
+        struct cluster_leadership l;
+
+        if (!nodes->node[i].cluster)
+            continue;
+        cluster_leadership(nodes->node[i].cluster, &l);
+        if (l.kind != LEADER_ELECTED)
+            return false;
+    }
+    return true;
+}
+
+/* Index of the node that leads, in the eyes of node `index`. */
+static size_t leader_of(struct nodes *nodes, size_t index)
+{
+    struct cluster_leadership l;
+
+    nodes_until(nodes, has_leader, nodes, "somebody leads");
+    cluster_leadership(nodes->node[index].cluster, &l);
+    return (size_t)(l.leader[0] - 'a');
+}
+
+static void who_asks_a_leader_that_is_lost_is_answered_by_the_next(void **state)
 {
     struct nodes *nodes = *state;
-    const struct plan plan = plan_over("bc");
+    struct cluster_leadership before, after;
     struct placement p;
+    struct plan plan;
     struct err err;
+    size_t leader, asker, other;
 
-    node_start(nodes, 0, "good");
-    node_start(nodes, 1, "mute");
-    node_start(nodes, 2, "good");
+    nodes_start(nodes);
+    leader = leader_of(nodes, 0);
+    asker = (leader + 1) % N_NODES;
+    other = (leader + 2) % N_NODES;
+    cluster_leadership(nodes->node[asker].cluster, &before);
+    plan = plan_over("bc");
+    plan.shards[0].node[0] = (char)('a' + asker);
+    plan.shards[1].node[0] = (char)('a' + other);
+    assert_ok(node_place(nodes, asker, &plan, &p, &err), err);
+    node_stop(nodes, leader); /* before it answered */
+    nodes_until_placed(nodes, &p);
+    assert_true(p.is_ready);
+    assert_string_equal(p.instance.plan.shards[1].node, plan.shards[1].node);
+    nodes_until_instances(nodes, other, INSTANCE_READY, 1);
+    cluster_leadership(nodes->node[asker].cluster, &after);
+    assert_true(after.epoch > before.epoch);
+}
+
+static void a_placing_under_way_outlives_its_leader(void **state)
+{
+    struct nodes *nodes = *state;
+    struct placement p;
+    struct plan plan;
+    struct err err;
+    size_t leader, asker, other;
+
     for (size_t i = 0; i < N_NODES; i++)
-        nodes_until_alive(nodes, i, N_NODES);
-
-    assert_ok(node_place(nodes, 2, &plan, &p, &err), err);
-    node_stop(nodes, 0); /* before it answered */
+        node_start(nodes, i, "mute"); /* never listens: the placing goes on until its deadline */
+    leader = leader_of(nodes, 0);
+    asker = (leader + 1) % N_NODES;
+    other = (leader + 2) % N_NODES;
+    plan = plan_over("b");
+    plan.shards[0].node[0] = (char)('a' + other);
+    assert_ok(node_place(nodes, asker, &plan, &p, &err), err);
+    nodes_until_instances(nodes, asker, INSTANCE_PLACING, 1);
+    node_stop(nodes, leader);
     nodes_until_placed(nodes, &p);
-    assert_int_equal(p.failure.status, ST_PEER);
-
-    node_start(nodes, 0, "good");
-    nodes_until_alive(nodes, 2, N_NODES);
-    assert_ok(node_place(nodes, 2, &plan, &p, &err), err);
-    nodes_until_instances(nodes, 2, INSTANCE_PLACING, 1);
-    node_stop(nodes, 0); /* while it was placing */
-    nodes_until_placed(nodes, &p);
-    assert_int_equal(p.failure.status, ST_PEER);
-    assert_non_null(strstr(p.failure.words, "'a' was lost"));
+    assert_int_equal(p.failure.status, ST_DEADLINE); /* the next leader placed it, and says so */
+    assert_non_null(strstr(p.failure.words, "did not start its runner in time"));
     assert_no_child(nodes);
+}
+
+static void a_plan_with_a_lost_node_fails_so_that_another_can_be_made(void **state)
+{
+    struct nodes *nodes = *state;
+    struct placement p;
+    struct plan plan;
+    struct err err;
+    size_t leader, asker;
+
+    for (size_t i = 0; i < N_NODES; i++)
+        node_start(nodes, i, "mute");
+    leader = leader_of(nodes, 0);
+    asker = (leader + 1) % N_NODES;
+    plan = plan_over("b");
+    plan.shards[0].node[0] = (char)('a' + leader);
+    assert_ok(node_place(nodes, asker, &plan, &p, &err), err);
+    nodes_until_instances(nodes, asker, INSTANCE_PLACING, 1);
+    node_stop(nodes, leader);
+    nodes_until_placed(nodes, &p);
+    assert_int_equal(p.failure.status, ST_PEER);
+    assert_non_null(strstr(p.failure.words, "was lost"));
 }
 
 static void fails_with(struct nodes *nodes, const char *how, enum status status, const char *says)
@@ -210,8 +280,9 @@ static void a_runner_that_does_not_end_is_killed(void **state)
     struct err err;
 
     node_start(nodes, 0, "stuck");
+    node_start(nodes, 1, "good"); /* two of three can decide */
     (void)place_ready(nodes, 0, "a");
-    assert_ok(cluster_unplace(nodes->node[0].cluster, "m", &err), err);
+    assert_ok(node_unplace(nodes, 0, "m", &err), err);
     assert_no_child(nodes);
 }
 
@@ -234,7 +305,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_killed_runner_of_any_rank_ends_the_instance_everywhere),
         TEST(a_lost_node_takes_its_instances_with_it),
-        TEST(a_lost_coordinator_fails_what_was_asked_of_it_at_once),
+        TEST(who_asks_a_leader_that_is_lost_is_answered_by_the_next),
+        TEST(a_placing_under_way_outlives_its_leader),
+        TEST(a_plan_with_a_lost_node_fails_so_that_another_can_be_made),
         TEST(a_shard_that_fails_says_why),
         TEST(a_runner_that_crashes_while_loading_is_named),
         TEST(a_silent_runner_meets_its_deadline),

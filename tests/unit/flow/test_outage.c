@@ -77,8 +77,9 @@ static void a_request_that_had_no_instance_does_not_wait_for_room(void **state)
 
     (void)state;
     assert_false(outage_go_on(&o, SETBACK_ROOM, after_ms(0), &wait_ms));
-    assert_true(outage_go_on(&o, SETBACK_PLACING, after_ms(0), &wait_ms));
-    assert_false(outage_go_on(&o, SETBACK_PLACING, after_ms(1), &wait_ms));
+    for (unsigned i = 0; i < OUTAGE_PLACINGS_FIRST_MAX; i++)
+        assert_true(outage_go_on(&o, SETBACK_PLACING, after_ms(i), &wait_ms));
+    assert_false(outage_go_on(&o, SETBACK_PLACING, after_ms(9), &wait_ms));
 }
 
 static void placing_is_tried_again_after_longer_waits(void **state)
