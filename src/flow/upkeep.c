@@ -210,7 +210,8 @@ static enum status plan_again(struct upkeep *u, const struct plan *asked, bool i
             s = plan_as(u, &model, request, ret_plan, e);
         }
         if (s != ST_OK && !is_patient) {
-            *request = (struct place_request){ 0 };
+            request->context_tokens = 0; /* rather a shorter context than none */
+            request->draft[0] = '\0';
             s = plan_as(u, &model, request, ret_plan, e);
         }
     }
@@ -220,15 +221,18 @@ static enum status plan_again(struct upkeep *u, const struct plan *asked, bool i
 
 static void place(struct upkeep *u, const struct upkeep_step *step)
 {
-    struct plan *asked = calloc(2, sizeof(*asked)), *plan = asked + 1;
+    struct plan *asked = calloc(2, sizeof(*asked)); /* and the one that is made like it */
     struct trouble *t = note(u, step->wanted->model);
+    struct plan *plan;
     struct api_error e;
+    bool is_patient;
 
     if (!asked || !t || !cluster_wanted_plan(u->service->cluster, t->model, step->copy, asked)) {
         free(asked);
         return;
     }
-    const bool is_patient = clock_ns() - t->since_ns < UPKEEP_PATIENCE_MS * NS_PER_MS;
+    plan = asked + 1;
+    is_patient = clock_ns() - t->since_ns < UPKEEP_PATIENCE_MS * NS_PER_MS;
 
     if (plan_again(u, asked, is_patient, plan, &e) == ST_OK) {
         log_info("'%s' shall be placed: it is, on %zu node%s", plan->model, plan->n_shards,

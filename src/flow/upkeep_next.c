@@ -13,19 +13,21 @@ static const struct cluster_wanted *find_wanted(const struct cluster_wanted *wan
     return NULL;
 }
 
-/* One that leaves counts no more: its node moves it (drain.h). */
-static bool counts(const struct cluster_instance *in, const char *model)
+static bool is_of(const struct cluster_instance *in, const char *model)
 {
-    return !in->is_leaving && strcmp(in->view.model, model) == 0;
+    return strcmp(in->view.model, model) == 0;
 }
 
-static size_t n_copies(const struct cluster_instance *instances, size_t n, const char *model)
+/* Those that leave are moved by their node (drain.h), so they are not missing; nor are they a
+ * surplus beside the ones that replace them. */
+static void count(const struct cluster_instance *instances, size_t n, const char *model,
+                  size_t *ret_all, size_t *ret_staying)
 {
-    size_t found = 0;
-
-    for (size_t i = 0; i < n; i++)
-        found += counts(&instances[i], model);
-    return found;
+    *ret_all = *ret_staying = 0;
+    for (size_t i = 0; i < n; i++) {
+        *ret_all += is_of(&instances[i], model);
+        *ret_staying += is_of(&instances[i], model) && !instances[i].is_leaving;
+    }
 }
 
 static uint32_t n_running(const struct cluster_instance *in)
@@ -44,7 +46,7 @@ static const struct cluster_instance *choose_surplus(const struct cluster_instan
     for (size_t i = 0; i < n; i++) {
         const struct cluster_instance *in = &instances[i];
 
-        if (in->state != INSTANCE_READY || !counts(in, model))
+        if (in->state != INSTANCE_READY || in->is_leaving || !is_of(in, model))
             continue;
         if (strcmp(in->view.id, leaving) == 0)
             return in;
@@ -75,11 +77,12 @@ struct upkeep_step upkeep_next(const struct cluster_wanted *wanted, size_t n_wan
 
     for (size_t i = 0; i < n_wanted; i++) {
         const struct cluster_wanted *w = &wanted[i];
-        const size_t n_here = n_copies(instances, n, w->model);
+        size_t n_all, n_staying;
 
-        if (n_here < w->n_copies && (!may_place || may_place(arg, w->model)))
-            return (struct upkeep_step){ .what = UPKEEP_PLACE, .wanted = w, .copy = n_here };
-        if (n_here > w->n_copies && step.what == UPKEEP_NOTHING)
+        count(instances, n, w->model, &n_all, &n_staying);
+        if (n_all < w->n_copies && (!may_place || may_place(arg, w->model)))
+            return (struct upkeep_step){ .what = UPKEEP_PLACE, .wanted = w, .copy = n_all };
+        if (n_staying > w->n_copies && step.what == UPKEEP_NOTHING)
             step = leave(w->n_copies > 0 ? w : NULL, instances, n, w->model, leaving);
     }
     for (size_t i = 0; i < n; i++)
@@ -93,7 +96,8 @@ bool upkeep_has_another(const struct cluster_instance *in, const struct cluster_
                         size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        if (instances[i].state == INSTANCE_READY && counts(&instances[i], in->view.model) &&
+        if (instances[i].state == INSTANCE_READY && !instances[i].is_leaving &&
+            is_of(&instances[i], in->view.model) &&
             strcmp(instances[i].view.id, in->view.id) != 0 &&
             instances[i].plan.kv_format == in->plan.kv_format)
             return true;

@@ -245,6 +245,59 @@ static void three_voters_have_a_leader_and_want_the_same(void **state)
     assert_placed(leader(), "m", "there");
 }
 
+/* All are there and none has a past: nobody waits for votes that cannot have been given. */
+static void a_first_start_needs_no_quarantine(void **state)
+{
+    const uint64_t quarantine_ms = election_params_default().quarantine_ms;
+
+    (void)state;
+    start_all(3);
+    for (uint64_t ms = 0; ms < quarantine_ms / 4; ms += 50) {
+        for (uint32_t i = 0; i < 3; i++)
+            council_all_up(f.voters[i].council, f.now_ns);
+        run_for(50);
+    }
+    assert_int_not_equal(leader(), NO_VOTER);
+}
+
+static void a_leader_that_is_known_to_be_lost_is_replaced_at_once(void **state)
+{
+    uint32_t first;
+
+    (void)state;
+    start_all(3);
+    run_for(8000);
+    first = leader();
+    stop(first);
+    for (uint32_t i = 0; i < 3; i++)
+        if (i != first)
+            council_peer_lost(f.voters[i].council, first, f.now_ns);
+    run_for(election_params_default().election_ms / 2);
+    assert_int_not_equal(leader(), NO_VOTER);
+    assert_int_not_equal(leader(), first);
+}
+
+/* What a newborn hears is not proof while another has a past. */
+static void a_lost_disk_among_voters_with_theirs_waits(void **state)
+{
+    uint32_t who;
+
+    (void)state;
+    start_all(3);
+    run_for(8000);
+    who = (leader() + 1) % 3;
+    stop(who);
+    buf_clear(&f.voters[who].kept);
+    start(who);
+    for (uint64_t ms = 0; ms < election_params_default().quarantine_ms - 100; ms += 50) {
+        council_all_up(f.voters[who].council, f.now_ns);
+        run_for(50);
+        assert_int_equal(council_election(f.voters[who].council)->role, ELECTION_NEWBORN);
+    }
+    run_for(1500);
+    assert_int_equal(council_election(f.voters[who].council)->role, ELECTION_FOLLOWER);
+}
+
 static void a_leader_cut_off_decides_nothing_and_follows_when_it_is_back(void **state)
 {
     uint32_t old, new;
@@ -521,6 +574,9 @@ int main(void)
         EACH(any_two_quorums_share_a_voter),
         EACH(one_voter_leads_alone_and_decides),
         EACH(three_voters_have_a_leader_and_want_the_same),
+        EACH(a_first_start_needs_no_quarantine),
+        EACH(a_leader_that_is_known_to_be_lost_is_replaced_at_once),
+        EACH(a_lost_disk_among_voters_with_theirs_waits),
         EACH(a_leader_cut_off_decides_nothing_and_follows_when_it_is_back),
         EACH(of_two_voters_the_first_goes_on_alone),
         EACH(of_two_voters_the_second_waits),

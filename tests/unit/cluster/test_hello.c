@@ -15,11 +15,13 @@ struct stranger {
     bool is_open, is_closed;
     char refused[256];
     bool got_hello;
+    unsigned n_denied; /* instances that end because who commands does not lead */
 };
 
 struct fixture {
     struct nodes nodes;
     struct stranger stranger;
+    uint64_t epoch; /* in which it commands */
 };
 
 static void on_message(void *arg, struct channel *channel, ProtobufCMessage *base)
@@ -32,6 +34,8 @@ static void on_message(void *arg, struct channel *channel, ProtobufCMessage *bas
         snprintf(s->refused, sizeof(s->refused), "%s", m->refused->words);
     if (m->body_case == WIRE__NODE_MESSAGE__BODY_HELLO)
         s->got_hello = true;
+    if (m->body_case == WIRE__NODE_MESSAGE__BODY_GONE)
+        s->n_denied += m->gone->status == ST_DENIED;
 }
 
 static void on_close(void *arg, struct channel *channel, const struct err *reason)
@@ -244,6 +248,7 @@ static void announce(struct fixture *f, char *node)
     instance.coordinator = coordinator;
     instance.key = (ProtobufCBinaryData){ sizeof(key), key };
     instance.plan = &plan;
+    instance.epoch = f->epoch;
     message.body_case = WIRE__NODE_MESSAGE__BODY_INSTANCE;
     message.instance = &instance;
     channel_send(f->stranger.channel, &message.base);
@@ -258,6 +263,7 @@ static void assign(struct fixture *f, uint32_t rank)
 
     body.instance_id = id;
     body.rank = rank;
+    body.epoch = f->epoch;
     body.model_digest = (ProtobufCBinaryData){ sizeof(digest), digest };
     message.body_case = WIRE__NODE_MESSAGE__BODY_ASSIGN;
     message.assign = &body;
@@ -315,6 +321,71 @@ static void only_who_places_an_instance_connects_its_ranks(void **state)
     assert_int_equal(n_instances(&f->nodes, 1, INSTANCE_READY), 1);
 }
 
+static bool is_led(void *arg)
+{
+    const struct fixture *f = arg;
+    struct cluster_leadership l;
+
+    cluster_leadership(f->nodes.node[1].cluster, &l);
+    return l.kind == LEADER_ELECTED;
+}
+
+static bool is_denied(void *arg)
+{
+    return ((struct stranger *)arg)->n_denied > 0;
+}
+
+static void order_end(struct fixture *f, char *instance_id)
+{
+    static char words[] = "it shall end";
+    Wire__NodeMessage message = WIRE__NODE_MESSAGE__INIT;
+    Wire__InstanceGone gone = WIRE__INSTANCE_GONE__INIT;
+
+    gone.instance_id = instance_id;
+    gone.status = ST_CANCELED;
+    gone.words = words;
+    gone.epoch = f->epoch;
+    message.body_case = WIRE__NODE_MESSAGE__BODY_GONE;
+    message.gone = &gone;
+    channel_send(f->stranger.channel, &message.base);
+}
+
+/* Nodes b and c elect one of them; a, the stranger, commands in `epoch` of theirs, less `behind`. */
+static void command_and_be_denied(struct fixture *f, uint64_t behind)
+{
+    struct cluster_instance placed;
+    struct cluster_leadership l;
+    Wire__Hello hello = good_hello();
+    char node[] = "b";
+
+    node_start(&f->nodes, 2, "good");
+    nodes_until(&f->nodes, is_led, f, "b or c leads");
+    placed = place_ready(&f->nodes, 1, "b");
+    cluster_leadership(f->nodes.node[1].cluster, &l);
+    f->epoch = l.epoch - behind;
+    hello.protocol = 3;
+    hello.protocol_min = 3;
+    say(f, &hello);
+    order_end(f, placed.view.id);
+    announce(f, node);
+    assign(f, 0);
+    nodes_until(&f->nodes, is_denied, &f->stranger, "the command is refused");
+    nodes_until_instances(&f->nodes, 1, INSTANCE_PLACING, 0);
+    assert_int_equal(n_instances(&f->nodes, 1, INSTANCE_READY), 1);
+    assert_int_equal(f->nodes.node[1].n_gone, behind > 0 ? 0 : 1);
+    assert_false(f->stranger.is_closed);
+}
+
+static void a_leader_of_an_epoch_that_is_over_is_not_obeyed(void **state)
+{
+    command_and_be_denied(*state, 1);
+}
+
+static void who_does_not_lead_the_epoch_is_not_obeyed(void **state)
+{
+    command_and_be_denied(*state, 0);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -330,6 +401,8 @@ int main(void)
         TEST(a_shard_of_an_instance_without_this_node_is_refused),
         TEST(a_shard_assigned_twice_is_refused),
         TEST(only_who_places_an_instance_connects_its_ranks),
+        TEST(a_leader_of_an_epoch_that_is_over_is_not_obeyed),
+        TEST(who_does_not_lead_the_epoch_is_not_obeyed),
     };
 #undef TEST
     return cmocka_run_group_tests_name("cluster/hello", tests, NULL, NULL);

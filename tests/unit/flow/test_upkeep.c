@@ -51,8 +51,19 @@ static void a_missing_copy_is_placed(void **state)
     assert_int_equal(step.what, UPKEEP_PLACE);
     assert_string_equal(step.wanted->model, "n");
     assert_int_equal(step.copy, 1);
-    all[0].is_leaving = true; /* its node drains and moves it: but if it cannot, this does */
-    assert_string_equal(upkeep_next(wanted, 2, all, 2, "", NULL, NULL).wanted->model, "m");
+}
+
+static void what_a_draining_node_moves_is_neither_missing_nor_too_many(void **state)
+{
+    const struct cluster_wanted wanted[] = { wants("m", 1) };
+    static struct cluster_instance all[2];
+
+    (void)state;
+    all[0] = is("1", "m", INSTANCE_READY, 0);
+    all[0].is_leaving = true;
+    assert_int_equal(upkeep_next(wanted, 1, all, 1, "", NULL, NULL).what, UPKEEP_NOTHING);
+    all[1] = is("2", "m", INSTANCE_READY, 0);
+    assert_int_equal(upkeep_next(wanted, 1, all, 2, "", NULL, NULL).what, UPKEEP_NOTHING);
 }
 
 static bool not_m(void *arg, const char *model)
@@ -136,6 +147,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_is_done_where_all_is_as_it_shall_be),
         cmocka_unit_test(a_missing_copy_is_placed),
+        cmocka_unit_test(what_a_draining_node_moves_is_neither_missing_nor_too_many),
         cmocka_unit_test(a_model_that_waits_does_not_hold_up_others),
         cmocka_unit_test(of_a_surplus_the_idlest_is_left_and_stays_chosen),
         cmocka_unit_test(what_was_unplaced_is_left),
