@@ -91,12 +91,12 @@ struct member {
     struct link *link;      /* NULL: none, or this node itself */
     uint64_t attempt_at_ns; /* when to connect next */
     uint64_t backoff_ms;
-    uint64_t cut_ns;        /* since when it is alive without a channel; 0: it has one */
-    bool is_cut_off;        /* for longer than CHANNEL_BACK_MS */
-    bool speaks_swim;       /* it answers datagrams (watch.h), as its Hello says */
-    bool is_said_blocked;   /* it was said that none of it come */
-    uint64_t datagrams_ns;  /* when it last was known by them, or had no channel */
-    struct address address; /* of its datagrams; length 0: not known */
+    uint64_t cut_ns;         /* since when it is alive without a channel; 0: it has one */
+    bool is_cut_off;         /* for longer than CHANNEL_BACK_MS */
+    bool speaks_swim;        /* it answers datagrams (watch.h), as its Hello says */
+    bool is_said_blocked;    /* it was said that none of it come */
+    uint64_t datagrams_ns;   /* when it last was known by them, or had no channel */
+    struct address address;  /* of its datagrams; length 0: not known */
     struct member_roll roll; /* since its link is up */
 };
 
@@ -203,7 +203,7 @@ struct member *member_by_id(struct cluster *cluster, const char *id);
  * Errors  ST_FULL  NODES_MAX, none of which can be forgotten */
 enum status member_add(struct cluster *cluster, const char *name, struct member **ret_member,
                        struct err *err);
-void ring_arrange(struct cluster *cluster); /* after names or members changed */
+void ring_arrange(struct cluster *cluster);           /* after names or members changed */
 struct member *member_first(struct cluster *cluster); /* in reach, by name */
 /* It is alive, and has a channel or had one just now: no reason to look for another leader. */
 bool member_is_in_reach(const struct member *member);

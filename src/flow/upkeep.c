@@ -181,6 +181,8 @@ static void request_like(const struct plan *plan, struct place_request *request)
     *request = (struct place_request){ .context_tokens = plan->context_tokens,
                                        .has_kv_format = true,
                                        .kv_format = plan->kv_format,
+                                       .has_activations = true,
+                                       .activations = plan->activations,
                                        .n_nodes = plan->n_shards,
                                        .n_split = plan->n_shards };
     memcpy(request->draft, plan->draft, sizeof(request->draft));

@@ -5,6 +5,7 @@
 #include "nodes.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,6 +52,7 @@ void nodes_init(struct nodes *nodes)
     struct err err;
 
     memset(nodes, 0, sizeof(*nodes));
+    (void)signal(SIGPIPE, SIG_IGN); /* as `pomona serve` does: channels break under messages */
     nodes->cluster_name = "test";
     assert_ok(loop_new(&nodes->loop, &err), err);
     for (size_t i = 0; i < N_NODES; i++) {

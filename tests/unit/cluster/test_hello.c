@@ -366,7 +366,8 @@ static void command_and_be_denied(struct fixture *f, uint64_t behind)
     hello.protocol = 3;
     hello.protocol_min = 3;
     say(f, &hello);
-    order_end(f, placed.view.id);
+    if (f->epoch > 0) /* without an epoch it would be told, not ordered */
+        order_end(f, placed.view.id);
     announce(f, node);
     assign(f, 0);
     nodes_until(&f->nodes, is_denied, &f->stranger, "the command is refused");
