@@ -341,7 +341,7 @@ enum status file_find(const struct cluster *cluster, const char *model, const ui
                       const uint8_t *root, struct cluster_file *ret_file, struct err *err);
 /* Which content the digest means: that of most alive nodes, then this node's own.
  * ret_root  [MODEL_ROOT_BYTES]; NULL words and *ret_has_root false: no node knows one
- * Errors  ST_DENIED  nodes differ, and neither is more frequent */
+ * Errors  ST_FORMAT  nodes differ, and neither is more frequent */
 enum status file_root(const struct cluster *cluster, const char *model, const uint8_t *digest,
                       bool *ret_has_root, uint8_t *ret_root, struct err *err);
 /* Whether `member` has the whole file; false where it is of another content than `root` (NULL:

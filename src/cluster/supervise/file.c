@@ -117,7 +117,7 @@ enum status file_root(const struct cluster *cluster, const char *model, const ui
         weigh(own, &vote, &best, &rival);
     }
     if (rival.by && !is_same_root(own, best.file))
-        return err_set(err, ST_DENIED,
+        return err_set(err, ST_FORMAT,
                        "nodes '%s' and '%s' hold different files that both pass for '%s': remove "
                        "the damaged one, or fetch the model again",
                        best.by->info.name, rival.by->info.name, model);
