@@ -14,6 +14,7 @@
 #include "base/random.h"
 #include "cluster/cluster_priv.h"
 #include "cluster/membership/watch.h"
+#include "net/data_key.h"
 
 void cluster_soon(struct cluster *cluster)
 {
@@ -155,6 +156,17 @@ static enum status take_runner_options(struct cluster *cluster, const struct clu
     return ST_OK;
 }
 
+static enum status take_key(struct cluster *cluster, const struct cluster_options *o,
+                            struct err *err)
+{
+    enum status s = tls_new(o->key, o->cluster_name, &cluster->tls, err);
+
+    if (s == ST_OK)
+        s = data_key_of_cluster(o->key, o->cluster_name, &cluster->data_key, err);
+    cluster->has_data_key = s == ST_OK;
+    return s;
+}
+
 static enum status start(struct cluster *cluster, const struct cluster_options *o, struct err *err)
 {
     enum status s;
@@ -202,7 +214,7 @@ enum status cluster_new(struct loop *loop, const struct cluster_options *options
     if (s == ST_OK)
         s = take_hub(cluster, options, err);
     if (s == ST_OK && options->key)
-        s = tls_new(options->key, options->cluster_name, &cluster->tls, err);
+        s = take_key(cluster, options, err);
     if (s == ST_OK)
         s = start(cluster, options, err);
     if (s != ST_OK) {
@@ -248,6 +260,8 @@ void cluster_free(struct cluster *cluster)
     free(cluster->runner_program);
     free(cluster->kernels);
     free(cluster->shard_dir);
+    cluster_key_wipe(cluster->share_key, sizeof(cluster->share_key));
+    cluster_key_wipe(&cluster->data_key, sizeof(cluster->data_key));
     free(cluster);
 }
 

@@ -28,8 +28,9 @@
  *           nobody else learns or does anything.  Without
  *           one, peers are heard and called on loopback only.  How many
  *           connections may be undecided is bounded, in all and per address.
- *           The data connections of runners and drivers are not part of it:
- *           transport/tcp and execute/ say what protects them.
+ *           With a key data connections are TLS too, each kind with a key derived for it
+ *           (net/tls.h, net/data_key.h): hidden rows between runners, tokens between
+ *           gateways and drivers, pieces of models between peers.
  *
  * Threads  the loop's
  */
@@ -121,7 +122,7 @@ struct cluster_options {
     const char *state_dir;            /* where votes and placements are kept; NULL: in memory only */
     const char *shard_dir;            /* where parts of models are fetched to; NULL: nowhere */
     uint16_t share_port;              /* where peers fetch parts of this node's; 0: nowhere */
-    const uint8_t *share_key;         /* 32 bytes, asked and shown there; NULL: none */
+    const uint8_t *share_key;         /* 32 bytes, for TLS there; NULL: in clear */
     const char *hub_endpoint;         /* model/store/hub.h; NULL: the usual one */
     const char *hub_token;            /* NULL: none */
     uint64_t assign_ms; /* a runner must listen, or fetch something, within; 0: 10 s */

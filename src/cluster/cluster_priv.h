@@ -155,8 +155,9 @@ struct cluster {
     uint32_t n_threads;
     char *kernels, *runner_program;
     char *shard_dir; /* NULL: this node fetches nothing */
-    bool has_share_key;
+    bool has_share_key, has_data_key;
     uint8_t share_key[SHARE_KEY_BYTES];
+    struct cluster_key data_key; /* of the instances' data connections */
     char hub_endpoint[CLUSTER_HUB_MAX], hub_token[CLUSTER_HUB_MAX]; /* "": none */
     uint64_t assign_ms, load_ms;
 
@@ -284,6 +285,9 @@ struct instance *instance_of_model(const struct cluster *cluster, const char *mo
 enum status instance_add(struct cluster *cluster, const char *id, const struct plan *plan,
                          const char *coordinator, struct instance **ret_instance, struct err *err);
 void instance_ready(struct cluster *cluster, struct instance *instance);
+/* Its key is known: so is that of its data connections. */
+enum status instance_keyed(const struct cluster *cluster, struct instance *instance,
+                           struct err *err);
 /* The rank that `node` holds; -1: none. */
 int instance_rank_of(const struct instance *instance, const char *node);
 bool instance_is_buried(const struct cluster *cluster, const char *id);

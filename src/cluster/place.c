@@ -178,6 +178,13 @@ enum status place_request(struct cluster *cluster, const struct place_demand *de
                                       cluster->self->info.name)
                             : s;
     random_bytes(in->view.view.driver.key, sizeof(in->view.view.driver.key));
+    if (instance_keyed(cluster, in, NULL) != ST_OK) {
+        struct err why;
+
+        (void)err_set(&why, ST_NOMEM, "no memory to place '%s'", demand->plan->model);
+        instance_end(cluster, in, END_HERE, &why);
+        return err_set(err, ST_NOMEM, "%s", why.words);
+    }
     memcpy(ret_instance_id, in->view.view.id, INSTANCE_ID_MAX);
     instance_announce(cluster, in);
     cluster_soon(cluster);

@@ -12,6 +12,7 @@ enum {
     INSTANCE_ID_MAX = 33, /* 32 hexadecimal digits and NUL */
     HOST_MAX = 256,
     INSTANCE_KEY_BYTES = 16,
+    DATA_KEY_BYTES = 32,
 };
 
 /* Where the driver of an instance takes requests. */
@@ -19,6 +20,8 @@ struct driver_address {
     char host[HOST_MAX];
     uint16_t port;
     uint8_t key[INSTANCE_KEY_BYTES]; /* shown on connecting; known to the cluster's nodes only */
+    bool is_secured;                 /* by TLS with data_key; else in clear, on loopback */
+    uint8_t data_key[DATA_KEY_BYTES];
 };
 
 /* One instance as balance/ sees it: a copy, made by flow/ from cluster/. */

@@ -8,11 +8,10 @@
 #include "execute/client.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "execute/wire.h"
 #include "net/channel.h"
-
-enum { CONNECT_MS = 5000 };
 
 struct open_generation {
     uint64_t id;
@@ -23,11 +22,13 @@ struct open_generation {
 };
 
 struct client {
+    struct tls *tls; /* NULL: in clear */
     struct channel *channel;
     struct open_generation *open;
     uint64_t last_id;
     size_t n_open;
-    bool is_broken;
+    struct loop_timer *ping_timer;
+    bool is_connected, is_broken, is_unreachable;
     struct err why;
     unsigned n_nested; /* calls of ours on the stack that may call back */
     bool is_freed;
@@ -41,7 +42,9 @@ static void destroy(struct client *c)
         c->open = g->next;
         free(g);
     }
+    loop_timer_free(c->ping_timer);
     channel_free(c->channel);
+    tls_free(c->tls);
     free(c);
 }
 
@@ -83,6 +86,7 @@ static void fail_all(struct client *c, const struct err *why)
     if (c->is_broken)
         return;
     c->is_broken = true;
+    loop_timer_stop(c->ping_timer);
     c->why = *why;
     c->n_nested++;
     while (c->open && !c->is_freed)
@@ -152,7 +156,36 @@ static void on_close(void *arg, struct channel *channel, const struct err *reaso
 
     (void)channel;
     (void)err_set(&why, ST_PEER, "the connection to the model's driver broke: %s", reason->words);
+    c->is_unreachable = !c->is_connected && reason->status != ST_DENIED;
     fail_all(c, &why);
+}
+
+static void on_open(void *arg, struct channel *channel)
+{
+    struct client *c = arg;
+
+    (void)channel;
+    c->is_connected = true;
+}
+
+static void on_ping_time(void *arg)
+{
+    Wire__RunnerMessage message = WIRE__RUNNER_MESSAGE__INIT;
+    Wire__Ping ping = WIRE__PING__INIT;
+    struct client *c = arg;
+    struct err why;
+
+    if (!c->is_connected || c->n_open == 0)
+        return;
+    if (channel_silent_ms(c->channel) >= CLIENT_SILENT_MS) {
+        (void)err_set(&why, ST_PEER, "the machine of the model's driver does not answer");
+        c->is_unreachable = true;
+        fail_all(c, &why);
+        return;
+    }
+    message.body_case = WIRE__RUNNER_MESSAGE__BODY_PING;
+    message.ping = &ping;
+    channel_send(c->channel, &message.base);
 }
 
 static const struct channel_events client_events = {
@@ -161,6 +194,7 @@ static const struct channel_events client_events = {
     .max_queued_bytes = CLIENT_MAX_QUEUED_BYTES,
     .on_message = on_message,
     .on_close = on_close,
+    .on_open = on_open,
 };
 
 static void send_hello(struct client *c, const struct driver_address *driver)
@@ -178,6 +212,22 @@ static void send_hello(struct client *c, const struct driver_address *driver)
     channel_send(c->channel, &message.base);
 }
 
+static enum status dial(struct client *c, struct loop *loop, const struct driver_address *driver,
+                        struct err *err)
+{
+    struct channel_target target = { driver->host, driver->port, CLIENT_CONNECT_MS, NULL };
+    struct cluster_key key;
+    enum status s = ST_OK;
+
+    if (driver->is_secured) {
+        memcpy(key.bytes, driver->data_key, sizeof(key.bytes));
+        s = tls_new(&key, TLS_TOKENS, &c->tls, err);
+        cluster_key_wipe(&key, sizeof(key));
+    }
+    target.tls = c->tls;
+    return s == ST_OK ? channel_dial(loop, &target, &client_events, c, &c->channel, err) : s;
+}
+
 enum status client_new(struct loop *loop, const struct driver_address *driver,
                        struct client **ret_client, struct err *err)
 {
@@ -186,12 +236,14 @@ enum status client_new(struct loop *loop, const struct driver_address *driver,
 
     if (!c)
         return err_set(err, ST_NOMEM, "a connection to a driver");
-    s = channel_connect(loop, driver->host, driver->port, CONNECT_MS, &client_events, c,
-                        &c->channel, err);
+    s = loop_timer_new(loop, on_ping_time, c, &c->ping_timer) == ST_OK
+            ? dial(c, loop, driver, err)
+            : err_set(err, ST_NOMEM, "a connection to a driver");
     if (s != ST_OK) {
-        free(c);
+        destroy(c);
         return s;
     }
+    loop_timer_every(c->ping_timer, CLIENT_PING_MS);
     send_hello(c, driver); /* queued until connected, before any generation */
     *ret_client = c;
     return ST_OK;
@@ -260,6 +312,11 @@ void client_fail(struct client *c, const struct err *why)
 bool client_is_broken(const struct client *c)
 {
     return c->is_broken;
+}
+
+bool client_is_unreachable(const struct client *c)
+{
+    return c->is_unreachable;
 }
 
 size_t client_n_open(const struct client *c)

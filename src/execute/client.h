@@ -5,6 +5,11 @@
  * When the connection or the instance breaks, every open generation gets its
  * failure once, and the client is dead: is_broken(); make another.
  *
+ * While tokens are waited for, something is sent every CLIENT_PING_MS that the driver's
+ * machine has to acknowledge.  Where it does not for CLIENT_SILENT_MS, the link to it is cut, or
+ * it is off: is_unreachable().  A driver that only computes for long is neither, nor is one
+ * that is stopped, which is its node's to notice.
+ *
  * Threads  the loop's
  */
 #ifndef POMONA_EXECUTE_CLIENT_H
@@ -17,6 +22,8 @@
 #include "net/loop.h"
 
 struct client;
+
+enum { CLIENT_PING_MS = 500, CLIENT_SILENT_MS = 2000, CLIENT_CONNECT_MS = 2000 };
 
 /* Starts connecting; generations may be sent at once and wait for it.
  * Errors  ST_NOMEM, ST_RANGE (not an address) */
@@ -39,6 +46,8 @@ void client_cancel(struct client *client, uint64_t id);
 void client_fail(struct client *client, const struct err *why);
 
 bool client_is_broken(const struct client *client);
+/* It broke because the driver's machine does not answer, or could not be connected to. */
+bool client_is_unreachable(const struct client *client);
 size_t client_n_open(const struct client *client);
 
 #endif

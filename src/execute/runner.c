@@ -35,6 +35,7 @@ struct runner {
     /* The rest is the loop thread's. */
     struct channel *control;   /* NULL once told of a failure */
     struct gateways *gateways; /* the driver's, from its assignment until told of a failure */
+    struct tls *tls;           /* with gateways; NULL: in clear */
     bool is_assigned, is_failing;
     uint16_t transport_port; /* where this rank listens for the others; 0: it is alone */
 };
@@ -178,6 +179,18 @@ static void post_report(void *arg, const struct report *report)
         abort(); /* out of memory: a stream would lose a token, or the node an answer */
 }
 
+static enum status listen_for_gateways(struct runner *r, const struct assignment *a,
+                                       struct err *err)
+{
+    struct gateways_options options = { a->listen_host, a->key, NULL, r->orders };
+    enum status s = ST_OK;
+
+    if (a->has_data_key)
+        s = tls_new(&a->data_key, TLS_TOKENS, &r->tls, err);
+    options.tls = r->tls;
+    return s == ST_OK ? gateways_new(r->loop, &options, &r->gateways, err) : s;
+}
+
 static enum status listen_for(struct runner *r, struct assignment *a, struct err *err)
 {
     enum status s = ST_OK;
@@ -185,7 +198,7 @@ static enum status listen_for(struct runner *r, struct assignment *a, struct err
     if (a->n_ranks > 1)
         s = tcp_listen(a->listen_host, &a->listener, err);
     if (s == ST_OK && a->rank + 1 == a->n_ranks)
-        s = gateways_new(r->loop, a->listen_host, a->key, r->orders, &r->gateways, err);
+        s = listen_for_gateways(r, a, err);
     return s;
 }
 
@@ -314,6 +327,7 @@ static enum status start(struct runner *r, int control_fd, pthread_t *ret_thread
 static void release(struct runner *r)
 {
     gateways_free(r->gateways);
+    tls_free(r->tls);
     channel_free(r->control);
     loop_timer_free(r->flush_timer);
     loop_free(r->loop);

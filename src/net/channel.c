@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/address.h"
+#include "base/clock.h"
 #include "base/size.h"
 #include "base/socket.h"
 
@@ -32,6 +33,8 @@ struct channel {
     struct err reason;
     struct event *deferred_close; /* a close noticed inside channel_send() is told later */
     struct event *open_limit;     /* the deadline of connecting; NULL: none */
+    struct link_watch watch;
+    uint64_t n_records; /* sent under the present key of TLS, at least */
     bool has_tls;
     bool is_open;
     bool is_closed; /* on_close was called or is on its way */
@@ -364,6 +367,11 @@ void channel_free(struct channel *c)
         (void)bufferevent_disable(c->bev, EV_READ | EV_WRITE);
 }
 
+uint64_t channel_silent_ms(struct channel *c)
+{
+    return link_silent_ms(&c->watch, bufferevent_getfd(c->bev), clock_ns());
+}
+
 void channel_send(struct channel *c, const ProtobufCMessage *message)
 {
     struct evbuffer *out = bufferevent_get_output(c->bev);
@@ -386,6 +394,8 @@ void channel_send(struct channel *c, const ProtobufCMessage *message)
         channel_close(c, ST_NOMEM, "out of memory for a message");
         return;
     }
+    if (c->has_tls && c->is_open)
+        tls_renew(bufferevent_openssl_get_ssl(c->bev), &c->n_records);
     p = room.iov_base;
     for (unsigned i = 0; i < FRAME_HEADER_BYTES; i++)
         p[i] = (unsigned char)(n >> 8 * i);

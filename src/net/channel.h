@@ -85,6 +85,9 @@ bool channel_was_refused(const struct channel *channel);
 /* The other end's numeric address, "" where it is none: ret_host [capacity]. */
 void channel_peer_host(const struct channel *channel, char *ret_host, size_t capacity);
 
+/* How long the other machine has given no sign, though bytes wait for one: link_silent_ms(). */
+uint64_t channel_silent_ms(struct channel *channel);
+
 /* Queue one message.  A failure shows as on_close, so senders need no check. */
 void channel_send(struct channel *channel, const ProtobufCMessage *message);
 

@@ -14,8 +14,9 @@
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
+#include <event2/bufferevent_ssl.h>
 #include <event2/listener.h>
-#include <stdbool.h>
+#include <openssl/ssl.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -33,6 +34,7 @@ struct watched {
 
 struct guard {
     struct evhttp_bound_socket *socket;
+    struct tls *tls; /* NULL: in clear */
     struct watched *all;
     size_t n, n_max;
     bool is_paused;
@@ -51,10 +53,29 @@ static void on_input(struct evbuffer *input, const struct evbuffer_cb_info *info
     w->n_bytes += info->n_added;
 }
 
+static struct bufferevent *connection_new(struct event_base *base, struct tls *tls)
+{
+    struct bufferevent *b;
+    SSL *session;
+
+    if (!tls)
+        return bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
+    session = tls_session(tls, TLS_SERVER);
+    if (!session)
+        return NULL;
+    b = bufferevent_openssl_socket_new(base, -1, session, BUFFEREVENT_SSL_ACCEPTING,
+                                       BEV_OPT_CLOSE_ON_FREE);
+    if (b)
+        bufferevent_openssl_set_allow_dirty_shutdown(b, 1);
+    else
+        SSL_free(session);
+    return b;
+}
+
 static struct bufferevent *on_connection(struct event_base *base, void *arg)
 {
     struct guard *guard = arg;
-    struct bufferevent *b = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
+    struct bufferevent *b = connection_new(base, guard->tls);
     struct watched *w = calloc(1, sizeof(*w));
 
     if (!b || !w)
@@ -179,4 +200,16 @@ void guard_request_read(struct guard *guard, struct bufferevent *connection)
         if (w->connection == connection)
             restart_clock(w);
     }
+}
+
+void guard_secure(struct guard *guard, struct tls *tls)
+{
+    guard->tls = tls;
+}
+
+bool guard_is_secured(struct bufferevent *connection)
+{
+    const SSL *session = bufferevent_openssl_get_ssl(connection);
+
+    return session && tls_used_key(session);
 }

@@ -11,9 +11,11 @@
 #define POMONA_NET_HTTP_GUARD_H
 
 #include <event2/http.h>
+#include <stdbool.h>
 
 #include "base/status.h"
 #include "net/loop.h"
+#include "net/tls.h"
 
 enum {
     GUARD_GRACE_S = 10,
@@ -26,6 +28,14 @@ struct guard;
  * accepted until some ended. */
 enum status guard_new(struct loop *loop, struct evhttp *http, struct evhttp_bound_socket *socket,
                       size_t n_max, struct guard **ret_guard, struct err *err);
+
+/* Connections from now on are TLS, as its server.  Where there is no memory for that, evhttp
+ * makes one in clear: ask guard_is_secured() of each request.
+ * tls  borrowed, must outlive the connections */
+void guard_secure(struct guard *guard, struct tls *tls);
+
+/* This connection proved the key. */
+bool guard_is_secured(struct bufferevent *connection);
 
 /* After evhttp_free().  NULL is allowed. */
 void guard_free(struct guard *guard);

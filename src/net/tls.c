@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* net/tls.c - TLS 1.3 between nodes, with the cluster's key instead of certificates. */
+/* net/tls.c - TLS 1.3 between nodes and runners, with the cluster's key instead of certificates. */
 #include "net/tls.h"
 
 #include <openssl/err.h>
@@ -10,7 +10,11 @@
 
 #include "base/secret.h"
 
-enum { PSK_BYTES = 32, IDENTITY_BYTES = 16 };
+enum {
+    PSK_BYTES = 32,
+    IDENTITY_BYTES = 16,
+    RECORDS_PER_KEY = 1 << 23, /* a third of the 2^24.5 that are allowed */
+};
 
 /* RFC 8446 appendix B.4 */
 static const unsigned char cipher_id[] = { 0x13, 0x01 };
@@ -84,6 +88,29 @@ static bool context_set_up(SSL_CTX *ctx, struct tls *tls)
            SSL_CTX_set_num_tickets(ctx, 0) == 1;
 }
 
+/* No certificate ever stands in for the key, whatever the system trusts. */
+static int on_certificate(X509_STORE_CTX *certificate, void *arg)
+{
+    (void)certificate;
+    (void)arg;
+    return 0;
+}
+
+static void client_set_up(SSL_CTX *ctx)
+{
+    SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+    SSL_CTX_set_cert_verify_callback(ctx, on_certificate, NULL);
+    SSL_CTX_set_psk_use_session_callback(ctx, on_use_psk);
+}
+
+bool tls_set_up_client(struct tls *tls, SSL_CTX *ctx)
+{
+    if (!context_set_up(ctx, tls))
+        return false;
+    client_set_up(ctx);
+    return true;
+}
+
 enum status tls_new(const struct cluster_key *key, const char *name_space, struct tls **ret_tls,
                     struct err *err)
 {
@@ -91,7 +118,7 @@ enum status tls_new(const struct cluster_key *key, const char *name_space, struc
     enum status s;
 
     if (!tls)
-        return err_set(err, ST_NOMEM, "TLS of the control channel");
+        return err_set(err, ST_NOMEM, "TLS with the key of '%s'", name_space);
     s = cluster_key_derive(key, "tls psk", name_space, tls->psk, sizeof(tls->psk), err);
     if (s == ST_OK)
         s = cluster_key_derive(key, "tls identity", name_space, tls->identity,
@@ -109,9 +136,7 @@ enum status tls_new(const struct cluster_key *key, const char *name_space, struc
             return err_set(err, ST_UNSUPPORTED, "OpenSSL of this machine does not do %s",
                            cipher_name);
         }
-    /* no authority is trusted, so a certificate never stands in for the key */
-    SSL_CTX_set_verify(tls->side[TLS_CLIENT], SSL_VERIFY_PEER, NULL);
-    SSL_CTX_set_psk_use_session_callback(tls->side[TLS_CLIENT], on_use_psk);
+    client_set_up(tls->side[TLS_CLIENT]);
     SSL_CTX_set_psk_find_session_callback(tls->side[TLS_SERVER], on_find_psk);
     *ret_tls = tls;
     return ST_OK;
@@ -130,6 +155,14 @@ void tls_free(struct tls *tls)
 SSL *tls_session(struct tls *tls, enum tls_side side)
 {
     return SSL_new(tls->side[side]);
+}
+
+void tls_renew(SSL *session, uint64_t *n_records)
+{
+    /* refused while a record is half sent: then the next one tries again */
+    if (++*n_records >= RECORDS_PER_KEY &&
+        SSL_key_update(session, SSL_KEY_UPDATE_NOT_REQUESTED) == 1)
+        *n_records = 0;
 }
 
 bool tls_used_key(const SSL *session)

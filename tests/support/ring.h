@@ -4,6 +4,7 @@
 #define POMONA_TESTS_SUPPORT_RING_H
 
 #include <pthread.h>
+#include <signal.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -28,7 +29,21 @@ static inline void *ring_join_thread(void *arg)
     return NULL;
 }
 
-static inline enum status ring_tcp(uint32_t n_ranks, struct transport **ret_ends, struct err *err)
+/* Two keys of rings under TLS; lent for the life of the process. */
+static inline struct tls *ring_tls(int which)
+{
+    static struct tls *all[2];
+    struct cluster_key key = { { 1, (uint8_t)which } };
+
+    (void)signal(SIGPIPE, SIG_IGN); /* as every process that uses TLS */
+    if (!all[which])
+        (void)tls_new(&key, TLS_ROWS, &all[which], NULL);
+    return all[which];
+}
+
+/* tls  NULL: in clear */
+static inline enum status ring_tcp(uint32_t n_ranks, struct tls *tls, struct transport **ret_ends,
+                                   struct err *err)
 {
     struct ring_joiner joiners[RING_RANKS_MAX] = { { .status = ST_OK } };
     struct tcp_endpoint ranks[RING_RANKS_MAX];
@@ -40,7 +55,7 @@ static inline enum status ring_tcp(uint32_t n_ranks, struct transport **ret_ends
         if (s != ST_OK)
             return s;
         ranks[i] = (struct tcp_endpoint){ "127.0.0.1", tcp_listener_port(joiners[i].listener) };
-        joiners[i].join = (struct tcp_join){ .rank = i, .n_ranks = n_ranks, .ranks = ranks };
+        joiners[i].join = (struct tcp_join){ .rank = i, .n_ranks = n_ranks, .ranks = ranks, .tls = tls };
         memset(joiners[i].join.key, 0x5a, TCP_KEY_BYTES);
     }
     for (uint32_t i = 0; i < n_ranks; i++)
@@ -56,12 +71,14 @@ static inline enum status ring_tcp(uint32_t n_ranks, struct transport **ret_ends
     return s;
 }
 
-/* type: "inproc" or "tcp". */
+/* type: "inproc", "tcp" or "tls". */
 static inline enum status ring_new(const char *type, uint32_t n_ranks, struct transport **ret_ends,
                                    struct err *err)
 {
     if (strcmp(type, "tcp") == 0)
-        return ring_tcp(n_ranks, ret_ends, err);
+        return ring_tcp(n_ranks, NULL, ret_ends, err);
+    if (strcmp(type, "tls") == 0)
+        return ring_tcp(n_ranks, ring_tls(0), ret_ends, err);
     return inproc_new(n_ranks, ret_ends, err);
 }
 

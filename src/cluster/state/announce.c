@@ -127,7 +127,7 @@ static enum status learn_new(struct link *link, const Wire__InstanceState *state
         return s;
     memcpy((*ret_instance)->view.view.driver.key, state->key.data, INSTANCE_KEY_BYTES);
     (*ret_instance)->epoch = state->epoch;
-    return ST_OK;
+    return instance_keyed(link->cluster, *ret_instance, err);
 }
 
 static void learn_ready(struct cluster *cluster, struct instance *in,

@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "cluster/cluster_priv.h"
+#include "net/data_key.h"
 
 static const struct {
     const char *word;
@@ -100,6 +101,20 @@ enum status instance_add(struct cluster *cluster, const char *id, const struct p
     *ret_instance = in;
     cluster_changed(cluster);
     return ST_OK;
+}
+
+enum status instance_keyed(const struct cluster *cluster, struct instance *in, struct err *err)
+{
+    struct driver_address *driver = &in->view.view.driver;
+    struct cluster_key key = { { 0 } };
+    enum status s = ST_OK;
+
+    driver->is_secured = cluster->has_data_key; /* never in clear, also where this fails */
+    if (driver->is_secured)
+        s = data_key_of_instance(&cluster->data_key, driver->key, &key, err);
+    memcpy(driver->data_key, key.bytes, sizeof(driver->data_key));
+    cluster_key_wipe(&key, sizeof(key));
+    return s;
 }
 
 void instance_ready(struct cluster *cluster, struct instance *in)

@@ -250,13 +250,17 @@ static void assign_send(struct runner *r, const struct instance *in, const uint8
     struct file_message file_message;
     const struct cluster *cluster = r->cluster;
     const struct plan *plan = &in->view.plan;
+    const struct driver_address *driver = &in->view.view.driver;
     Wire__RunnerMessage message = WIRE__RUNNER_MESSAGE__INIT;
     Wire__ShardAssign assign = WIRE__SHARD_ASSIGN__INIT;
 
     assign.instance_id = r->instance_id;
-    assign.key.data = (uint8_t *)in->view.view.driver.key;
-    assign.key.len = sizeof(in->view.view.driver.key);
+    assign.key.data = (uint8_t *)driver->key;
+    assign.key.len = sizeof(driver->key);
     assign_file(&assign, file, &file_message);
+    if (driver->is_secured)
+        assign.data_key =
+            (ProtobufCBinaryData){ sizeof(driver->data_key), (uint8_t *)driver->data_key };
     assign.model_name = (char *)plan->model;
     assign.model_digest.data = (uint8_t *)digest;
     assign.model_digest.len = MODEL_DIGEST_BYTES;

@@ -60,14 +60,9 @@ static enum status take_sources(struct assignment *a, const Wire__ShardAssign *m
         s = take_endpoints(a, m->part_sources, m->n_part_sources, true, err);
     if (s != ST_OK)
         return s;
-    if ((m->fetch_key.len != 0 && m->fetch_key.len != PROOF_KEY_BYTES) ||
-        (m->model_root.len != 0 && m->model_root.len != MODEL_ROOT_BYTES))
-        return err_set(err, ST_RANGE, "a key of %zu bytes, a root of %zu", m->fetch_key.len,
-                       m->model_root.len);
+    if (m->model_root.len != 0 && m->model_root.len != MODEL_ROOT_BYTES)
+        return err_set(err, ST_RANGE, "a root of %zu bytes", m->model_root.len);
     a->is_fetched = m->is_fetched;
-    a->has_fetch_key = m->fetch_key.len > 0;
-    if (a->has_fetch_key)
-        memcpy(a->fetch_key, m->fetch_key.data, sizeof(a->fetch_key));
     a->has_root = m->model_root.len > 0;
     if (a->has_root)
         memcpy(a->model_root, m->model_root.data, sizeof(a->model_root));
@@ -76,6 +71,18 @@ static enum status take_sources(struct assignment *a, const Wire__ShardAssign *m
         !copy_text(a->hub_endpoint, sizeof(a->hub_endpoint), m->hub_endpoint) ||
         !copy_text(a->hub_token, sizeof(a->hub_token), m->hub_token))
         return err_set(err, ST_RANGE, "a name, an address or a token is too long");
+    return ST_OK;
+}
+
+/* ret_has  false: the message has none */
+static enum status take_key(const ProtobufCBinaryData *from, bool *ret_has,
+                            uint8_t ret_key[DATA_KEY_BYTES], struct err *err)
+{
+    if (from->len != 0 && from->len != DATA_KEY_BYTES)
+        return err_set(err, ST_RANGE, "a key of %zu bytes", from->len);
+    *ret_has = from->len > 0;
+    if (*ret_has)
+        memcpy(ret_key, from->data, DATA_KEY_BYTES);
     return ST_OK;
 }
 
@@ -100,8 +107,12 @@ enum status assignment_read(const Wire__ShardAssign *m, struct assignment **ret_
         return err_set(err, ST_RANGE, "a name in the assignment is too long");
     }
     s = take_sources(a, m, err);
+    if (s == ST_OK)
+        s = take_key(&m->fetch_key, &a->has_fetch_key, a->fetch_key, err);
+    if (s == ST_OK)
+        s = take_key(&m->data_key, &a->has_data_key, a->data_key.bytes, err);
     if (s != ST_OK) {
-        free(a);
+        assignment_free(a);
         return s;
     }
     memcpy(a->key, m->key.data, sizeof(a->key));
@@ -124,6 +135,7 @@ void assignment_free(struct assignment *a)
     if (!a)
         return;
     tcp_listener_close(a->listener);
+    cluster_key_wipe(a, sizeof(*a));
     free(a);
 }
 

@@ -10,8 +10,8 @@
 #include "contract/route.h"
 #include "contract/runner.pb-c.h"
 #include "execute/shard/step.h"
-#include "model/share/proof.h"
 #include "model/share/swarm.h"
+#include "net/cluster_key.h"
 #include "transport/tcp/tcp.h"
 
 enum {
@@ -48,8 +48,9 @@ struct assignment {
         bool is_part;
     } sources[SWARM_SOURCES_MAX]; /* [n_sources] */
     size_t n_sources;
-    bool has_fetch_key, has_root;
-    uint8_t fetch_key[PROOF_KEY_BYTES];
+    bool has_fetch_key, has_data_key, has_root;
+    uint8_t fetch_key[DATA_KEY_BYTES];
+    struct cluster_key data_key;
     uint8_t model_root[MODEL_ROOT_BYTES];
     char model_name[MODEL_NAME_MAX];
     char origin[MODEL_ORIGIN_MAX];

@@ -25,7 +25,8 @@ struct gateways {
     struct orders *orders;
     struct listener *listener;
     uint8_t key[INSTANCE_KEY_BYTES];
-    struct gateway *first;
+    struct tls *tls;
+    struct gateway *first; /* the newest */
     size_t n;
     uint64_t last_id;
     bool is_open;
@@ -147,6 +148,8 @@ static void on_message(void *arg, struct channel *channel, ProtobufCMessage *bas
         submit(g, m->generate);
     else if (m->body_case == WIRE__RUNNER_MESSAGE__BODY_CANCEL && g->is_greeted)
         cancel(g, m->cancel);
+    else if (m->body_case == WIRE__RUNNER_MESSAGE__BODY_PING && g->is_greeted)
+        return; /* the system has acknowledged it */
     else
         drop(g);
 }
@@ -166,12 +169,38 @@ static const struct channel_events gateway_events = {
     .on_close = on_close,
 };
 
+static enum status open_channel(struct gateway *g, int fd, struct err *err)
+{
+    struct gateways *all = g->all;
+
+    return all->tls ? channel_accept(all->loop, fd, all->tls, HELLO_MS, &gateway_events, g,
+                                     &g->channel, err)
+                    : channel_new(all->loop, fd, &gateway_events, g, &g->channel, err);
+}
+
+/* Where there are too many that said no hello, the oldest makes room. */
+static void bound_strangers(struct gateways *all)
+{
+    struct gateway *oldest = NULL;
+    size_t n = 0;
+
+    for (struct gateway *g = all->first; g; g = g->next) {
+        if (g->is_greeted)
+            continue;
+        n++;
+        oldest = g;
+    }
+    if (n >= STRANGERS_MAX)
+        drop(oldest);
+}
+
 static void on_accept(void *arg, int fd, const char *peer_host)
 {
     struct gateways *all = arg;
     struct gateway *g = NULL;
     struct err err = { 0 };
 
+    bound_strangers(all);
     if (all->n < GATEWAYS_MAX)
         g = calloc(1, sizeof(*g));
     if (!g || loop_timer_new(all->loop, on_silence, g, &g->hello_timer) != ST_OK) {
@@ -180,12 +209,12 @@ static void on_accept(void *arg, int fd, const char *peer_host)
         free(g);
         return;
     }
-    if (channel_new(all->loop, fd, &gateway_events, g, &g->channel, &err) != ST_OK) {
+    g->all = all;
+    if (open_channel(g, fd, &err) != ST_OK) {
         log_warn("a connection from %s was refused: %s", peer_host, err.words);
         gateway_free(g);
         return;
     }
-    g->all = all;
     g->id = ++all->last_id;
     g->next = all->first;
     all->first = g;
@@ -193,8 +222,8 @@ static void on_accept(void *arg, int fd, const char *peer_host)
     loop_timer_once(g->hello_timer, HELLO_MS);
 }
 
-enum status gateways_new(struct loop *loop, const char *host, const uint8_t *key,
-                         struct orders *orders, struct gateways **ret_gateways, struct err *err)
+enum status gateways_new(struct loop *loop, const struct gateways_options *o,
+                         struct gateways **ret_gateways, struct err *err)
 {
     struct gateways *all = calloc(1, sizeof(*all));
     enum status s;
@@ -202,9 +231,10 @@ enum status gateways_new(struct loop *loop, const char *host, const uint8_t *key
     if (!all)
         return err_set(err, ST_NOMEM, "the gateways' connections");
     all->loop = loop;
-    all->orders = orders;
-    memcpy(all->key, key, sizeof(all->key));
-    s = listener_new(loop, host, 0, on_accept, all, &all->listener, err);
+    all->orders = o->orders;
+    all->tls = o->tls;
+    memcpy(all->key, o->key, sizeof(all->key));
+    s = listener_new(loop, o->host, 0, on_accept, all, &all->listener, err);
     if (s != ST_OK) {
         free(all);
         return s;

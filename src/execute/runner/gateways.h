@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* execute/runner/gateways.h - the connections of gateways to this driver.
  *
- *   accepted --ClientHello with the key--> greeted --close--> gone
+ *   accepted --TLS, ClientHello with the key--> greeted --close--> gone
  *          \--anything else, or HELLO_MS of silence--> gone
+ *
+ * One connection more than STRANGERS_MAX that are not greeted ends the oldest of them: whoever
+ * opens many keeps no gateway out.
  *
  * Generations and cancels become orders.  A gateway that goes away cancels
  * all it asked for; one that does not read what it is sent is closed, and
@@ -16,19 +19,27 @@
 #include "contract/route.h"
 #include "execute/runner/batch.h"
 #include "execute/runner/orders.h"
+#include "net/tls.h"
 
 enum {
     GATEWAYS_MAX = 256,
+    STRANGERS_MAX = 64, /* of them, not greeted yet */
     HELLO_MS = 5000,
 };
 
 struct gateways;
 
-/* Listen on `host`, a port the system picks.
- * orders  borrowed, must outlive the gateways; key borrowed, copied
+struct gateways_options {
+    const char *host;      /* numeric; the port is one the system picks */
+    const uint8_t *key;    /* [INSTANCE_KEY_BYTES], copied */
+    struct tls *tls;       /* borrowed, must outlive the gateways; NULL: in clear */
+    struct orders *orders; /* borrowed, must outlive the gateways */
+};
+
+/* Listen.
  * Errors  ST_RANGE, ST_IO, ST_NOMEM */
-enum status gateways_new(struct loop *loop, const char *host, const uint8_t *key,
-                         struct orders *orders, struct gateways **ret_gateways, struct err *err);
+enum status gateways_new(struct loop *loop, const struct gateways_options *options,
+                         struct gateways **ret_gateways, struct err *err);
 void gateways_free(struct gateways *gateways); /* NULL is allowed */
 uint16_t gateways_port(const struct gateways *gateways);
 

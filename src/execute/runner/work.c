@@ -38,6 +38,7 @@ struct work {
     struct engine_shard *shard;
     struct model *draft_file; /* NULL: none */
     struct draft_model *draft;
+    struct tls *tls; /* of the ring; NULL: in clear */
     struct transport *ring;
     uint64_t progress_due_ns;
 };
@@ -174,7 +175,12 @@ static enum status join_ring(struct work *w, struct err *err)
         return s;
     if (w->endpoints->n != a->n_ranks)
         return err_set(err, ST_RANGE, "%u addresses for %u ranks", w->endpoints->n, a->n_ranks);
+    if (a->has_data_key)
+        s = tls_new(&a->data_key, TLS_ROWS, &w->tls, err);
+    if (s != ST_OK)
+        return s;
     join.ranks = w->endpoints->ranks;
+    join.tls = w->tls;
     memcpy(join.key, a->key, sizeof(join.key));
     s = tcp_join(a->listener, &join, deadline_after_ms(JOIN_MS), &w->ring, err);
     tcp_listener_close(w->assignment->listener);
@@ -334,6 +340,7 @@ static enum status prepare(struct work *w, struct err *err)
 static void release(struct work *w)
 {
     transport_close(w->ring);
+    tls_free(w->tls);
     draft_model_close(w->draft);
     model_free(w->draft_file);
     if (w->shard)

@@ -16,16 +16,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <openssl/crypto.h>
-
 #include "base/address.h"
 #include "base/file.h"
 #include "base/hex.h"
 #include "base/log.h"
 #include "model/share/manifest.h"
 #include "model/share/parts.h"
-#include "model/share/proof.h"
 #include "model/share/served.h"
+#include "model/share/share_tls.h"
 #include "net/http_guard.h"
 #include "net/loop.h"
 
@@ -39,8 +37,8 @@ struct share {
     struct parts *parts; /* NULL: none is given */
     atomic_ullong given_bytes;
     uint16_t port;
-    bool has_key, has_thread;
-    uint8_t key[PROOF_KEY_BYTES];
+    bool has_thread;
+    struct tls *tls; /* NULL: in clear */
     pthread_t thread;
 };
 
@@ -179,11 +177,31 @@ static bool parse_range(const char *text, uint64_t *ret_first, uint64_t *ret_las
            *ret_last - *ret_first < SHARE_RANGE_MAX;
 }
 
-/* The buffer takes `fd`. */
-static bool add_file(struct evhttp_request *req, int fd, uint64_t first, uint64_t n)
+/* To be sealed, bytes are read: a file that shrinks meanwhile is an error then, which it would
+ * not be of memory that maps it. */
+static bool add_read(struct evbuffer *out, int fd, uint64_t first, uint64_t n)
+{
+    struct evbuffer_file_segment *segment =
+        evbuffer_file_segment_new(fd, (ev_off_t)first, (ev_off_t)n,
+                                  EVBUF_FS_DISABLE_MMAP | EVBUF_FS_DISABLE_SENDFILE |
+                                      EVBUF_FS_DISABLE_LOCKING | EVBUF_FS_CLOSE_ON_FREE);
+    bool is_added;
+
+    if (!segment)
+        return false;
+    is_added = evbuffer_add_file_segment(out, segment, 0, (ev_off_t)n) == 0;
+    evbuffer_file_segment_free(segment); /* the buffer keeps it */
+    return is_added;
+}
+
+/* The buffer takes `fd`, where it succeeds. */
+static bool add_file(const struct share *share, struct evhttp_request *req, int fd, uint64_t first,
+                     uint64_t n)
 {
     struct evbuffer *out = evhttp_request_get_output_buffer(req);
 
+    if (share->tls)
+        return add_read(out, fd, first, n);
     /* What is in it goes to a socket unread, so it may hold a part of a file for sendfile(2). */
     (void)evbuffer_set_flags(out, EVBUFFER_FLAG_DRAINS_TO_FD);
     return evbuffer_add_file(out, fd, (ev_off_t)first, (ev_off_t)n) == 0;
@@ -222,7 +240,7 @@ static void give_bytes(struct share *share, struct evhttp_request *req, const ui
     }
     (void)snprintf(range, sizeof(range), "bytes %" PRIu64 "-%" PRIu64 "/%lld", first, last,
                    (long long)st.st_size);
-    if (!add_file(req, fd, first, last - first + 1)) {
+    if (!add_file(share, req, fd, first, last - first + 1)) {
         refuse(req, HTTP_INTERNAL, "the file cannot be read");
         goto out;
     }
@@ -236,27 +254,20 @@ out:
         close(fd);
 }
 
-static bool is_allowed(const struct share *share, struct evhttp_request *req, const char *path)
-{
-    const char *range = header_of(req, "Range");
-
-    return !share->has_key ||
-           proof_holds(share->key, path, range ? range : "", header_of(req, PROOF_HEADER));
-}
-
 static void on_request(struct evhttp_request *req, void *arg)
 {
     static const char root[] = "/model/";
     const size_t n_root = strlen(root), n_digest = 2 * (size_t)MODEL_DIGEST_BYTES;
     struct share *share = arg;
     const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(req));
+    struct bufferevent *connection =
+        evhttp_connection_get_bufferevent(evhttp_request_get_connection(req));
     uint8_t digest[MODEL_DIGEST_BYTES];
     const char *what = "";
 
-    guard_request_read(share->guard,
-                       evhttp_connection_get_bufferevent(evhttp_request_get_connection(req)));
-    if (!path || !is_allowed(share, req, path)) {
-        refuse(req, 403, "the request lacks a proof of the cluster's key");
+    guard_request_read(share->guard, connection);
+    if (!path || (share->tls && !guard_is_secured(connection))) {
+        refuse(req, 403, "the connection lacks a proof of the cluster's key");
         return;
     }
     if (strncmp(path, root, n_root) == 0 && strlen(path) > n_root + n_digest &&
@@ -300,6 +311,7 @@ static enum status start_thread(struct share *share, struct err *err)
 static enum status listen_on(struct share *share, const struct share_options *o, struct err *err)
 {
     struct evhttp_bound_socket *socket;
+    enum status s;
 
     share->http = evhttp_new(loop_base(share->loop));
     if (!share->http)
@@ -314,7 +326,10 @@ static enum status listen_on(struct share *share, const struct share_options *o,
     if (!socket)
         return err_errno(err, "listen for peers that fetch models on %s port %u", o->host, o->port);
     share->port = address_port_of(evhttp_bound_socket_get_fd(socket));
-    return guard_new(share->loop, share->http, socket, SHARE_CONNECTIONS_MAX, &share->guard, err);
+    s = guard_new(share->loop, share->http, socket, SHARE_CONNECTIONS_MAX, &share->guard, err);
+    if (s == ST_OK)
+        guard_secure(share->guard, share->tls);
+    return s;
 }
 
 enum status share_new(const struct share_options *options, struct share **ret_share,
@@ -325,12 +340,10 @@ enum status share_new(const struct share_options *options, struct share **ret_sh
 
     if (!share)
         return err_set(err, ST_NOMEM, "a server for models");
-    if (options->key) {
-        share->has_key = true;
-        memcpy(share->key, options->key, sizeof(share->key));
-    }
     atomic_init(&share->given_bytes, 0);
     s = loop_new(&share->loop, err);
+    if (s == ST_OK && options->key)
+        s = share_tls_new(options->key, &share->tls, err);
     if (s == ST_OK && options->parts_dir)
         s = parts_new(options->parts_dir, &share->parts, err);
     if (s == ST_OK)
@@ -386,7 +399,7 @@ void share_free(struct share *share)
     served_free(share->served);
     parts_free(share->parts);
     loop_free(share->loop);
-    OPENSSL_cleanse(share->key, sizeof(share->key));
+    tls_free(share->tls);
     free(share);
 }
 

@@ -9,12 +9,12 @@
  * A model that is not among those given may be here in part (parts.h), whole or still coming:
  * its pieces are given all the same, and bytes of others are a 404.
  *
- * HTTP/1.1 on an address of the data network.  Bytes go from the file to the socket by
- * sendfile(2); manifests are made by a thread of their own, from when a model is given, and
+ * HTTP/1.1 on an address of the data network, under TLS where there is a key.  Without, bytes
+ * go from the file to the socket by sendfile(2).  Manifests are made by a thread of their own, from when a model is given, and
  * kept in KEEP/manifests/DIGEST for as long as the file has the same size and time.
  *
- * Security  a request has to carry a proof of the key (proof.h) where there is one.
- *           Connections, headers and ranges are bounded; nothing but the models given
+ * Security  with a key nobody else gets a byte, and nobody reads one on the way (net/tls.h);
+ *           without, keep to loopback.  Connections, headers and ranges are bounded; nothing but the models given
  *           can be named.
  *
  * Threads  a loop and a thread of its own: reading a file may wait for a disk.  These
@@ -36,7 +36,7 @@ struct share;
 struct share_options {
     const char *host;      /* numeric */
     uint16_t port;         /* 0: any that is free */
-    const uint8_t *key;    /* [PROOF_KEY_BYTES], copied; NULL: everybody may ask */
+    const uint8_t *key;    /* [CLUSTER_KEY_BYTES], copied; NULL: in clear, to everybody */
     const char *keep_dir;  /* NULL: manifests are not kept */
     const char *parts_dir; /* where fetches leave parts; NULL: none is given */
     uint32_t piece_bytes;  /* 0: piece_bytes_of() */

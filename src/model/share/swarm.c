@@ -11,6 +11,7 @@
 #include "base/hex.h"
 #include "base/random.h"
 #include "base/size.h"
+#include "model/share/share_tls.h"
 
 enum {
     REST_MS = 100,
@@ -55,6 +56,7 @@ enum status swarm_new(const struct swarm_options *options, struct swarm **ret_sw
                       struct err *err)
 {
     struct swarm *swarm;
+    enum status s;
 
     (void)pthread_once(&curl_once, curl_start);
     swarm = calloc(1, sizeof(*swarm));
@@ -63,6 +65,11 @@ enum status swarm_new(const struct swarm_options *options, struct swarm **ret_sw
     if (!swarm || !swarm->multi) {
         free(swarm);
         return err_set(err, ST_NOMEM, "the sources of a model");
+    }
+    s = options->key ? share_tls_new(options->key, &swarm->tls, err) : ST_OK;
+    if (s != ST_OK) {
+        swarm_free(swarm);
+        return s;
     }
     swarm->options = *options;
     if (swarm->options.stall_ms == 0)
@@ -78,6 +85,7 @@ enum status swarm_new(const struct swarm_options *options, struct swarm **ret_sw
         add_hub(swarm, options->hub_url);
     swarm->options.sources = NULL;
     swarm->options.hub_url = NULL;
+    swarm->options.key = NULL;
     swarm->heard_ns = clock_ns();
     (void)err_set(&swarm->why, ST_PEER, "no node was named that has it");
     *ret_swarm = swarm;
@@ -96,6 +104,7 @@ void swarm_free(struct swarm *swarm)
         piece_map_release(&swarm->sources[i].pieces);
         free(swarm->sources[i].direct_url);
     }
+    tls_free(swarm->tls);
     free(swarm);
 }
 

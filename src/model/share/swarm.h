@@ -55,7 +55,7 @@ struct swarm_options {
                           * the first is believed */
     const struct swarm_source *sources; /* copied */
     size_t n_sources;
-    const uint8_t *key;    /* [PROOF_KEY_BYTES], borrowed until swarm_free(); NULL: none */
+    const uint8_t *key;    /* [CLUSTER_KEY_BYTES], borrowed during swarm_new(); NULL: in clear */
     const char *hub_url;   /* of the whole file, copied; NULL: none */
     const char *hub_token; /* borrowed until swarm_free(); NULL: none */
     uint64_t stall_ms; /* without a byte, or news of a manifest, from anybody; 0: SWARM_STALL_MS */

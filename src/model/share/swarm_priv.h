@@ -39,6 +39,7 @@ struct swarm {
     struct source sources[SWARM_SOURCES_MAX + 1]; /* the hub is the last */
     size_t n_sources;
     CURLM *multi;
+    struct tls *tls; /* NULL: in clear */
     struct transfer transfers[SWARM_TRANSFERS_MAX];
     struct transfer news; /* which pieces a source has */
     struct err why;       /* of the last failure of a source */

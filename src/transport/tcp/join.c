@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* transport/tcp/join.c - connecting the ranks of an instance.
  *
- *   1. connect to every lower rank and send it a hello
+ *   1. connect to every lower rank, shake hands where there is TLS, and send it a hello
  *   2. accept until every higher rank has said hello; answer each
  *   3. read the lower ranks' answers
  * Rank r's answer waits only for connections of ranks above r, and hellos are
- * sent without waiting for answers, so the order cannot deadlock.
+ * sent without waiting for answers, so the order cannot deadlock; a handshake waits
+ * for a lower rank to accept, and rank 0 accepts at once.
  *
- * Up to MAX_CALLERS connections may be undecided at a time.  A caller that
- * says something wrong, or nothing for HELLO_MS, is closed.
+ * Up to MAX_CALLERS connections may be undecided at a time; one more takes the place of
+ * the oldest, so whoever fills them keeps no rank out.  A caller that says something
+ * wrong, or nothing for HELLO_MS, is closed.
  */
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -31,7 +31,7 @@ struct tcp_listener {
 };
 
 struct caller {
-    int fd; /* -1: none */
+    struct conn conn;
     uint64_t deadline_ns;
     size_t n_read;
     uint8_t hello[HELLO_BYTES];
@@ -89,7 +89,11 @@ static enum status call_lower_ranks(struct joining *j, uint64_t deadline_ns, str
     for (uint32_t rank = 0; s == ST_OK && rank < j->join->rank; rank++) {
         const struct tcp_endpoint *e = &j->join->ranks[rank];
 
-        s = socket_connect(e->host, e->port, deadline_ns, &j->tcp->fds[rank], err);
+        s = socket_connect(e->host, e->port, deadline_ns, &j->tcp->conns[rank].fd, err);
+        if (s == ST_OK && j->join->tls && !conn_secure(&j->tcp->conns[rank], j->join->tls, TLS_CLIENT))
+            s = err_set(err, ST_NOMEM, "a connection");
+        if (s == ST_OK)
+            s = tcp_handshake(j->tcp, rank, deadline_ns, err);
         if (s == ST_OK)
             s = say_hello(j, rank, deadline_ns, err);
         if (s != ST_OK)
@@ -98,51 +102,68 @@ static enum status call_lower_ranks(struct joining *j, uint64_t deadline_ns, str
     return s;
 }
 
-static void caller_close(struct caller *c)
+/* Room for one more: a free place, else that of who has been undecided for longest. */
+static struct caller *place_for_caller(struct joining *j)
 {
-    if (c->fd >= 0)
-        close(c->fd);
-    c->fd = -1;
+    struct caller *oldest = &j->callers[0];
+
+    for (size_t i = 0; i < MAX_CALLERS; i++) {
+        if (j->callers[i].conn.fd < 0)
+            return &j->callers[i];
+        if (j->callers[i].deadline_ns < oldest->deadline_ns)
+            oldest = &j->callers[i];
+    }
+    conn_close(&oldest->conn);
+    return oldest;
 }
 
 static void take_caller(struct joining *j)
 {
     const int fd = socket_accept(j->listener_fd);
+    struct caller *c;
 
     if (fd < 0)
         return;
-    for (size_t i = 0; i < MAX_CALLERS; i++) {
-        if (j->callers[i].fd >= 0)
-            continue;
-        j->callers[i] = (struct caller){ .fd = fd, .deadline_ns = deadline_after_ms(HELLO_MS) };
-        return;
-    }
-    close(fd);
+    c = place_for_caller(j);
+    *c = (struct caller){ .conn = { .fd = fd, .wants = POLLIN },
+                          .deadline_ns = deadline_after_ms(HELLO_MS) };
+    if (j->join->tls && !conn_secure(&c->conn, j->join->tls, TLS_SERVER))
+        conn_close(&c->conn);
 }
 
-/* Read what is there of a caller's hello; a whole and right one makes it a rank. */
+/* Read what is there of a caller's hello.  1 once it is whole. */
+static int read_hello(struct caller *c)
+{
+    const int shaken = conn_handshake(&c->conn);
+    long n;
+
+    if (shaken != 1)
+        return shaken;
+    do {
+        n = conn_read(&c->conn, c->hello + c->n_read, HELLO_BYTES - c->n_read);
+        if (n <= 0)
+            return (int)n;
+        c->n_read += (size_t)n;
+    } while (c->n_read < HELLO_BYTES);
+    return 1;
+}
+
+/* A whole and right hello makes a caller a rank. */
 static enum status hear_caller(struct joining *j, struct caller *c, uint64_t deadline_ns,
                                struct err *err)
 {
-    const ssize_t n = recv(c->fd, c->hello + c->n_read, HELLO_BYTES - c->n_read, 0);
+    const int heard = read_hello(c);
     uint32_t rank;
 
-    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+    if (heard == CONN_AGAIN)
         return ST_OK;
-    if (n <= 0) {
-        caller_close(c);
-        return ST_OK;
-    }
-    c->n_read += (size_t)n;
-    if (c->n_read < HELLO_BYTES)
-        return ST_OK;
-    if (hello_read(j->join, c->hello, &rank, NULL) != ST_OK || rank < j->join->rank ||
-        j->tcp->fds[rank] >= 0) {
-        caller_close(c);
+    if (heard == CONN_GONE || hello_read(j->join, c->hello, &rank, NULL) != ST_OK ||
+        rank < j->join->rank || j->tcp->conns[rank].fd >= 0) {
+        conn_close(&c->conn);
         return ST_OK;
     }
-    j->tcp->fds[rank] = c->fd;
-    c->fd = -1;
+    j->tcp->conns[rank] = c->conn;
+    c->conn = (struct conn){ .fd = -1 };
     return say_hello(j, rank, deadline_ns, err);
 }
 
@@ -150,7 +171,7 @@ static uint32_t missing_rank(const struct joining *j)
 {
     uint32_t rank = j->join->rank + 1;
 
-    while (rank < j->join->n_ranks && j->tcp->fds[rank] >= 0)
+    while (rank < j->join->n_ranks && j->tcp->conns[rank].fd >= 0)
         rank++;
     return rank;
 }
@@ -163,9 +184,9 @@ static uint64_t next_deadline(struct joining *j, uint64_t deadline_ns)
     for (size_t i = 0; i < MAX_CALLERS; i++) {
         struct caller *c = &j->callers[i];
 
-        if (c->fd >= 0 && c->deadline_ns <= now)
-            caller_close(c);
-        if (c->fd >= 0 && c->deadline_ns < deadline_ns)
+        if (c->conn.fd >= 0 && c->deadline_ns <= now)
+            conn_close(&c->conn);
+        if (c->conn.fd >= 0 && c->deadline_ns < deadline_ns)
             deadline_ns = c->deadline_ns;
     }
     return deadline_ns;
@@ -180,14 +201,15 @@ static enum status accept_higher_ranks(struct joining *j, uint64_t deadline_ns, 
         const int wait_ms = deadline_poll_ms(next_deadline(j, deadline_ns));
 
         for (size_t i = 0; i < MAX_CALLERS; i++)
-            fds[i + 1] = (struct pollfd){ .fd = j->callers[i].fd, .events = POLLIN };
+            fds[i + 1] = (struct pollfd){ .fd = j->callers[i].conn.fd,
+                                          .events = j->callers[i].conn.wants };
         if (clock_ns() >= deadline_ns)
             return err_set(err, ST_DEADLINE, "rank %u did not join in time", missing_rank(j));
         if (poll(fds, MAX_CALLERS + 1, wait_ms) < 0 && errno != EINTR)
             return err_errno(err, "wait for rank %u", missing_rank(j));
 
         for (size_t i = 0; s == ST_OK && i < MAX_CALLERS; i++)
-            if (j->callers[i].fd >= 0 && fds[i + 1].revents != 0)
+            if (j->callers[i].conn.fd >= 0 && fds[i + 1].revents != 0)
                 s = hear_caller(j, &j->callers[i], deadline_ns, err);
         if (fds[0].revents != 0)
             take_caller(j);
@@ -223,7 +245,7 @@ enum status tcp_join(struct tcp_listener *listener, const struct tcp_join *join,
     if (join->n_ranks < 2 || join->n_ranks > TCP_RANKS_MAX || join->rank >= join->n_ranks)
         return err_set(err, ST_RANGE, "rank %u of %u", join->rank, join->n_ranks);
     for (size_t i = 0; i < MAX_CALLERS; i++)
-        j.callers[i].fd = -1;
+        j.callers[i].conn.fd = -1;
     j.tcp = tcp_new(join->rank, join->n_ranks);
     if (!j.tcp)
         return err_set(err, ST_NOMEM, "a transport");
@@ -235,7 +257,7 @@ enum status tcp_join(struct tcp_listener *listener, const struct tcp_join *join,
         s = hear_lower_ranks(&j, deadline_ns, err);
 
     for (size_t i = 0; i < MAX_CALLERS; i++)
-        caller_close(&j.callers[i]);
+        conn_close(&j.callers[i].conn);
     if (s == ST_OK)
         *ret_transport = &j.tcp->base;
     else

@@ -8,14 +8,22 @@
  * instance's key and the sender's rank.  Whoever shows something else is
  * closed and does not disturb the joining.
  *
+ * Security  with `tls` a handshake comes first, and everything, the hello included, goes
+ *           through it: who does not know the key gets no byte.  Without, bytes go in
+ *           clear: on loopback.
+ *
  * While a rank waits for one peer it watches all of them, so the loss of any
- * rank ends every wait at once.
+ * rank ends every wait at once.  A cut link is such a loss: where bytes that a rank sent stay
+ * without any acknowledgment of the other machine for 2 s, it is gone.  Every step is sent over every
+ * link of the ring, so a cut one is noticed within that time of the first step that needs
+ * it; a rank that only computes for long acknowledges, since its system does that.
  *
  * Threads  one owner thread; tcp_listen() may run on another before it
  */
 #ifndef POMONA_TRANSPORT_TCP_TCP_H
 #define POMONA_TRANSPORT_TCP_TCP_H
 
+#include "net/tls.h"
 #include "transport/transport.h"
 
 enum {
@@ -40,12 +48,13 @@ struct tcp_join {
     uint32_t rank, n_ranks;           /* 2..TCP_RANKS_MAX ranks */
     const struct tcp_endpoint *ranks; /* [n_ranks], borrowed; the own one is not looked at */
     uint8_t key[TCP_KEY_BYTES];
+    struct tls *tls; /* borrowed, must outlive the transport; NULL: in clear */
 };
 
 /* Connect this rank with all others.
  * listener  borrowed; may be closed afterwards
  * Errors    ST_DEADLINE a rank did not come; ST_PEER a rank went away or is not there;
- *           ST_DENIED a rank showed another key; ST_RANGE */
+ *           ST_DENIED a rank showed another key, or does not prove that of `tls`; ST_RANGE */
 enum status tcp_join(struct tcp_listener *listener, const struct tcp_join *join,
                      uint64_t deadline_ns, struct transport **ret_transport, struct err *err);
 

@@ -5,11 +5,42 @@
 
 #include <stdbool.h>
 
+#include "base/socket.h"
 #include "transport/tcp/tcp.h"
+
+/* tcp/conn.c: one connection. */
+struct conn {
+    int fd;             /* non-blocking; -1: this rank itself, or not yet connected */
+    struct ssl_st *ssl; /* NULL: in clear */
+    short wants;        /* after CONN_AGAIN: the event of poll(2) to wait for */
+    uint64_t n_records; /* written under the present key */
+    struct link_watch watch;
+};
+
+enum { CONN_AGAIN = 0, CONN_GONE = -1 };
+
+/* How long sent bytes may wait for a sign of the other machine.  Its system gives it, however
+ * long its process computes. */
+enum { CONN_DEAD_MS = 2000, CONN_LOOK_MS = 250 };
+
+/* Put TLS over a connection.  False: no memory. */
+bool conn_secure(struct conn *conn, struct tls *tls, enum tls_side side);
+
+/* 1 once both sides have proved the key, at once without TLS; CONN_AGAIN, CONN_GONE. */
+int conn_handshake(struct conn *conn);
+
+/* How many bytes, CONN_AGAIN or CONN_GONE.  A write that ended in CONN_AGAIN is repeated with
+ * the same bytes. */
+long conn_read(struct conn *conn, void *ret_bytes, size_t n);
+long conn_write(struct conn *conn, const void *bytes, size_t n);
+
+bool conn_is_ended(const struct conn *conn); /* nothing is left to read, nor ever will be */
+bool conn_is_dead(struct conn *conn, uint64_t now_ns);
+void conn_close(struct conn *conn);
 
 struct tcp {
     struct transport base;
-    int fds[TCP_RANKS_MAX]; /* non-blocking; -1: this rank itself, or not yet connected */
+    struct conn conns[TCP_RANKS_MAX];
 };
 
 /* tcp/socket.c: sockets without surprises.  All are non-blocking and never raise SIGPIPE. */
@@ -30,5 +61,8 @@ enum status hello_read(const struct tcp_join *join, const uint8_t *bytes, uint32
 
 /* tcp/tcp.c: a transport without connections, to be filled by tcp_join(). */
 struct tcp *tcp_new(uint32_t rank, uint32_t n_ranks);
+
+/* Shake hands with a rank that is connected. */
+enum status tcp_handshake(struct tcp *tcp, uint32_t rank, uint64_t deadline_ns, struct err *err);
 
 #endif

@@ -13,8 +13,8 @@
 #include "model/model.h"
 #include "model/share/fetch.h"
 #include "model/share/parts.h"
-#include "model/share/proof.h"
 #include "model/share/server.h"
+#include "net/cluster_key.h"
 #include "support/folder.h"
 #include "support/tiny_llama.h"
 
@@ -260,12 +260,11 @@ static void what_came_before_the_last_source_died_is_kept(void **state)
 
 static void the_key_opens_and_another_does_not(void **state)
 {
-    const uint8_t key[PROOF_KEY_BYTES] = { 1, 2, 3 }, other[PROOF_KEY_BYTES] = { 1, 2, 4 };
+    const uint8_t key[CLUSTER_KEY_BYTES] = { 1, 2, 3 }, other[CLUSTER_KEY_BYTES] = { 1, 2, 4 };
     struct fixture *f = *state;
 
     serve(f, tiny_llama_default.seed, key);
-    assert_int_equal(fetch(f), ST_PEER);
-    assert_word(f, "403");
+    assert_int_equal(fetch(f), ST_PEER); /* in clear */
     f->options.from.key = other;
     assert_int_equal(fetch(f), ST_PEER);
     f->options.from.key = key;
@@ -273,19 +272,15 @@ static void the_key_opens_and_another_does_not(void **state)
     assert_good(f);
 }
 
-static void a_proof_is_of_one_path_and_range(void **state)
+static void who_has_a_key_takes_nothing_in_clear(void **state)
 {
-    const uint8_t key[PROOF_KEY_BYTES] = { 7 };
-    char text[PROOF_TEXT_MAX];
+    const uint8_t key[CLUSTER_KEY_BYTES] = { 1, 2, 3 };
+    struct fixture *f = *state;
 
-    (void)state;
-    assert_true(proof_make(key, "/a", "bytes=0-1", text));
-    assert_true(proof_holds(key, "/a", "bytes=0-1", text));
-    assert_false(proof_holds(key, "/b", "bytes=0-1", text));
-    assert_false(proof_holds(key, "/a", "bytes=0-2", text));
-    assert_false(proof_holds(key, "/a", "bytes=0-1", NULL));
-    text[5] = text[5] == '0' ? '1' : '0';
-    assert_false(proof_holds(key, "/a", "bytes=0-1", text));
+    serve_good(f);
+    f->options.from.key = key;
+    assert_int_equal(fetch(f), ST_PEER);
+    assert_int_equal(access(f->path, F_OK), -1);
 }
 
 static void layers_that_are_not_there_are_refused(void **state)
@@ -569,7 +564,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_came_before_the_last_source_died_is_kept, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(the_key_opens_and_another_does_not, set_up, tear_down),
-        cmocka_unit_test(a_proof_is_of_one_path_and_range),
+        cmocka_unit_test_setup_teardown(who_has_a_key_takes_nothing_in_clear, set_up, tear_down),
         cmocka_unit_test_setup_teardown(layers_that_are_not_there_are_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_poisoned_source_that_is_asked_first_is_found_out, set_up,
                                         tear_down),

@@ -10,6 +10,8 @@
 
 #include "support/ring.h"
 
+enum { N_SILENT = 48 }; /* more than may be undecided at a time */
+
 struct pair {
     struct ring_joiner joiners[2];
     struct tcp_endpoint ranks[2];
@@ -46,6 +48,7 @@ static int call(uint16_t port)
     return fd;
 }
 
+/* *state: the transport's TLS, or NULL. */
 static void strangers_do_not_disturb_the_joining(void **state)
 {
     struct pair p = { .ranks = { { .port = 0 } } };
@@ -54,8 +57,8 @@ static void strangers_do_not_disturb_the_joining(void **state)
     pthread_t threads[2];
     char byte;
 
-    (void)state;
     listen_both(&p);
+    p.joiners[0].join.tls = p.joiners[1].join.tls = *state;
     silent = call(p.ranks[0].port);
     babbling = call(p.ranks[0].port);
     assert_int_equal(send(babbling, babble, sizeof(babble), 0), sizeof(babble));
@@ -65,7 +68,8 @@ static void strangers_do_not_disturb_the_joining(void **state)
         pthread_join(threads[i], NULL);
         assert_ok(p.joiners[i].status, p.joiners[i].err);
     }
-    assert_true(recv(babbling, &byte, 1, 0) <= 0); /* closed, not answered */
+    if (!*state) /* TLS says in an alert why it closes */
+        assert_true(recv(babbling, &byte, 1, 0) <= 0); /* closed, not answered */
     close(silent);
     close(babbling);
     release(&p);
@@ -86,6 +90,57 @@ static void a_rank_with_another_key_is_refused(void **state)
                      ST_DEADLINE);
     pthread_join(impostor, NULL);
     assert_int_equal(p.joiners[1].status, ST_PEER);
+    release(&p);
+}
+
+/* Rank 1 has `tls`, rank 0 another or none: neither takes the other for a rank. */
+static void assert_no_pair(struct tls *mine, struct tls *tls)
+{
+    struct pair p = { .ranks = { { .port = 0 } } };
+    pthread_t impostor;
+    struct err err;
+
+    listen_both(&p);
+    p.joiners[0].join.tls = mine;
+    p.joiners[1].join.tls = tls;
+    assert_int_equal(pthread_create(&impostor, NULL, ring_join_thread, &p.joiners[1]), 0);
+    assert_int_equal(tcp_join(p.joiners[0].listener, &p.joiners[0].join, deadline_after_ms(300),
+                              &p.joiners[0].transport, &err),
+                     ST_DEADLINE);
+    tcp_listener_close(p.joiners[0].listener);
+    p.joiners[0].listener = NULL;
+    pthread_join(impostor, NULL);
+    assert_true(p.joiners[1].status == ST_DENIED || p.joiners[1].status == ST_PEER);
+    release(&p);
+}
+
+static void a_rank_without_the_key_of_tls_is_refused(void **state)
+{
+    (void)state;
+    assert_no_pair(ring_tls(0), ring_tls(1));
+    assert_no_pair(ring_tls(0), NULL);
+    assert_no_pair(NULL, ring_tls(0));
+}
+
+static void a_crowd_of_silent_strangers_keeps_nobody_out(void **state)
+{
+    struct pair p = { .ranks = { { .port = 0 } } };
+    int silent[N_SILENT];
+    pthread_t threads[2];
+
+    (void)state;
+    listen_both(&p);
+    p.joiners[0].join.tls = p.joiners[1].join.tls = ring_tls(0);
+    for (int i = 0; i < N_SILENT; i++)
+        silent[i] = call(p.ranks[0].port);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, ring_join_thread, &p.joiners[i]), 0);
+    for (int i = 0; i < 2; i++) {
+        pthread_join(threads[i], NULL);
+        assert_ok(p.joiners[i].status, p.joiners[i].err);
+    }
+    for (int i = 0; i < N_SILENT; i++)
+        close(silent[i]);
     release(&p);
 }
 
@@ -131,6 +186,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(strangers_do_not_disturb_the_joining),
+        cmocka_unit_test_prestate(strangers_do_not_disturb_the_joining, ring_tls(0)),
+        cmocka_unit_test(a_crowd_of_silent_strangers_keeps_nobody_out),
+        cmocka_unit_test(a_rank_without_the_key_of_tls_is_refused),
         cmocka_unit_test(a_rank_with_another_key_is_refused),
         cmocka_unit_test(a_rank_that_never_comes_is_a_deadline),
         cmocka_unit_test(a_rank_that_is_not_there_is_a_lost_peer),

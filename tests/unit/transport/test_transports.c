@@ -168,18 +168,18 @@ static void sending_to_a_rank_that_is_gone_is_an_error_not_a_signal(void **state
     {                                                                                              \
 #name " (" type ")", name, set_up, tear_down, (void *)(uintptr_t)type                      \
     }
-#define BOTH(name) CASE(name, "inproc"), CASE(name, "tcp")
+#define EACH(name) CASE(name, "inproc"), CASE(name, "tcp"), CASE(name, "tls")
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        BOTH(bytes_arrive_in_order_for_each_pair),
-        BOTH(more_than_the_buffers_hold_gets_through),
-        BOTH(a_wait_ends_at_its_deadline),
-        BOTH(losing_any_rank_ends_a_wait_for_another),
-        BOTH(what_was_sent_before_the_end_is_still_received),
-        BOTH(waiting_data_of_another_rank_is_no_end),
-        BOTH(sending_to_a_rank_that_is_gone_is_an_error_not_a_signal),
+        EACH(bytes_arrive_in_order_for_each_pair),
+        EACH(more_than_the_buffers_hold_gets_through),
+        EACH(a_wait_ends_at_its_deadline),
+        EACH(losing_any_rank_ends_a_wait_for_another),
+        EACH(what_was_sent_before_the_end_is_still_received),
+        EACH(waiting_data_of_another_rank_is_no_end),
+        EACH(sending_to_a_rank_that_is_gone_is_an_error_not_a_signal),
     };
 
     return cmocka_run_group_tests_name("transport", tests, NULL, NULL);

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""tests/integration/test_links.py - a link is cut for what computes, and not for what controls.
+
+Hosts whose control channels go on, over another address as it were, while the packets of their
+runners, drivers and gateways are dropped.  Streams go on within five seconds, with the tokens that
+they would have had.
+"""
+import time
+
+import pytest
+
+from support import netns
+from support.cluster import wait_until
+from support.hosts import CONTROL, Hosts
+
+pytestmark = pytest.mark.skipif(not netns.is_possible(),
+                                reason="SKIPPED: network namespaces need root and ip(8)")
+
+RESUMED_WITHIN_S = 5.0
+N_STREAMS = 4
+MEMORY = {"a": 4.0, "b": 4.0, "g": 0.02}
+
+
+def streams_of(hosts):
+    return [hosts.stream("g", seed=i, temperature=i / 2) for i in range(N_STREAMS)]
+
+
+def assert_go_on(hosts, undisturbed, cut):
+    streams = streams_of(hosts)
+    wait_until(lambda: all(len(s.arrivals) > 10 for s in streams), 30, "every stream has begun")
+    cut_at = time.monotonic()
+    cut()
+    assert [s.whole() for s in streams] == undisturbed
+    gap = max(s.gap_after(cut_at) for s in streams)
+    print(f"resumed after {gap:.2f} s")
+    assert gap <= RESUMED_WITHIN_S
+
+
+def test_a_cut_between_two_ranks_is_noticed(tmp_path):
+    with Hosts(tmp_path, MEMORY) as hosts:
+        hosts.place("g", nodes=["a", "b"], split=[15, 15])
+        undisturbed = [s.whole() for s in streams_of(hosts)]
+        assert_go_on(hosts, undisturbed, lambda: hosts.cut("a", "b", keeps=CONTROL))
+
+
+def test_a_gateway_whose_link_to_the_driver_is_cut_goes_on_over_another_node(tmp_path):
+    with Hosts(tmp_path, MEMORY) as hosts:
+        instance = hosts.place("g", nodes=["a", "b"], split=[15, 15])
+        undisturbed = [s.whole() for s in streams_of(hosts)]
+        assert_go_on(hosts, undisturbed, lambda: hosts.cut("g", "b", keeps=CONTROL))
+        assert hosts.get("g", "/cluster/state")["instances"][0]["id"] == instance["id"]
+        assert hosts.stream("g", 8).whole()    # new requests too

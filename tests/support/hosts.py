@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""tests/support/hosts.py - nodes of one keyed cluster, each on a host of its own (support/netns).
+
+    with Hosts(folder, {"a": 4.0, "b": 4.0, "g": 0.02}, holders="ab") as hosts:
+        hosts.place("g", nodes=["a", "b"], split=[15, 15])
+        hosts.stream("g", prompt=[1, 2, 3])
+        hosts.cut("a", "b", keeps=CONTROL)
+
+Node NAME runs on host NAME; holders have the model's file.  The API is asked inside the host, over
+loopback.  Needs root.
+"""
+import json
+import os
+import subprocess
+import threading
+import time
+
+from support.cluster import MODEL, MODEL_FILE, POMONA, wait_until
+from support.netns import Network
+
+CONTROL = 52416
+API = 52415
+
+
+class Answer(threading.Thread):
+    """One streamed completion of token ids, asked on a host; chunks as they come."""
+
+    def __init__(self, host, max_tokens, **body):
+        super().__init__(daemon=True)
+        self.body = {"model": MODEL, "prompt": "Once upon a time", "stream": True, "temperature": 0,
+                     "max_tokens": max_tokens, "min_tokens": max_tokens, **body}
+        self.text, self.arrivals, self.error, self.is_done = "", [], None, False
+        self.process = host.popen(
+            ["curl", "-sN", "-m", "120", f"http://127.0.0.1:{API}/v1/completions", "-H",
+             "Content-Type: application/json", "-d", json.dumps(self.body)],
+            stdout=subprocess.PIPE, text=True)
+        self.start()
+
+    def run(self):
+        for line in self.process.stdout:
+            line = line.strip()
+            if line == "data: [DONE]":
+                self.is_done = True
+            elif line.startswith("data: "):
+                event = json.loads(line.removeprefix("data: "))
+                if "error" in event:
+                    self.error = event["error"]
+                else:
+                    self.arrivals.append(time.monotonic())
+                    self.text += event["choices"][0]["text"]
+            elif line.startswith("{"):
+                self.error = line
+
+    def whole(self, within_s=60):
+        self.join(timeout=within_s)
+        assert self.is_done and self.error is None, (self.is_done, self.error, self.text)
+        return self.text
+
+    def gap_after(self, moment):
+        """The longest silence that ended after `moment`."""
+        return max((b - max(a, moment) for a, b in zip(self.arrivals, self.arrivals[1:])
+                    if b > moment), default=0.0)
+
+
+class Hosts:
+    def __init__(self, folder, memory_gb, holders=None):
+        self.folder, self.names = folder, list(memory_gb)
+        self.network = Network(len(self.names))
+        self.host = dict(zip(self.names, self.network.hosts))
+        self.config = folder / "cluster.json"
+        self.config.write_text(json.dumps({"cluster": {"name": "hosts"}, "nodes": [
+            {"name": name, "host": self.host[name].address, "memory_gb": memory_gb[name],
+             "threads": 1} for name in self.names]}))
+        self.key = folder / "cluster.key"
+        subprocess.run([POMONA, "keys", "cluster", "--file", str(self.key)], check=True, timeout=10,
+                       stdout=subprocess.DEVNULL)
+        for name in self.names:
+            models = folder / f"data-{name}" / "models"
+            models.mkdir(parents=True)
+            if name in (holders or self.names):
+                (models / MODEL_FILE.name).symlink_to(MODEL_FILE.resolve(strict=True))
+
+    def __enter__(self):
+        self.network.__enter__()
+        try:
+            for name in self.names:
+                self.start(name)
+            for name in self.names:
+                wait_until(lambda: self.get(name, "/health").get("nodes_alive") == len(self.names),
+                           30, f"{name} knows all")
+        except BaseException:
+            self.__exit__(AssertionError)
+            raise
+        return self
+
+    def __exit__(self, kind, *_):
+        self.network.__exit__(None, None, None)
+        if kind is not None:
+            for name in self.names:
+                print(f"--- log of {name}\n{self.log(name)[-6000:]}")
+
+    def log(self, name):
+        return (self.folder / f"{name}.log").read_text(errors="replace")
+
+    def start(self, name):
+        with open(self.folder / f"{name}.log", "ab") as log:
+            self.host[name].popen(
+                [POMONA, "serve", "--config", str(self.config), "--node", name, "--data",
+                 str(self.folder / f"data-{name}"), "--cluster-key", str(self.key), "--listen",
+                 f"127.0.0.1:{API}"], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def ask(self, name, path, body=None, seconds=60):
+        """The last line of the answer, which is JSON; {} while there is none."""
+        data = ["-d", json.dumps(body), "-H", "Content-Type: application/json"] if body else []
+        try:
+            said = self.host[name].run(["curl", "-s", "-m", str(seconds), *data,
+                                        f"http://127.0.0.1:{API}{path}"])
+        except subprocess.CalledProcessError:
+            return {}
+        return json.loads(said.splitlines()[-1])
+
+    def get(self, name, path):
+        return self.ask(name, path, seconds=2)
+
+    def place(self, by, **plan):
+        said = self.ask(by, "/cluster/place", {"model": MODEL, **plan})
+        assert "instance" in said, said
+        for name in self.names:
+            wait_until(lambda: self.get(name, "/health").get("instances_ready") == 1, 5,
+                       f"{name} knows the instance")
+        return said["instance"]
+
+    def stream(self, name, max_tokens=200, **body):
+        return Answer(self.host[name], max_tokens, **body)
+
+    def cut(self, one, other, keeps=None):
+        """Nothing goes between two hosts any more but, both ways, TCP of port `keeps`."""
+        for here, there in ((one, other), (other, one)):
+            address = self.host[there].address
+            rules = []
+            if keeps:
+                rules = [["-p", "tcp", way, str(keeps), "-j", "ACCEPT"]
+                         for way in ("--sport", "--dport")]
+            for chain, end in (("INPUT", "-s"), ("OUTPUT", "-d")):
+                for rule in [*rules, ["-j", "DROP"]]:
+                    self.host[here].run(["iptables", "-A", chain, end, address, *rule])
+
+
+def is_possible():
+    return os.geteuid() == 0
