@@ -3,8 +3,13 @@
 #include "base/socket.h"
 
 #include <netinet/in.h>
-#include <netinet/tcp.h>
+#include <stdbool.h>
 #include <sys/socket.h>
+#if defined(__linux__)
+#include <linux/tcp.h> /* with the fields of struct tcp_info that the C library's lacks */
+#else
+#include <netinet/tcp.h>
+#endif
 
 #include "base/clock.h"
 
@@ -37,13 +42,22 @@ void socket_watch_link(int fd)
 }
 
 #if defined(__linux__)
+/* Something is to be acknowledged: it was sent, or would have been, had the system a way to the
+ * other machine.  Where that machine has no room for more, its silence says nothing: it is
+ * asked for room at longer and longer times (RFC 9293, section 3.8.6.1). */
+static bool is_waiting(const struct tcp_info *info)
+{
+    return info->tcpi_unacked > 0 ||
+           (info->tcpi_notsent_bytes > 0 && info->tcpi_snd_wnd >= info->tcpi_snd_mss);
+}
+
 uint64_t link_silent_ms(struct link_watch *watch, int fd, uint64_t now_ns)
 {
     struct tcp_info info = { 0 };
     socklen_t n = sizeof(info);
     uint64_t waiting_ms;
 
-    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &n) != 0 || info.tcpi_unacked == 0) {
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &n) != 0 || !is_waiting(&info)) {
         watch->waiting_since_ns = 0;
         return 0;
     }

@@ -53,6 +53,7 @@ static void on_tick(void *arg)
     instances_tick(cluster, now_ns);
     place_tick(cluster, now_ns);
     runners_tick(cluster, now_ns);
+    relays_tick(cluster, now_ns);
 }
 
 static void on_call(void *arg)
@@ -241,6 +242,7 @@ void cluster_free(struct cluster *cluster)
     cluster->discovery = NULL;
     watch_free(cluster->watch);
     cluster->watch = NULL;
+    relays_free(cluster);
     links_free(cluster);
     tls_free(cluster->tls);
     runners_free(cluster);

@@ -240,6 +240,11 @@ enum status cluster_unplace(struct cluster *cluster, const char *model, place_fn
 enum status cluster_end(struct cluster *cluster, const char *instance_id, const struct err *why,
                         struct err *err);
 
+/* A way to an instance's driver over another node, for a gateway that does not reach it itself:
+ * a connected socket, given, of which the other end is what the driver hears and says.  It ends
+ * where no node gets through.  -1: there is none to ask. */
+int cluster_relay(struct cluster *cluster, const char *instance_id);
+
 enum drain_switch { DRAIN_ON, DRAIN_OFF };
 
 /* Let a node hold nothing, or again something: plans that name one that drains are

@@ -11,6 +11,7 @@
  *                wanted.c (what shall be placed)
  *   supervise/   spawn.c (start a process), runner.c (this node's runners), file.c (where
  *                they find their model)
+ *   relay/       relay.c (a gateway's way to a driver over another node)
  *   ask.c        whoever waits for a placing on this node
  *   place.c      the coordinator's work
  *   obey.c       what a node does that is assigned a shard
@@ -68,6 +69,7 @@ struct discovery;
 struct lead;
 struct link;
 struct placing;
+struct relay;
 struct runner;
 struct unplacing;
 struct watch;
@@ -182,6 +184,9 @@ struct cluster {
     uint64_t last_ticket;
     struct lead *lead;
     struct unplacing *unplacings; /* on the leader */
+    struct relay *relays;
+    size_t n_relays;
+    uint64_t last_relay;
 
     char tombstones[TOMBSTONES][INSTANCE_ID_MAX]; /* instances that ended; a ring */
     size_t n_tombstones;
@@ -407,6 +412,10 @@ enum status wanted_decide(struct cluster *cluster, const struct plan *plan,
 /* What was decided for a first placing that failed, for reasons of its own, is taken back. */
 void wanted_withdraw(struct cluster *cluster, const struct plan *plan);
 bool wanted_is_placed(const struct cluster *cluster, const char *model);
+/* relay/relay.c */
+void relay_receive(struct link *link, const Wire__Relay *relay);
+void relays_tick(struct cluster *cluster, uint64_t now_ns);
+void relays_free(struct cluster *cluster); /* before the links */
 
 /* place.c */
 struct place_demand {

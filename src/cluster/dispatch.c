@@ -85,6 +85,13 @@ static enum status on_report(struct link *link, const Wire__NodeMessage *m, stru
     return ST_OK;
 }
 
+static enum status on_relay(struct link *link, const Wire__NodeMessage *m, struct err *err)
+{
+    (void)err;
+    relay_receive(link, m->relay);
+    return ST_OK;
+}
+
 static enum status on_instance(struct link *link, const Wire__NodeMessage *m, struct err *err)
 {
     return instance_learn(link, m->instance, FROM_COORDINATOR, err);
@@ -140,6 +147,7 @@ static const struct {
     [WIRE__NODE_MESSAGE__BODY_ASSIGN] = { on_assign, 0 },
     [WIRE__NODE_MESSAGE__BODY_CONNECT] = { on_connect, 0 },
     [WIRE__NODE_MESSAGE__BODY_REPORT] = { on_report, 0 },
+    [WIRE__NODE_MESSAGE__BODY_RELAY] = { on_relay, 0 },
     [WIRE__NODE_MESSAGE__BODY_INSTANCE] = { on_instance, 0 },
     [WIRE__NODE_MESSAGE__BODY_PROGRESS] = { on_progress, 0 },
     [WIRE__NODE_MESSAGE__BODY_GONE] = { on_gone, 0 },

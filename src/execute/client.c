@@ -9,9 +9,12 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "execute/wire.h"
 #include "net/channel.h"
+
+enum { RELAY_CONNECT_MS = 10000 }; /* several nodes may be asked one after another */
 
 struct open_generation {
     uint64_t id;
@@ -36,6 +39,8 @@ struct client {
 
 static void destroy(struct client *c)
 {
+    if (!c)
+        return;
     while (c->open) {
         struct open_generation *g = c->open;
 
@@ -212,33 +217,33 @@ static void send_hello(struct client *c, const struct driver_address *driver)
     channel_send(c->channel, &message.base);
 }
 
-static enum status dial(struct client *c, struct loop *loop, const struct driver_address *driver,
-                        struct err *err)
+/* A client that has all but its channel. */
+static enum status make(struct loop *loop, const struct driver_address *driver,
+                        struct client **ret_client, struct err *err)
 {
-    struct channel_target target = { driver->host, driver->port, CLIENT_CONNECT_MS, NULL };
+    struct client *c = calloc(1, sizeof(*c));
     struct cluster_key key;
     enum status s = ST_OK;
 
-    if (driver->is_secured) {
+    if (!c || loop_timer_new(loop, on_ping_time, c, &c->ping_timer) != ST_OK)
+        s = err_set(err, ST_NOMEM, "a connection to a driver");
+    if (s == ST_OK && driver->is_secured) {
         memcpy(key.bytes, driver->data_key, sizeof(key.bytes));
         s = tls_new(&key, TLS_TOKENS, &c->tls, err);
         cluster_key_wipe(&key, sizeof(key));
     }
-    target.tls = c->tls;
-    return s == ST_OK ? channel_dial(loop, &target, &client_events, c, &c->channel, err) : s;
+    if (s != ST_OK) {
+        destroy(c);
+        return s;
+    }
+    *ret_client = c;
+    return ST_OK;
 }
 
-enum status client_new(struct loop *loop, const struct driver_address *driver,
-                       struct client **ret_client, struct err *err)
+/* Its channel is there, unless `s` says why not. */
+static enum status begin(struct client *c, const struct driver_address *driver, enum status s,
+                         struct client **ret_client)
 {
-    struct client *c = calloc(1, sizeof(*c));
-    enum status s;
-
-    if (!c)
-        return err_set(err, ST_NOMEM, "a connection to a driver");
-    s = loop_timer_new(loop, on_ping_time, c, &c->ping_timer) == ST_OK
-            ? dial(c, loop, driver, err)
-            : err_set(err, ST_NOMEM, "a connection to a driver");
     if (s != ST_OK) {
         destroy(c);
         return s;
@@ -247,6 +252,37 @@ enum status client_new(struct loop *loop, const struct driver_address *driver,
     send_hello(c, driver); /* queued until connected, before any generation */
     *ret_client = c;
     return ST_OK;
+}
+
+enum status client_new(struct loop *loop, const struct driver_address *driver,
+                       struct client **ret_client, struct err *err)
+{
+    struct channel_target target = { driver->host, driver->port, CLIENT_CONNECT_MS, NULL };
+    struct client *c;
+    enum status s = make(loop, driver, &c, err);
+
+    if (s != ST_OK)
+        return s;
+    target.tls = c->tls;
+    s = channel_dial(loop, &target, &client_events, c, &c->channel, err);
+    return begin(c, driver, s, ret_client);
+}
+
+enum status client_new_over(struct loop *loop, const struct driver_address *driver, int fd,
+                            struct client **ret_client, struct err *err)
+{
+    struct client *c;
+    enum status s =
+        driver->is_secured
+            ? make(loop, driver, &c, err)
+            : err_set(err, ST_DENIED, "without a cluster key nothing goes over other nodes");
+
+    if (s != ST_OK) {
+        (void)close(fd);
+        return s;
+    }
+    s = channel_over(loop, fd, c->tls, RELAY_CONNECT_MS, &client_events, c, &c->channel, err);
+    return begin(c, driver, s, ret_client);
 }
 
 void client_free(struct client *c)

@@ -29,6 +29,11 @@ enum { CLIENT_PING_MS = 500, CLIENT_SILENT_MS = 2000, CLIENT_CONNECT_MS = 2000 }
  * Errors  ST_NOMEM, ST_RANGE (not an address) */
 enum status client_new(struct loop *loop, const struct driver_address *driver,
                        struct client **ret_client, struct err *err);
+
+/* The same over a connected socket that leads to the driver; it is taken, also on error.  With
+ * TLS alone: the way there is not this gateway's. */
+enum status client_new_over(struct loop *loop, const struct driver_address *driver, int fd,
+                            struct client **ret_client, struct err *err);
 void client_free(struct client *client); /* open generations are dropped without a call */
 
 /* fn follows on the loop, never inside this call.

@@ -6,17 +6,27 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+
 struct client_use {
     char instance_id[INSTANCE_ID_MAX];
     struct client *client;
     unsigned n_users;
-    bool is_gone; /* the instance, or the connection */
+    bool is_gone;    /* the instance, or the connection */
+    bool is_relayed; /* over another node */
+    uint64_t used_ns;
     struct client_use *next;
 };
+
+enum { UNREACHABLE_MAX = 16 };
 
 struct clients {
     struct loop *loop;
     struct client_use *all;
+    clients_relay_fn *relay; /* NULL: there is no other way */
+    void *relay_arg;
+    char unreachable[UNREACHABLE_MAX][INSTANCE_ID_MAX]; /* whose drivers are; a ring */
+    size_t n_unreachable;
 };
 
 enum status clients_new(struct loop *loop, struct clients **ret_clients, struct err *err)
@@ -30,13 +40,49 @@ enum status clients_new(struct loop *loop, struct clients **ret_clients, struct 
     return ST_OK;
 }
 
+void clients_relay_with(struct clients *clients, clients_relay_fn *relay, void *arg)
+{
+    clients->relay = relay;
+    clients->relay_arg = arg;
+}
+
+static char *find_unreachable(struct clients *clients, const char *instance_id)
+{
+    for (size_t i = 0; i < UNREACHABLE_MAX; i++)
+        if (strcmp(clients->unreachable[i], instance_id) == 0)
+            return clients->unreachable[i];
+    return NULL;
+}
+
+/* What the end of a connection says of the way to its driver. */
+static void learn_way(struct clients *clients, const struct client_use *use)
+{
+    char *known = find_unreachable(clients, use->instance_id);
+
+    if (use->is_relayed && known)
+        known[0] = '\0';
+    else if (!use->is_relayed && !known && client_is_unreachable(use->client))
+        memcpy(clients->unreachable[clients->n_unreachable++ % UNREACHABLE_MAX], use->instance_id,
+               INSTANCE_ID_MAX);
+}
+
+static bool is_over(const struct client_use *use)
+{
+    return client_is_broken(use->client) ||
+           (use->is_relayed && use->n_users == 0 &&
+            clock_ns() - use->used_ns > CLIENTS_RELAY_MS * NS_PER_MS);
+}
+
 /* Forget what is gone and unused. */
 static void sweep(struct clients *clients)
 {
     for (struct client_use **at = &clients->all; *at;) {
         struct client_use *use = *at;
 
-        use->is_gone = use->is_gone || client_is_broken(use->client);
+        if (!use->is_gone && is_over(use)) {
+            use->is_gone = true;
+            learn_way(clients, use);
+        }
         if (!use->is_gone || use->n_users > 0) {
             at = &use->next;
             continue;
@@ -62,10 +108,15 @@ static enum status add(struct clients *clients, const struct route *route,
 {
     struct client_use *use = calloc(1, sizeof(*use));
     enum status s;
+    int fd = -1;
 
     if (!use)
         return err_set(err, ST_NOMEM, "connect to instance %s", route->instance_id);
-    s = client_new(clients->loop, &route->driver, &use->client, err);
+    if (clients->relay && find_unreachable(clients, route->instance_id))
+        fd = clients->relay(clients->relay_arg, route->instance_id);
+    use->is_relayed = fd >= 0;
+    s = use->is_relayed ? client_new_over(clients->loop, &route->driver, fd, &use->client, err)
+                        : client_new(clients->loop, &route->driver, &use->client, err);
     if (s != ST_OK) {
         free(use);
         return s;
@@ -107,6 +158,7 @@ void clients_put(struct clients *clients, struct client_use *use)
     if (!use)
         return;
     use->n_users--;
+    use->used_ns = clock_ns();
     sweep(clients);
 }
 

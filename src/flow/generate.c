@@ -48,6 +48,8 @@ void flow_on_delta(void *arg, const struct reply_delta *delta)
 /* A connection that broke says that the instance is lost, unless somebody ended it on purpose. */
 static enum setback setback_of(const struct flow *f, const struct err *failure)
 {
+    if (client_is_unreachable(client_of(f->client)))
+        return SETBACK_LINK;
     if (client_is_broken(client_of(f->client)))
         return failure->status == ST_CANCELED ? SETBACK_NONE : SETBACK_LOSS;
     return failure->status == ST_FULL ? SETBACK_ROOM : SETBACK_NONE;

@@ -25,7 +25,7 @@ bool outage_go_on(struct outage *o, enum setback why, uint64_t now_ns, uint32_t 
 {
     if (why == SETBACK_NONE || (why == SETBACK_ROOM && o->n_losses == 0) || !has_begun(o, now_ns))
         return false;
-    if (why == SETBACK_LOSS) {
+    if (why == SETBACK_LOSS || why == SETBACK_LINK) {
         if (o->n_losses == OUTAGE_LOSSES_MAX)
             return false;
         o->n_losses++;

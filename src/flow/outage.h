@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* flow/outage.h - how often, and for how long, a request looks for another instance.
  *
- *   served --LOSS--> outage --a token came--> served
+ *   served --LOSS, LINK--> outage --a token came--> served
  *                     |  ^ \_ PLACING, ROOM: wait, look again
  *                     +--+
  *
@@ -33,8 +33,9 @@ enum {
 
 /* Why a request has no instance now. */
 enum setback {
-    SETBACK_NONE,    /* it failed by itself: no other instance would help */
-    SETBACK_LOSS,    /* its instance was lost */
+    SETBACK_NONE, /* it failed by itself: no other instance would help */
+    SETBACK_LOSS, /* its instance was lost */
+    SETBACK_LINK, /* its instance may be there, and is not reached: it is asked over another node */
     SETBACK_PLACING, /* a placing failed */
     SETBACK_ROOM,    /* no node can hold the model, or the instance takes no more requests */
 };

@@ -155,9 +155,17 @@ void service_free(struct service *service)
     free(service);
 }
 
+static int relay(void *arg, const char *instance_id)
+{
+    const struct service *service = arg;
+
+    return cluster_relay(service->cluster, instance_id);
+}
+
 enum status service_start(struct service *service, struct cluster *cluster, struct err *err)
 {
     service->cluster = cluster;
+    clients_relay_with(service->clients, relay, service);
     loop_timer_every(service->tick, TICK_MS);
     return gateway_new(service->loop, service->listen_host, service->listen_port, &handlers,
                        service, &service->gateway, err);

@@ -316,6 +316,16 @@ enum status channel_accept(struct loop *loop, int fd, struct tls *tls, uint64_t 
     return channel_make(loop, &plan, events, arg, ret_channel, err);
 }
 
+enum status channel_over(struct loop *loop, int fd, struct tls *tls, uint64_t timeout_ms,
+                         const struct channel_events *events, void *arg,
+                         struct channel **ret_channel, struct err *err)
+{
+    const struct channel_plan plan = { fd, tls, TLS_CLIENT, timeout_ms };
+
+    socket_prepare(fd);
+    return channel_make(loop, &plan, events, arg, ret_channel, err);
+}
+
 enum status channel_dial(struct loop *loop, const struct channel_target *target,
                          const struct channel_events *events, void *arg,
                          struct channel **ret_channel, struct err *err)

@@ -57,6 +57,11 @@ enum status channel_accept(struct loop *loop, int fd, struct tls *tls, uint64_t 
                            const struct channel_events *events, void *arg,
                            struct channel **ret_channel, struct err *err);
 
+/* The same as the client of the handshake. */
+enum status channel_over(struct loop *loop, int fd, struct tls *tls, uint64_t timeout_ms,
+                         const struct channel_events *events, void *arg,
+                         struct channel **ret_channel, struct err *err);
+
 /* Where to connect to. */
 struct channel_target {
     const char *host; /* numeric */

@@ -10,7 +10,6 @@ Node NAME runs on host NAME; holders have the model's file.  The API is asked in
 loopback.  Needs root.
 """
 import json
-import os
 import subprocess
 import threading
 import time
@@ -137,14 +136,10 @@ class Hosts:
         """Nothing goes between two hosts any more but, both ways, TCP of port `keeps`."""
         for here, there in ((one, other), (other, one)):
             address = self.host[there].address
-            rules = []
-            if keeps:
-                rules = [["-p", "tcp", way, str(keeps), "-j", "ACCEPT"]
-                         for way in ("--sport", "--dport")]
-            for chain, end in (("INPUT", "-s"), ("OUTPUT", "-d")):
-                for rule in [*rules, ["-j", "DROP"]]:
-                    self.host[here].run(["iptables", "-A", chain, end, address, *rule])
-
-
-def is_possible():
-    return os.geteuid() == 0
+            kept = [f"{way} {keeps} accept" for way in ("tcp sport", "tcp dport") if keeps]
+            rules = "; ".join(["add table ip cut"] + [
+                f"add chain ip cut {chain} {{ type filter hook {chain} priority 0; }}; " + "; ".join(
+                    f"add rule ip cut {chain} ip {end} {address} {verdict}"
+                    for verdict in (*kept, "drop"))
+                for chain, end in (("input", "saddr"), ("output", "daddr"))])
+            self.host[here].run(["nft", rules])

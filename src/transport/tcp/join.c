@@ -90,7 +90,8 @@ static enum status call_lower_ranks(struct joining *j, uint64_t deadline_ns, str
         const struct tcp_endpoint *e = &j->join->ranks[rank];
 
         s = socket_connect(e->host, e->port, deadline_ns, &j->tcp->conns[rank].fd, err);
-        if (s == ST_OK && j->join->tls && !conn_secure(&j->tcp->conns[rank], j->join->tls, TLS_CLIENT))
+        if (s == ST_OK && j->join->tls &&
+            !conn_secure(&j->tcp->conns[rank], j->join->tls, TLS_CLIENT))
             s = err_set(err, ST_NOMEM, "a connection");
         if (s == ST_OK)
             s = tcp_handshake(j->tcp, rank, deadline_ns, err);
@@ -201,8 +202,8 @@ static enum status accept_higher_ranks(struct joining *j, uint64_t deadline_ns, 
         const int wait_ms = deadline_poll_ms(next_deadline(j, deadline_ns));
 
         for (size_t i = 0; i < MAX_CALLERS; i++)
-            fds[i + 1] = (struct pollfd){ .fd = j->callers[i].conn.fd,
-                                          .events = j->callers[i].conn.wants };
+            fds[i + 1] =
+                (struct pollfd){ .fd = j->callers[i].conn.fd, .events = j->callers[i].conn.wants };
         if (clock_ns() >= deadline_ns)
             return err_set(err, ST_DEADLINE, "rank %u did not join in time", missing_rank(j));
         if (poll(fds, MAX_CALLERS + 1, wait_ms) < 0 && errno != EINTR)

@@ -68,7 +68,7 @@ static void strangers_do_not_disturb_the_joining(void **state)
         pthread_join(threads[i], NULL);
         assert_ok(p.joiners[i].status, p.joiners[i].err);
     }
-    if (!*state) /* TLS says in an alert why it closes */
+    if (!*state)                                       /* TLS says in an alert why it closes */
         assert_true(recv(babbling, &byte, 1, 0) <= 0); /* closed, not answered */
     close(silent);
     close(babbling);
