@@ -96,8 +96,8 @@ struct cluster_discovery {
     size_t n_seeds;
 };
 
-/* An IPv4 address at which other machines may reach this one, else 127.0.0.1:
- * ret_host [HOST_MAX]. */
+/* An address at which other machines may reach this one: the first of IPv4, else of IPv6 that is
+ * not of one link alone, else 127.0.0.1.  ret_host [HOST_MAX] */
 void cluster_main_address(char *ret_host);
 
 enum { DISCOVERY_PORT = 52417, SEEDS_MAX = 64 };

@@ -4,6 +4,7 @@
 
 #include <event2/thread.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 struct signal_watch {
@@ -16,6 +17,7 @@ struct signal_watch {
 struct loop {
     struct event_base *base;
     struct signal_watch *signals;
+    bool is_ending; /* what was posted is not run any more */
 };
 
 struct loop_timer {
@@ -57,6 +59,9 @@ void loop_free(struct loop *loop)
         event_free(w->event);
         free(w);
     }
+    /* a buffer that was freed keeps its connection until callbacks it had deferred have been due */
+    loop->is_ending = true;
+    (void)event_base_loop(loop->base, EVLOOP_NONBLOCK);
     event_base_free(loop->base);
     free(loop);
 }
@@ -79,6 +84,7 @@ void loop_stop(struct loop *loop)
 }
 
 struct posted {
+    const struct loop *loop;
     loop_fn *fn;
     void *arg;
 };
@@ -91,7 +97,8 @@ static void run_posted(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     free(p);
-    call.fn(call.arg);
+    if (!call.loop->is_ending)
+        call.fn(call.arg);
 }
 
 enum status loop_post(struct loop *loop, loop_fn *fn, void *arg)
@@ -100,7 +107,7 @@ enum status loop_post(struct loop *loop, loop_fn *fn, void *arg)
 
     if (!p)
         return ST_NOMEM;
-    *p = (struct posted){ fn, arg };
+    *p = (struct posted){ loop, fn, arg };
     if (event_base_once(loop->base, -1, EV_TIMEOUT, run_posted, p, NULL) != 0) {
         free(p);
         return ST_NOMEM;

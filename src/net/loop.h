@@ -19,7 +19,8 @@ struct loop;
 typedef void loop_fn(void *arg);
 
 enum status loop_new(struct loop **ret_loop, struct err *err);
-void loop_free(struct loop *loop); /* NULL is allowed */
+void loop_free(
+    struct loop *loop); /* after its users; NULL is allowed.  What is posted yet is not run */
 
 struct event_base *loop_base(struct loop *loop); /* lent until loop_free() */
 

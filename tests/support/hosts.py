@@ -24,13 +24,13 @@ API = 52415
 class Answer(threading.Thread):
     """One streamed completion of token ids, asked on a host; chunks as they come."""
 
-    def __init__(self, host, max_tokens, **body):
+    def __init__(self, host, loopback, max_tokens, **body):
         super().__init__(daemon=True)
         self.body = {"model": MODEL, "prompt": "Once upon a time", "stream": True, "temperature": 0,
                      "max_tokens": max_tokens, "min_tokens": max_tokens, **body}
         self.text, self.arrivals, self.error, self.is_done = "", [], None, False
         self.process = host.popen(
-            ["curl", "-sN", "-m", "120", f"http://127.0.0.1:{API}/v1/completions", "-H",
+            ["curl", "-sN", "-m", "120", f"http://{loopback}:{API}/v1/completions", "-H",
              "Content-Type: application/json", "-d", json.dumps(self.body)],
             stdout=subprocess.PIPE, text=True)
         self.start()
@@ -62,7 +62,10 @@ class Answer(threading.Thread):
 
 
 class Hosts:
-    def __init__(self, folder, memory_gb, holders=None):
+    def __init__(self, folder, memory_gb, holders=None, family="IPv4"):
+        """family "IPv6": the hosts have no IPv4, and find one another without a file."""
+        self.family = family
+        self.loopback = "127.0.0.1" if family == "IPv4" else "[::1]"
         self.folder, self.names = folder, list(memory_gb)
         self.network = Network(len(self.names))
         self.host = dict(zip(self.names, self.network.hosts))
@@ -82,6 +85,11 @@ class Hosts:
     def __enter__(self):
         self.network.__enter__()
         try:
+            for i, name in enumerate(self.names):
+                if self.family == "IPv6":
+                    self.host[name].run(["ip", "-4", "addr", "flush", "dev", "eth0"])
+                    self.host[name].run(["ip", "-6", "addr", "add", f"fd77::{i + 1}/64", "dev",
+                                         "eth0", "nodad"])
             for name in self.names:
                 self.start(name)
             for name in self.names:
@@ -97,23 +105,28 @@ class Hosts:
         if kind is not None:
             for name in self.names:
                 print(f"--- log of {name}\n{self.log(name)[-6000:]}")
+            return
+        for name in self.names:
+            said = self.log(name)
+            assert "Sanitizer" not in said and "runtime error:" not in said, said[-6000:]
 
     def log(self, name):
         return (self.folder / f"{name}.log").read_text(errors="replace")
 
     def start(self, name):
+        where = ["--config", str(self.config)] if self.family == "IPv4" else ["--cluster", "hosts"]
         with open(self.folder / f"{name}.log", "ab") as log:
             self.host[name].popen(
-                [POMONA, "serve", "--config", str(self.config), "--node", name, "--data",
+                [POMONA, "serve", *where, "--node", name, "--data",
                  str(self.folder / f"data-{name}"), "--cluster-key", str(self.key), "--listen",
-                 f"127.0.0.1:{API}"], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                 f"{self.loopback}:{API}"], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def ask(self, name, path, body=None, seconds=60):
         """The last line of the answer, which is JSON; {} while there is none."""
         data = ["-d", json.dumps(body), "-H", "Content-Type: application/json"] if body else []
         try:
             said = self.host[name].run(["curl", "-s", "-m", str(seconds), *data,
-                                        f"http://127.0.0.1:{API}{path}"])
+                                        f"http://{self.loopback}:{API}{path}"])
         except subprocess.CalledProcessError:
             return {}
         return json.loads(said.splitlines()[-1])
@@ -130,7 +143,7 @@ class Hosts:
         return said["instance"]
 
     def stream(self, name, max_tokens=200, **body):
-        return Answer(self.host[name], max_tokens, **body)
+        return Answer(self.host[name], self.loopback, max_tokens, **body)
 
     def cut(self, one, other, keeps=None):
         """Nothing goes between two hosts any more but, both ways, TCP of port `keeps`."""

@@ -60,15 +60,35 @@ enum status interfaces_list(struct interface *ret_interfaces, size_t *ret_n, str
     return ST_OK;
 }
 
+/* Of the family; one that other machines can name: a link-local address needs an interface of
+ * this one with it (RFC 4007, section 11). */
+static const void *address_of(const struct ifaddrs *a, int family)
+{
+    const struct in6_addr *v6;
+
+    if (!a->ifa_addr || a->ifa_addr->sa_family != family || !(a->ifa_flags & IFF_UP) ||
+        (a->ifa_flags & IFF_LOOPBACK))
+        return NULL;
+    if (family == AF_INET)
+        return &((const struct sockaddr_in *)(const void *)a->ifa_addr)->sin_addr;
+    v6 = &((const struct sockaddr_in6 *)(const void *)a->ifa_addr)->sin6_addr;
+    return IN6_IS_ADDR_LINKLOCAL(v6) ? NULL : v6;
+}
+
 void cluster_main_address(char *ret_host)
 {
-    struct interface list[INTERFACES_MAX];
-    struct in_addr found = { .s_addr = htonl(INADDR_LOOPBACK) };
-    size_t n = 0;
+    static const int families[] = { AF_INET, AF_INET6 };
+    struct ifaddrs *all = NULL;
+    const void *found = NULL;
 
-    if (interfaces_list(list, &n, NULL) == ST_OK)
-        for (size_t i = n; i-- > 0;)
-            if (list[i].has_v4 && !list[i].is_loopback)
-                found = list[i].v4;
-    (void)inet_ntop(AF_INET, &found, ret_host, HOST_MAX);
+    (void)snprintf(ret_host, HOST_MAX, "127.0.0.1");
+    if (getifaddrs(&all) != 0)
+        return;
+    for (size_t f = 0; f < 2 && !found; f++)
+        for (const struct ifaddrs *a = all; a && !found; a = a->ifa_next) {
+            found = address_of(a, families[f]);
+            if (found)
+                (void)inet_ntop(families[f], found, ret_host, HOST_MAX);
+        }
+    freeifaddrs(all);
 }

@@ -7,6 +7,7 @@
 #include "support/check.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,6 +51,7 @@ struct world {
     struct client *client;
     uint8_t digest[MODEL_DIGEST_BYTES];
     bool is_late;
+    bool is_secured; /* the data connections are TLS */
 };
 
 /* A step of this model takes some milliseconds in the release build, and
@@ -141,9 +143,11 @@ static void assign(struct world *w, uint32_t rank, uint32_t first_layer, uint32_
     Wire__RunnerMessage message = WIRE__RUNNER_MESSAGE__INIT;
     Wire__ShardAssign assign = WIRE__SHARD_ASSIGN__INIT;
     char *id = strdup("test"), *host = strdup("127.0.0.1");
-    uint8_t key_copy[INSTANCE_KEY_BYTES];
+    uint8_t key_copy[INSTANCE_KEY_BYTES], data_key[DATA_KEY_BYTES] = { 9 };
 
     memcpy(key_copy, key, sizeof(key));
+    if (w->is_secured)
+        assign.data_key = (ProtobufCBinaryData){ sizeof(data_key), data_key };
     assign.instance_id = id;
     assign.listen_host = host;
     assign.model_path = getenv("POMONA_TEST_MODEL");
@@ -202,13 +206,23 @@ static void connect_ranks(struct world *w)
         channel_send(w->wards[i].control, &message.base);
 }
 
+/* The driver's address for who knows all, so far as the test wants that. */
+static struct driver_address address_of_driver(const struct world *w)
+{
+    struct driver_address driver = { .host = "127.0.0.1",
+                                     .port = w->wards[w->n_ranks - 1].client_port,
+                                     .is_secured = w->is_secured,
+                                     .data_key = { 9 } };
+
+    memcpy(driver.key, key, sizeof(key));
+    return driver;
+}
+
 static void connect_client(struct world *w)
 {
-    struct driver_address driver = { .host = "127.0.0.1" };
+    const struct driver_address driver = address_of_driver(w);
     struct err err = { 0 };
 
-    driver.port = w->wards[w->n_ranks - 1].client_port;
-    memcpy(driver.key, key, sizeof(key));
     assert_ok(client_new(w->loop, &driver, &w->client, &err), err);
 }
 
@@ -476,28 +490,79 @@ static void an_assignment_that_cannot_be_is_refused(void **state)
     assert_int_equal(exit_status_of(&w->wards[0]), 1);
 }
 
-static void a_wrong_key_is_shown_the_door(void **state)
+static void assert_stranger(struct world *w, const struct driver_address *driver)
 {
-    struct driver_address driver = { .host = "127.0.0.1" };
-    struct stream s = { .n = 0 }, good = { .n = 0 };
-    struct client *stranger = NULL, *own;
-    struct world *w = *state;
+    struct client *own = w->client;
+    struct stream s = { .n = 0 };
 
-    start_instance(w, 1);
-    driver.port = w->wards[0].client_port;
-    memcpy(driver.key, key, sizeof(key));
-    driver.key[0] ^= 1;
-    assert_int_equal(client_new(w->loop, &driver, &stranger, NULL), ST_OK);
-    own = w->client;
-    w->client = stranger;
+    assert_int_equal(client_new(w->loop, driver, &w->client, NULL), ST_OK);
     generate(w, &s, 5);
     run_until(w, is_over, &s);
     assert_int_equal(s.failure, ST_PEER);
-    client_free(stranger);
+    assert_int_equal(s.n, 0);
+    client_free(w->client);
     w->client = own;
+}
+
+static void a_wrong_key_is_shown_the_door(void **state)
+{
+    struct driver_address driver;
+    struct stream good = { .n = 0 };
+    struct world *w = *state;
+
+    start_instance(w, 1);
+    driver = address_of_driver(w);
+    driver.key[0] ^= 1;
+    assert_stranger(w, &driver);
     generate(w, &good, 3);
     run_until(w, is_over, &good);
     assert_int_equal(good.n, 3);
+}
+
+static void under_tls_ranks_and_gateways_talk_and_strangers_do_not(void **state)
+{
+    struct stream good = { .n = 0 };
+    struct world *w = *state;
+    struct driver_address driver;
+
+    w->is_secured = true;
+    start_instance(w, 2);
+    driver = address_of_driver(w);
+    driver.is_secured = false; /* knows the instance's key, and talks in clear */
+    assert_stranger(w, &driver);
+    driver.is_secured = true;
+    driver.data_key[31] = 1;
+    assert_stranger(w, &driver);
+    generate(w, &good, 20);
+    run_until(w, is_over, &good);
+    assert_int_equal(good.n, 20);
+}
+
+static void silent_strangers_keep_no_gateway_out(void **state)
+{
+    enum { N_SILENT = 80 };
+    struct sockaddr_in address = { .sin_family = AF_INET };
+    struct stream good = { .n = 0 };
+    struct world *w = *state;
+    struct driver_address driver;
+    int silent[N_SILENT];
+
+    w->is_secured = true;
+    start_instance(w, 1);
+    client_free(w->client);
+    driver = address_of_driver(w);
+    address.sin_port = htons(driver.port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    for (int i = 0; i < N_SILENT; i++) {
+        silent[i] = socket(AF_INET, SOCK_STREAM, 0);
+        assert_int_equal(connect(silent[i], (struct sockaddr *)&address, sizeof(address)), 0);
+    }
+    assert_int_equal(client_new(w->loop, &driver, &w->client, NULL), ST_OK);
+    generate(w, &good, 3);
+    run_until(w, is_over, &good);
+    assert_int_equal(good.n, 3);
+    for (int i = 0; i < N_SILENT; i++)
+        close(silent[i]);
 }
 
 static void what_cannot_be_generated_is_refused_alone(void **state)
@@ -563,6 +628,8 @@ int main(void)
         CASE(another_model_than_planned_is_refused),
         CASE(an_assignment_that_cannot_be_is_refused),
         CASE(a_wrong_key_is_shown_the_door),
+        CASE(under_tls_ranks_and_gateways_talk_and_strangers_do_not),
+        CASE(silent_strangers_keep_no_gateway_out),
         CASE(what_cannot_be_generated_is_refused_alone),
         CASE(an_unassigned_runner_ends_with_its_node),
         CASE(client_fail_ends_every_stream_once),

@@ -42,6 +42,19 @@ static void losses_without_a_token_between_are_the_requests_fault(void **state)
     assert_false(outage_go_on(&o, SETBACK_LOSS, after_ms(10), &wait_ms));
 }
 
+static void a_link_that_is_cut_counts_as_a_loss(void **state)
+{
+    struct outage o = { 0 };
+    uint32_t wait_ms = 7;
+
+    (void)state;
+    for (unsigned i = 0; i < OUTAGE_LOSSES_MAX; i++) {
+        assert_true(outage_go_on(&o, i % 2 ? SETBACK_LOSS : SETBACK_LINK, after_ms(i), &wait_ms));
+        assert_int_equal(wait_ms, 0);
+    }
+    assert_false(outage_go_on(&o, SETBACK_LINK, after_ms(10), &wait_ms));
+}
+
 static void a_token_ends_the_outage(void **state)
 {
     struct outage o = { 0 };
@@ -103,6 +116,7 @@ int main(void)
         cmocka_unit_test(a_lost_instance_is_replaced_at_once),
         cmocka_unit_test(a_request_that_fails_by_itself_is_not_repeated),
         cmocka_unit_test(losses_without_a_token_between_are_the_requests_fault),
+        cmocka_unit_test(a_link_that_is_cut_counts_as_a_loss),
         cmocka_unit_test(a_token_ends_the_outage),
         cmocka_unit_test(room_is_waited_for_until_the_time_is_over),
         cmocka_unit_test(a_request_that_had_no_instance_does_not_wait_for_room),

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "net/cluster_key.h"
+#include "net/data_key.h"
 
 static const char text_of_counting[] =
     "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
@@ -117,6 +118,26 @@ static void derivation_is_hkdf(void **state)
     assert_memory_not_equal(got, other, sizeof(got));
 }
 
+static void each_instance_has_a_data_key_of_its_own(void **state)
+{
+    static const uint8_t one[INSTANCE_KEY_BYTES] = { 1 }, other[INSTANCE_KEY_BYTES] = { 1, 1 };
+    const struct cluster_key key = { { 5 } };
+    struct cluster_key home, office, a, b, again;
+    struct err err;
+
+    (void)state;
+    assert_ok(data_key_of_cluster(&key, "home", &home, &err), err);
+    assert_ok(data_key_of_cluster(&key, "office", &office, &err), err);
+    assert_memory_not_equal(&home, &office, sizeof(home));
+    assert_memory_not_equal(&home, &key, sizeof(home));
+    assert_ok(data_key_of_instance(&home, one, &a, &err), err);
+    assert_ok(data_key_of_instance(&home, one, &again, &err), err);
+    assert_ok(data_key_of_instance(&home, other, &b, &err), err);
+    assert_memory_equal(&a, &again, sizeof(a));
+    assert_memory_not_equal(&a, &b, sizeof(a));
+    assert_memory_not_equal(&a, &home, sizeof(a));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -126,6 +147,7 @@ int main(void)
         TEST(a_file_is_its_owners_alone),
         TEST(a_missing_file_says_how_to_make_one),
         cmocka_unit_test(derivation_is_hkdf),
+        cmocka_unit_test(each_instance_has_a_data_key_of_its_own),
     };
     return cmocka_run_group_tests_name("net/cluster_key", tests, NULL, NULL);
 }
