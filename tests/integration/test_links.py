@@ -52,3 +52,9 @@ def test_a_gateway_whose_link_to_the_driver_is_cut_goes_on_over_another_node(tmp
         assert_go_on(hosts, undisturbed, lambda: hosts.cut("g", "b", keeps=CONTROL))
         assert hosts.get("g", "/cluster/state")["instances"][0]["id"] == instance["id"]
         assert hosts.stream("g", 8).whole()    # new requests too
+
+
+def test_hosts_with_ipv6_alone_split_a_model(tmp_path):
+    with Hosts(tmp_path, {"a": 4.0, "b": 4.0}, family="IPv6") as hosts:
+        hosts.place("a", nodes=["a", "b"], split=[15, 15])
+        assert hosts.stream("a", 8).whole()
