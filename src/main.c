@@ -32,6 +32,7 @@ static const struct command commands[] = {
     { "drain", cmd_drain, "move what a node holds to the others" },
     { "undrain", cmd_undrain, "let a drained node take part again" },
     { "plan", cmd_plan, "show every way to run a model, and what each would be like" },
+    { "measure", cmd_measure, "measure how fast this machine computes, for plans" },
     { "keys", cmd_keys, "make the key that the nodes of a cluster share" },
     { "doctor", cmd_doctor, "check this machine: is anything missing?" },
     { "version", cmd_version, "show which Pomona this is" },

@@ -40,6 +40,16 @@ static const struct {
     { CPU_NEON_I8MM, "neon-i8mm" },
 };
 
+/* FNV-1a (Fowler, Noll, Vo); never 0. */
+static uint64_t hash_of(const char *text)
+{
+    uint64_t hash = 0xcbf29ce484222325u;
+
+    for (; *text; text++)
+        hash = (hash ^ (unsigned char)*text) * 0x100000001b3u;
+    return hash ? hash : 1;
+}
+
 const char *machine_cpu_feature_name(uint32_t bit)
 {
     for (size_t i = 0; i < ARRAY_LEN(feature_names); i++)
@@ -122,8 +132,7 @@ uint32_t machine_cpu_features(void)
         if (bit_of(a71, 5))
             features |= CPU_AVX512_BF16;
     }
-    if ((xcr0 & XCR0_AMX) == XCR0_AMX && bit_of(d7, 24) && bit_of(d7, 25) &&
-        may_use_tiles())
+    if ((xcr0 & XCR0_AMX) == XCR0_AMX && bit_of(d7, 24) && bit_of(d7, 25) && may_use_tiles())
         features |= CPU_AMX_INT8;
     return features;
 }
@@ -221,6 +230,14 @@ size_t machine_cache_bytes(void)
     return (size_t)bytes;
 }
 
+uint64_t machine_id(void)
+{
+    char text[64] = "";
+    size_t n = sizeof(text);
+
+    return sysctlbyname("kern.bootsessionuuid", text, &n, NULL, 0) == 0 ? hash_of(text) : 0;
+}
+
 void machine_cpu_name(char *ret_name, size_t capacity)
 {
     if (sysctlbyname("machdep.cpu.brand_string", ret_name, &capacity, NULL, 0) != 0)
@@ -259,6 +276,17 @@ size_t machine_cache_bytes(void)
 #else
     return 0;
 #endif
+}
+
+uint64_t machine_id(void)
+{
+    FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
+    char text[64] = "";
+    const bool is_read = f && fgets(text, sizeof(text), f);
+
+    if (f)
+        fclose(f);
+    return is_read ? hash_of(text) : 0;
 }
 
 void machine_cpu_name(char *ret_name, size_t capacity)

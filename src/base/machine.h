@@ -46,6 +46,10 @@ uint64_t machine_memory_bytes(void);
 /* Bytes of the largest cache that cores share; 0 where the machine does not tell. */
 size_t machine_cache_bytes(void);
 
+/* Tells machines apart: the same in every process and container of one as long as it is up; 0
+ * where the machine does not tell. */
+uint64_t machine_id(void);
+
 /* Model name of the CPU, for people.  Always NUL-terminated. */
 void machine_cpu_name(char *ret_name, size_t capacity);
 

@@ -58,6 +58,7 @@ int cmd_doctor(struct app *app, int argc, char **argv);
 int cmd_drain(struct app *app, int argc, char **argv);
 int cmd_import(struct app *app, int argc, char **argv);
 int cmd_keys(struct app *app, int argc, char **argv);
+int cmd_measure(struct app *app, int argc, char **argv);
 int cmd_models(struct app *app, int argc, char **argv);
 int cmd_place(struct app *app, int argc, char **argv);
 int cmd_plan(struct app *app, int argc, char **argv);

@@ -21,6 +21,8 @@ void cost_complete(struct node_speed *speed)
         speed->memory_gbs = unknown_speed.memory_gbs;
     if (!(speed->compute_gops > 0))
         speed->compute_gops = unknown_speed.compute_gops;
+    if (!(speed->attend_gops > 0))
+        speed->attend_gops = speed->compute_gops;
     if (!(speed->layer_us > 0))
         speed->layer_us = unknown_speed.layer_us;
     if (!(speed->disk_gbs > 0))
@@ -98,28 +100,37 @@ uint32_t cost_capacity(const struct plan_shape *shape, const struct plan_workloa
     return fits;
 }
 
-static double roofline_s(const struct node_speed *speed, double bytes, double operations)
+/* Reading and computing of the same matrices: cost.h. */
+static double both(const struct node_speed *speed, double bytes, double operations)
 {
-    return fmax(bytes / (speed->memory_gbs * 1e9), operations / (speed->compute_gops * 1e9)) +
-           speed->layer_us * 1e-6;
+    const double x = bytes / (speed->memory_gbs * 1e9);
+    const double y = operations / (speed->compute_gops * 1e9);
+    const double longer = fmax(x, y), shorter = fmin(x, y);
+
+    if (!(speed->overlap >= 1) || !(longer > 0))
+        return longer;
+    return longer * pow(1 + pow(shorter / longer, speed->overlap), 1 / speed->overlap);
 }
 
 double cost_layer_s(const struct plan_shape *shape, const struct plan_workload *workload,
                     const struct node_speed *speed, double rows, double attended)
 {
+    const double hidden = shape->info.n_hidden, looks = rows * attended;
     double read = (double)(shape->info.layer_bytes - shape->expert_bytes);
 
     if (shape->n_experts > 0)
         read += (double)shape->expert_bytes *
                 (1 - pow(1 - (double)shape->n_chosen / shape->n_experts, rows));
-    read += rows * attended * (double)kv_bytes(shape, workload);
-    return roofline_s(speed, read,
-                      rows * (2 * shape->layer_params + 4 * attended * shape->info.n_hidden));
+    return both(speed, read, 2 * rows * shape->layer_params) +
+           fmax(looks * (double)kv_bytes(shape, workload) / (speed->memory_gbs * 1e9),
+                4 * looks * hidden / (speed->attend_gops * 1e9)) +
+           speed->layer_us * 1e-6 + rows * hidden * speed->row_ns * 1e-9;
 }
 
 double cost_output_s(const struct plan_shape *shape, const struct node_speed *speed, double rows)
 {
-    return roofline_s(speed, (double)shape->info.output_bytes, 2 * rows * shape->output_params);
+    return both(speed, (double)shape->info.output_bytes, 2 * rows * shape->output_params) +
+           speed->layer_us * 1e-6 + rows * shape->info.n_vocab * speed->sample_ns * 1e-9;
 }
 
 static const struct cost_pair *pair_find(const struct cost_cluster *cluster, size_t a, size_t b)
@@ -182,6 +193,18 @@ double cost_flights(const struct plan_workload *workload, size_t n_stages)
 
 enum cost_output { WITH_OUTPUT, WITHOUT_OUTPUT };
 
+/* What one flight of `rows` rows makes a stage compute, at a given speed. */
+static double stage_s(const struct plan_shape *shape, const struct plan_workload *workload,
+                      const struct cost_stage *stage, const struct node_speed *speed, double rows,
+                      enum cost_output output, double attended)
+{
+    double s = stage->n_layers * cost_layer_s(shape, workload, speed, rows, attended);
+
+    if (output == WITH_OUTPUT)
+        s += cost_output_s(shape, speed, rows);
+    return s;
+}
+
 static double flight_s(const struct cost_cluster *cluster, const struct plan_shape *shape,
                        const struct plan_workload *workload, const struct cost_stage *stages,
                        size_t n_stages, double rows, enum cost_output output, double attended,
@@ -192,10 +215,9 @@ static double flight_s(const struct cost_cluster *cluster, const struct plan_sha
 
     for (size_t i = 0; i < n_stages; i++) {
         const struct node_speed *speed = &cluster->nodes[stages[i].node].speed;
-        double stage = stages[i].n_layers * cost_layer_s(shape, workload, speed, rows, attended);
+        const double stage = stage_s(shape, workload, &stages[i], speed, rows,
+                                     i + 1 == n_stages ? output : WITHOUT_OUTPUT, attended);
 
-        if (i + 1 == n_stages && output == WITH_OUTPUT)
-            stage += cost_output_s(shape, speed, rows);
         if (i + 1 < n_stages)
             total += cost_hop_s(cluster, stages[i].node, stages[i + 1].node,
                                 cost_row_bytes(shape, rows));
@@ -219,16 +241,45 @@ double cost_flight_s(const struct cost_cluster *cluster, const struct plan_shape
                     workload->prompt_tokens, ret_slowest, ret_joules);
 }
 
+/* Of the machine that has the most to do for one flight; 0 where none is shared. */
+static double busiest_machine_s(const struct cost_cluster *cluster, const struct plan_shape *shape,
+                                const struct plan_workload *workload,
+                                const struct cost_stage *stages, size_t n_stages, double rows)
+{
+    double busiest = 0;
+
+    for (size_t i = 0; i < n_stages; i++) {
+        const uint64_t id = cluster->nodes[stages[i].node].machine.id;
+        double sum = 0;
+        size_t n = 0;
+
+        for (size_t k = 0; k < n_stages && id != 0; k++) {
+            const struct node_machine *machine = &cluster->nodes[stages[k].node].machine;
+
+            if (machine->id != id)
+                continue;
+            sum +=
+                stage_s(shape, workload, &stages[k], &machine->speed, rows,
+                        k + 1 == n_stages ? WITH_OUTPUT : WITHOUT_OUTPUT, workload->prompt_tokens);
+            n++;
+        }
+        if (n > 1)
+            busiest = fmax(busiest, sum);
+    }
+    return busiest;
+}
+
 double cost_cycle_s(const struct cost_cluster *cluster, const struct plan_shape *shape,
                     const struct plan_workload *workload, const struct cost_stage *stages,
                     size_t n_stages)
 {
-    const double flights = cost_flights(workload, n_stages);
+    const double flights = cost_flights(workload, n_stages), rows = workload->streams / flights;
     double slowest;
-    const double one = cost_flight_s(cluster, shape, workload, stages, n_stages,
-                                     workload->streams / flights, &slowest, NULL);
+    const double one =
+        cost_flight_s(cluster, shape, workload, stages, n_stages, rows, &slowest, NULL);
+    const double busiest = busiest_machine_s(cluster, shape, workload, stages, n_stages, rows);
 
-    return fmax(one, flights * slowest);
+    return fmax(one, flights * fmax(slowest, busiest));
 }
 
 static double load_s(const struct cost_cluster *cluster, const struct plan_shape *shape,

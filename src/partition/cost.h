@@ -14,12 +14,16 @@
  * Time of one layer over a step of b rows (cost_layer_s), the roofline
  * (Williams, Waterman, Patterson 2009, doi:10.1145/1498765.1498785):
  *
- *   max(read / memory, operations / compute) + layer_us
- *   read        weights without experts + experts * (1 - (1 - chosen/all)^b) + b * attended * KV
- *   operations  2 * b * parameters touched + 4 * b * attended * hidden
+ *   both(read / memory, 2 * b * parameters touched / compute)
+ *     + max(b * attended * KV / memory, 4 * b * attended * hidden / attend)
+ *     + layer_us + b * hidden * row_ns
+ *   read        weights without experts + experts * (1 - (1 - chosen/all)^b)
+ *   both(x, y)  (x^p + y^p)^(1/p), p = overlap: kernels read and compute at the same time, but
+ *               not perfectly, which is felt where x and y are alike.  Not measured: max(x, y)
  *
  * The share of experts is what b independent choices are expected to touch.
- * The output matrix costs the same way, without keys.
+ * The output matrix costs the same way, without keys and rows; beside it each row pays the choice
+ * of a token, vocabulary * sample_ns.
  *
  * A hop of b rows takes latency + 4 * hidden * b / rate: rows travel as f32.
  * A step of R nodes in a row (a flight) with b rows takes A = the sum of
@@ -27,9 +31,10 @@
  * min(R, streams) flights of b = streams / F rows are under way at once, so
  * every stream gets a token in each
  *
- *   cycle = max(A, F * the slowest node's share of A)
+ *   cycle = max(A, F * the slowest node's share of A, F * the busiest machine's work)
  *
- * which is GPipe's and PipeDream's bound for a full pipeline (Narayanan et al.
+ * where a machine's work is what its nodes have to compute, at the speed of all its cores: nodes
+ * that share a machine take turns.  Without the last term it is GPipe's and PipeDream's bound for a full pipeline (Narayanan et al.
  * 2019, doi:10.1145/3341301.3359646).  Tokens/s = streams / cycle.  The time to
  * a first token is the prompt, in chunks of COST_CHUNK_ROWS one after the other
  * as the driver sends them, through all nodes while nothing else runs.
@@ -72,6 +77,7 @@ struct cost_node {
     char name[NODE_NAME_MAX];
     uint64_t memory_bytes;   /* for this model: what is free, the system's reserve left out */
     struct node_speed speed; /* complete after cost_complete() */
+    struct node_machine machine;
     size_t n_ports;
     struct cost_port ports[COST_PORTS_MAX];
     uint32_t least_layers; /* 1 or more: the node must be used */

@@ -87,6 +87,7 @@ bool team_make(const struct planner_input *in, const uint32_t *members, size_t n
     team->most_layers = UINT32_MAX;
     team->speed = (struct node_speed){ .memory_gbs = INFINITY,
                                        .compute_gops = INFINITY,
+                                       .attend_gops = INFINITY,
                                        .disk_gbs = INFINITY };
     for (size_t i = 0; i < n_members; i++) {
         const struct cost_node *node = &in->cluster->nodes[members[i]];
@@ -94,8 +95,11 @@ bool team_make(const struct planner_input *in, const uint32_t *members, size_t n
 
         team->speed.memory_gbs = fmin(team->speed.memory_gbs, node->speed.memory_gbs / part);
         team->speed.compute_gops = fmin(team->speed.compute_gops, node->speed.compute_gops / part);
+        team->speed.attend_gops = fmin(team->speed.attend_gops, node->speed.attend_gops / part);
         team->speed.disk_gbs = fmin(team->speed.disk_gbs, node->speed.disk_gbs / part);
         team->speed.layer_us = fmax(team->speed.layer_us, node->speed.layer_us);
+        team->speed.row_ns = fmax(team->speed.row_ns, node->speed.row_ns * part);
+        team->speed.sample_ns = fmax(team->speed.sample_ns, node->speed.sample_ns);
         room = fmin(room, ((double)node->memory_bytes - (double)work) / part);
     }
     for (size_t i = 0; i < n_members; i++) /* all are busy as long as the slowest */

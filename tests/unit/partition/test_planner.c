@@ -38,6 +38,7 @@ static int set_up(void **state)
         node->speed = (struct node_speed){
             .memory_gbs = 280, .compute_gops = 7500, .layer_us = 130, .disk_gbs = 1
         };
+        cost_complete(&node->speed);
         node->n_ports = 1;
         node->ports[0] = (struct cost_port){ 0, 100e-6, 1.25e9 };
     }
@@ -233,6 +234,62 @@ static void layers_follow_speed(void **state)
     assert_true(o[PIPELINE].prediction.tokens_per_s > 1.2 * o[RING].prediction.tokens_per_s);
 }
 
+static void assert_near(double is, double should_be, double relative)
+{
+    assert_true(fabs(is - should_be) <= relative * fabs(should_be));
+}
+
+/* What was measured of the machine is in the time of a step, each term on its own. */
+static void every_measured_figure_costs_its_time(void **state)
+{
+    const struct fixture *f = *state;
+    const double hidden = f->shape.info.n_hidden, rows = 4;
+    const struct node_speed plain = f->nodes[0].speed;
+    const struct node_speed slow = { .memory_gbs = 1, .compute_gops = 1, .overlap = 1 };
+    struct node_speed speed = plain;
+    double before = cost_layer_s(&f->shape, &f->workload, &plain, rows, 0);
+
+    speed.row_ns = 10;
+    assert_near(cost_layer_s(&f->shape, &f->workload, &speed, rows, 0) - before,
+                rows * hidden * 10e-9, 1e-6);
+    speed = plain;
+    before = cost_layer_s(&f->shape, &f->workload, &plain, 1, 1000);
+    speed.attend_gops = 100; /* slower than reading the keys */
+    assert_near(cost_layer_s(&f->shape, &f->workload, &speed, 1, 1000),
+                cost_layer_s(&f->shape, &f->workload, &plain, 1, 0) + 4 * 1000 * hidden / 100e9,
+                1e-6);
+    assert_true(before < cost_layer_s(&f->shape, &f->workload, &speed, 1, 1000));
+    speed = plain;
+    before = cost_output_s(&f->shape, &plain, rows);
+    speed.sample_ns = 2;
+    assert_near(cost_output_s(&f->shape, &speed, rows) - before,
+                rows * f->shape.info.n_vocab * 2e-9, 1e-6);
+    speed = slow; /* one after the other */
+    assert_near(cost_output_s(&f->shape, &speed, rows),
+                (double)f->shape.info.output_bytes / 1e9 + 2 * rows * f->shape.output_params / 1e9,
+                1e-6);
+}
+
+/* Two nodes of one machine take turns: as many flights as nodes do not make them faster. */
+static void nodes_of_one_machine_share_it(void **state)
+{
+    struct fixture *f = *state;
+    const struct cost_stage stages[] = { { 0, 40 }, { 1, 40 } };
+    double apart, together;
+
+    f->workload =
+        (struct plan_workload){ .streams = 64, .context_tokens = 512, .prompt_tokens = 16 };
+    apart = cost_cycle_s(&f->cluster, &f->shape, &f->workload, stages, 2);
+    for (size_t i = 0; i < 2; i++) {
+        f->nodes[i].machine.id = 7;
+        f->nodes[i].machine.speed = f->nodes[i].speed;
+    }
+    together = cost_cycle_s(&f->cluster, &f->shape, &f->workload, stages, 2);
+    assert_true(together > apart * 1.9 && together < apart * 2.1);
+    f->nodes[1].machine.id = 8;
+    assert_near(cost_cycle_s(&f->cluster, &f->shape, &f->workload, stages, 2), apart, 1e-9);
+}
+
 static void copies_share_the_streams(void **state)
 {
     struct fixture *f = *state;
@@ -359,6 +416,8 @@ int main(void)
         TEST(a_remedy_helps),
         TEST(pins_win),
         TEST(layers_follow_speed),
+        TEST(every_measured_figure_costs_its_time),
+        TEST(nodes_of_one_machine_share_it),
         TEST(copies_share_the_streams),
         TEST(a_team_deals_whole_heads),
         TEST(energy_is_known_where_every_node_s_is),
