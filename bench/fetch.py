@@ -137,7 +137,7 @@ def main():
         return 0
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with tempfile.TemporaryDirectory(prefix="pomona-fetch-") as name, \
-            Network(options.sources + 1, options.rate) as network:
+            Network(options.sources + 1, [options.rate]) as network:
         nodes = start_nodes(Path(name), network, options.sources,
                             {options.model.stem: options.model}, options.pomona)
         part = measure(options, Path(name), network, nodes)

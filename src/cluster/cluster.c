@@ -54,6 +54,9 @@ static void on_tick(void *arg)
     place_tick(cluster, now_ns);
     runners_tick(cluster, now_ns);
     relays_tick(cluster, now_ns);
+    measuring_tick(cluster, now_ns);
+    topology_tick(cluster, now_ns);
+    probing_tick(cluster, now_ns);
 }
 
 static void on_call(void *arg)
@@ -187,6 +190,10 @@ static enum status start(struct cluster *cluster, const struct cluster_options *
     }
     if (s == ST_OK && o->discovery)
         s = discovery_start(cluster, o, err);
+    if (s == ST_OK)
+        s = probing_start(cluster, err);
+    if (s == ST_OK && o->speed_file)
+        s = measuring_start(cluster, o->speed_file, err);
     if (s != ST_OK)
         return s;
     loop_timer_every(cluster->tick, BEAT_EVERY_MS);
@@ -207,6 +214,9 @@ enum status cluster_new(struct loop *loop, const struct cluster_options *options
     cluster->arg = arg;
     cluster->boot = random_u64();
     cluster->allows_joining = options->allows_joining;
+    cluster->hears_everywhere =
+        options->key && options->listen_host &&
+        (strcmp(options->listen_host, "::") == 0 || strcmp(options->listen_host, "0.0.0.0") == 0);
     s = take_peers(cluster, options, err);
     if (s == ST_OK)
         s = take_self(cluster, options, err);
@@ -243,6 +253,8 @@ void cluster_free(struct cluster *cluster)
     watch_free(cluster->watch);
     cluster->watch = NULL;
     relays_free(cluster);
+    probing_free(cluster->probing);
+    measuring_free(cluster->measuring);
     links_free(cluster);
     tls_free(cluster->tls);
     runners_free(cluster);
@@ -257,8 +269,10 @@ void cluster_free(struct cluster *cluster)
     instances_free(cluster);
     if (cluster->self)
         paths_free(cluster->paths, cluster->self->n_models);
-    for (size_t i = 0; i < cluster->n_members; i++)
+    for (size_t i = 0; i < cluster->n_members; i++) {
         member_take_models(&cluster->members[i], NULL, 0, NULL, 0);
+        free(cluster->members[i].topology.told);
+    }
     free(cluster->runner_program);
     free(cluster->kernels);
     free(cluster->shard_dir);

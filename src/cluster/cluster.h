@@ -125,6 +125,7 @@ struct cluster_options {
     const uint8_t *share_key;         /* 32 bytes, for TLS there; NULL: in clear */
     const char *hub_endpoint;         /* model/store/hub.h; NULL: the usual one */
     const char *hub_token;            /* NULL: none */
+    const char *speed_file;           /* what is measured of this machine; NULL: it is not measured */
     uint64_t assign_ms; /* a runner must listen, or fetch something, within; 0: 10 s */
     uint64_t load_ms;   /* and load something within, again and again; 0: 120 s */
 };
@@ -296,9 +297,23 @@ struct cluster_member {
     bool is_connected;  /* it has a channel: else it may be alive, and takes no part */
     bool has_datagrams; /* it answers them: else its channel alone tells that it is alive */
     uint64_t memory_bytes, memory_used_bytes;
-    double rtt_ms; /* of the last beat; 0 unknown */
+    double rtt_ms;           /* of the last beat; 0 unknown */
+    struct node_speed speed; /* all 0: not measured */
 };
 size_t cluster_members(const struct cluster *cluster, struct cluster_member *ret_members,
                        size_t capacity);
+
+/* One way from a node to an address of another, as the first measured it. */
+struct cluster_link {
+    char from[NODE_NAME_MAX], to[NODE_NAME_MAX];
+    char host[HOST_MAX]; /* of `to` */
+    double latency_s;    /* one way */
+    double bytes_per_s;  /* 0: it does not answer there */
+    bool is_best;        /* of those from `from` to `to` */
+};
+
+/* Between alive nodes, as far as they are measured.  *ret_links given: free(); NULL where there are
+ * none.  Returns how many. */
+size_t cluster_links(const struct cluster *cluster, struct cluster_link **ret_links);
 
 #endif

@@ -12,6 +12,8 @@
  *   supervise/   spawn.c (start a process), runner.c (this node's runners), file.c (where
  *                they find their model)
  *   relay/       relay.c (a gateway's way to a driver over another node)
+ *   topology/    how fast nodes and links are: measuring.c (this machine), probing.c (links from
+ *                here), tell.c (told to and by peers), speed_file.c
  *   ask.c        whoever waits for a placing on this node
  *   place.c      the coordinator's work
  *   obey.c       what a node does that is assigned a shard
@@ -34,7 +36,8 @@
 #include "net/channel.h"
 
 enum {
-    PROTOCOL = 3, /* 2: joining; boot, host and port in Hello.  3: leaders and their epochs */
+    PROTOCOL = 3, /* 2: joining; boot, host and port in Hello.  3: leaders, epochs, topology, probes */
+    PROTOCOL_TOPOLOGY = 3,
     PROTOCOL_MIN = 1,
     FRAME_MAX_BYTES = 1 << 20,
     QUEUE_MAX_BYTES = 8 << 20,
@@ -64,7 +67,35 @@ enum {
     ASK_AGAIN_MS = 100,
 };
 
+/* A way to a peer, as probed from here. */
+struct path {
+    char host[HOST_MAX];
+    double latency_s, bytes_per_s; /* 0: not known */
+    bool has_failed;               /* the last probe did */
+    uint64_t next_ns;              /* when to probe it next */
+};
+
+enum { PATHS_MAX = 8 };
+
+/* What a peer measured to another. */
+struct told_link {
+    char peer[NODE_NAME_MAX];
+    char host[HOST_MAX];
+    double latency_s, bytes_per_s;
+};
+
+/* How fast a member and the ways to it are. */
+struct member_topology {
+    struct node_machine machine;
+    struct path paths[PATHS_MAX]; /* [n_paths]; of this node itself: its addresses */
+    size_t n_paths;
+    struct told_link *told; /* [n_told] */
+    size_t n_told;
+};
+
 struct candidate;
+struct measuring;
+struct probing;
 struct discovery;
 struct lead;
 struct link;
@@ -88,6 +119,7 @@ struct member {
     size_t n_models;
     struct model_info *parts; /* [n_parts], of which it has some pieces */
     size_t n_parts;
+    struct member_topology topology;
     bool is_configured;     /* among the options' peers; others come and go */
     uint64_t boot;          /* of its last Hello; 0 unknown */
     struct link *link;      /* NULL: none, or this node itself */
@@ -115,6 +147,7 @@ struct link {
     bool is_refused; /* about to close; what still arrives is not read */
     bool is_retired; /* another link stands for the peer; open for RETIRE_MS, not written to */
     uint64_t hello_until_ns;
+    unsigned n_probes; /* that a stranger sent */
     uint64_t up_ns, heard_ns;
     uint64_t beat_sequence, beat_sent_ns;
     struct link *next;
@@ -175,6 +208,11 @@ struct cluster {
     uint64_t warn_denied_after_ns;
     struct member *self;
     char **paths; /* [self->n_models] files of the local models */
+
+    bool hears_everywhere;       /* the control channel is bound to no one address */
+    uint64_t addresses_at_ns;    /* when to look for addresses again */
+    struct measuring *measuring; /* NULL: this machine is not measured */
+    struct probing *probing;
 
     struct listener *listener;
     struct link *links;
@@ -280,6 +318,29 @@ void beats_tick(struct cluster *cluster, uint64_t now_ns);
 void beats_send(struct cluster *cluster, uint64_t now_ns); /* beside those of the tick */
 void beat_receive(struct link *link, const Wire__Beat *beat);
 void echo_receive(struct link *link, const Wire__BeatEcho *echo);
+
+/* topology/measuring.c; NULL measuring: nothing happens */
+enum status measuring_start(struct cluster *cluster, const char *file, struct err *err);
+void measuring_stop(struct measuring *measuring); /* at once: a model is placed here */
+void measuring_tick(struct cluster *cluster, uint64_t now_ns);
+void measuring_free(struct measuring *measuring);
+
+/* topology/probing.c */
+enum status probing_start(struct cluster *cluster, struct err *err);
+void probing_tick(struct cluster *cluster, uint64_t now_ns);
+void probing_free(struct probing *probing);
+/* A stranger probes this node. */
+enum status probe_receive(struct link *link, const Wire__Probe *probe, struct err *err);
+
+/* topology/tell.c */
+void topology_tick(struct cluster *cluster, uint64_t now_ns); /* addresses come and go */
+void topology_send(struct link *link);
+void topology_changed(struct cluster *cluster); /* tell everybody */
+enum status topology_receive(struct link *link, const Wire__Topology *topology, struct err *err);
+/* The paths of a member, the fastest first: ret_order [PATHS_MAX] indices.  Returns how many. */
+size_t topology_order(const struct member *member, size_t *ret_order);
+/* Seconds that a path takes for a message of the usual size; INFINITY where it failed. */
+double path_seconds(double latency_s, double bytes_per_s);
 
 /* state/instance.c */
 const char *instance_state_word(enum instance_state state);

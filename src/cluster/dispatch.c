@@ -130,6 +130,16 @@ static enum status on_unplace(struct link *link, const Wire__NodeMessage *m, str
     return ST_OK;
 }
 
+static enum status on_topology(struct link *link, const Wire__NodeMessage *m, struct err *err)
+{
+    return topology_receive(link, m->topology, err);
+}
+
+static enum status on_probe(struct link *link, const Wire__NodeMessage *m, struct err *err)
+{
+    return probe_receive(link, m->probe, err);
+}
+
 enum { FROM_STRANGERS_TOO = 1u << 0 }; /* before Hello */
 
 static const struct {
@@ -154,6 +164,8 @@ static const struct {
     [WIRE__NODE_MESSAGE__BODY_COUNCIL] = { on_council, 0 },
     [WIRE__NODE_MESSAGE__BODY_ROLL] = { on_roll, 0 },
     [WIRE__NODE_MESSAGE__BODY_UNPLACE] = { on_unplace, 0 },
+    [WIRE__NODE_MESSAGE__BODY_TOPOLOGY] = { on_topology, 0 },
+    [WIRE__NODE_MESSAGE__BODY_PROBE] = { on_probe, FROM_STRANGERS_TOO },
 };
 
 void dispatch(struct link *link, const Wire__NodeMessage *message)

@@ -4,8 +4,11 @@
  * A node runs it in the background, as a process of its own: one that can be ended at once when
  * a model is placed, and that has the processor only where nobody else wants it.
  */
+#include <fcntl.h>
 #include <jansson.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 
 #include "base/size.h"
@@ -67,6 +70,26 @@ static enum status where(const struct measure_options *options, char *ret_path, 
                       : s;
 }
 
+/* Nodes of one machine begin at the same time, and would measure each other.  The lock is held until
+ * this process ends. */
+static enum status lock_for(const char *path, struct err *err)
+{
+    char folder[PATH_MAX_BYTES];
+    enum status s;
+    int fd;
+
+    (void)snprintf(folder, sizeof(folder), "%s", path);
+    if (strrchr(folder, '/'))
+        *strrchr(folder, '/') = '\0';
+    s = path_make(folder, err);
+    if (s != ST_OK)
+        return s;
+    fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) != 0)
+        return err_errno(err, "this machine is being measured already");
+    return ST_OK;
+}
+
 static enum status measure(const struct measure_options *options, struct err *err)
 {
     struct node_speed speed, machine;
@@ -78,6 +101,8 @@ static enum status measure(const struct measure_options *options, struct err *er
         (void)setpriority(PRIO_PROCESS, 0, NICEST);
     }
     s = where(options, path, err);
+    if (s == ST_OK && options->is_background)
+        s = lock_for(path, err);
     if (s == ST_OK)
         s = speed_measure(options->threads, options->kernels, &speed, &machine, err);
     if (s == ST_OK)

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "cluster/topology/speed_file.h"
 #include "flow/service.h"
 #include "model/share/parts.h"
 #include "model/share/served.h"
@@ -243,6 +244,16 @@ static enum status own_path(const struct node_settings *settings, const char *wh
     return s == ST_OK ? path_join(own, what, ret_path, err) : s;
 }
 
+/* Nodes of one machine share what is measured of it; without a cache folder the data folder will do. */
+static enum status speed_path(const struct node_settings *settings, char *ret_path, struct err *err)
+{
+    char cache[PATH_MAX_BYTES];
+    const bool has_cache = path_cache(cache, NULL) == ST_OK;
+
+    return speed_file_path(has_cache ? cache : settings->data, settings->threads, settings->kernels,
+                           ret_path, err);
+}
+
 /* A node with peers gives them parts of its models, where they reach its runners; of a cluster with
  * a key, to who proves that he knows it.  A node that cannot still serves what it holds. */
 static enum status start_share(struct node *node, struct err *err)
@@ -271,7 +282,7 @@ static enum status start_share(struct node *node, struct err *err)
 static enum status start_cluster(struct node *node, struct err *err)
 {
     const struct node_settings *settings = node->settings;
-    char id[33], program[PATH_MAX_BYTES], state[PATH_MAX_BYTES];
+    char id[33], program[PATH_MAX_BYTES], state[PATH_MAX_BYTES], speed[PATH_MAX_BYTES];
     const struct cluster_discovery discovery = {
         .ways = settings->discovery,
         .seeds = settings->seeds,
@@ -300,10 +311,13 @@ static enum status start_cluster(struct node *node, struct err *err)
         .share_key = settings->has_key ? node->share_key : NULL,
         .hub_endpoint = settings->hub_endpoint[0] ? settings->hub_endpoint : NULL,
         .hub_token = settings->hub_token,
+        .speed_file = settings->is_not_measured ? NULL : speed,
     };
     enum status s;
 
     s = own_path(settings, "state", state, err);
+    if (s == ST_OK)
+        s = speed_path(settings, speed, err);
     if (s == ST_OK)
         s = node_id(settings->data, settings->name, id, err);
     if (s == ST_OK)

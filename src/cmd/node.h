@@ -35,6 +35,7 @@ struct node_settings {
     size_t n_peers;
     const char *listen_peers; /* what the control channel binds; NULL: host */
     bool is_cluster;          /* others may join */
+    bool is_not_measured;     /* leave the speed of this machine unknown */
     bool has_key;
     struct cluster_key key;
     unsigned discovery; /* DISCOVER_* */

@@ -36,6 +36,7 @@ struct serve_options {
     const char *cluster, *cluster_key, *join, *discovery, *host;
     uint32_t port;
     const char *config, *node, *listen, *model, *kernels, *kv;
+    bool is_not_measured;
     double memory_gb;              /* 0: not given */
     uint32_t threads, activations; /* the same */
 };
@@ -195,6 +196,7 @@ static enum status make_settings(const struct app *app, const struct serve_optio
     settings->hub_token = app->hub_token;
     settings->kernels = options->kernels;
     settings->model = options->model;
+    settings->is_not_measured = options->is_not_measured;
     s = kv_format_find(options->kv, &settings->kv_format, err);
     if (s == ST_OK)
         s = activation_format_find(options->activations, &settings->activations, err);
@@ -221,6 +223,7 @@ int cmd_serve(struct app *app, int argc, char **argv)
         { "kernels", 0, "NAME", "kernels of the runners (default: the best here)", OPTION_TEXT, &options.kernels, 0, 0 },
         { "kv", 0, "FORMAT", "how instances placed from here keep keys and values: f16, q8_0 (default f16)", OPTION_TEXT, &options.kv, 0, 0 },
         { "activations", 0, "BITS", "of activations in instances placed from here: 16, or 8, which is faster (default 16)", OPTION_U32, &options.activations, 1, 32 },
+        { "no-measure", 0, NULL, "do not measure how fast this machine is while it is idle", OPTION_FLAG, &options.is_not_measured, 0, 0 },
         OPTION_DATA(app),
     };
     static const char *const examples[] = {

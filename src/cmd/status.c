@@ -31,12 +31,26 @@ static const char *state_of(const json_t *node)
     return json_is_true(json_object_get(node, "draining")) ? "draining" : "alive";
 }
 
+static void print_speed(const json_t *speed)
+{
+    char reads[UNITS_MAX] = "-", computes[UNITS_MAX] = "-";
+
+    if (speed) {
+        (void)snprintf(reads, sizeof(reads), "%.1f GB/s",
+                       json_number_value(json_object_get(speed, "memory_gbs")));
+        (void)snprintf(computes, sizeof(computes), "%.0f GOPS",
+                       json_number_value(json_object_get(speed, "compute_gops")));
+    }
+    printf(" %11s %10s\n", reads, computes);
+}
+
 static void print_nodes(const json_t *nodes)
 {
     const json_t *node;
     size_t i;
 
-    printf("\n%-20s %-24s %-8s %22s %9s\n", "NODE", "ADDRESS", "STATE", "MEMORY IN USE", "RTT");
+    printf("\n%-20s %-24s %-8s %22s %9s %11s %10s\n", "NODE", "ADDRESS", "STATE", "MEMORY IN USE",
+           "RTT", "READS", "COMPUTES");
     json_array_foreach(nodes, i, node)
     {
         const bool is_local = json_is_true(json_object_get(node, "local"));
@@ -50,8 +64,9 @@ static void print_nodes(const json_t *nodes)
                        units_bytes(number_of(node, "memory_bytes"), all));
         (void)snprintf(rtt, sizeof(rtt), "%.1f ms",
                        json_number_value(json_object_get(node, "rtt_ms")));
-        printf("%-20s %-24s %-8s %22s %9s\n", text_of(node, "name"), address, state_of(node),
-               memory, is_local ? "here" : rtt);
+        printf("%-20s %-24s %-8s %22s %9s", text_of(node, "name"), address, state_of(node), memory,
+               is_local ? "here" : rtt);
+        print_speed(json_object_get(node, "speed"));
     }
 }
 
@@ -68,6 +83,30 @@ static void print_blocked(const json_t *nodes)
                    "whether it is there\n",
                    text_of(node, "name"), (unsigned long long)number_of(node, "port"));
     }
+}
+
+static void print_links(const json_t *links)
+{
+    const json_t *link;
+    size_t i;
+
+    printf("\n%-20s %-20s %-26s %11s %11s\n", "FROM", "TO", "AT", "ONE WAY", "RATE");
+    json_array_foreach(links, i, link)
+    {
+        char latency[UNITS_MAX] = "-", rate[UNITS_MAX] = "no answer";
+
+        if (json_is_true(json_object_get(link, "answers"))) {
+            (void)snprintf(latency, sizeof(latency), "%.0f us",
+                           json_number_value(json_object_get(link, "latency_us")));
+            (void)snprintf(rate, sizeof(rate), "%.1f MB/s",
+                           json_number_value(json_object_get(link, "bytes_per_s")) / 1e6);
+        }
+        printf("%-20s %-20s %-26s %11s %11s%s\n", text_of(link, "from"), text_of(link, "to"),
+               text_of(link, "host"), latency, rate,
+               json_is_true(json_object_get(link, "best")) ? "  *" : "");
+    }
+    if (json_array_size(links) == 0)
+        printf("no link is measured yet\n");
 }
 
 static void print_instances(const json_t *instances)
@@ -131,7 +170,7 @@ static void print_trouble(const json_t *wanted)
                text_of(model, "trouble"));
 }
 
-static void print_state(const json_t *state)
+static void print_state(const json_t *state, bool has_links)
 {
     const json_t *instances = json_object_get(state, "instances");
 
@@ -140,6 +179,8 @@ static void print_state(const json_t *state)
     print_leader(state);
     print_nodes(json_object_get(state, "nodes"));
     print_blocked(json_object_get(state, "nodes"));
+    if (has_links)
+        print_links(json_object_get(state, "links"));
     print_models(json_object_get(state, "models"));
     print_instances(instances);
     print_trouble(json_object_get(state, "wanted"));
@@ -149,12 +190,15 @@ static void print_state(const json_t *state)
 
 int cmd_status(struct app *app, int argc, char **argv)
 {
-    bool is_json = false;
+    bool is_json = false, has_links = false;
     const struct option_row rows[] = {
         { "json", 0, NULL, "the state as one JSON object", OPTION_FLAG, &is_json, 0, 0 },
+        { "links", 0, NULL, "show the links between nodes too, the best of each pair with a star",
+          OPTION_FLAG, &has_links, 0, 0 },
         OPTION_API(app),
     };
-    static const char *const examples[] = { "", "--json --api http://10.0.0.1:52415", NULL };
+    static const char *const examples[] = { "", "--links", "--json --api http://10.0.0.1:52415",
+                                            NULL };
     const struct usage usage = {
         .arguments = "",
         .about = "Show the nodes of the cluster, its models and what is placed where.",
@@ -175,7 +219,7 @@ int cmd_status(struct app *app, int argc, char **argv)
         (void)json_dumpf(state, stdout, JSON_COMPACT);
         (void)putchar('\n');
     } else {
-        print_state(state);
+        print_state(state, has_links);
     }
     json_decref(state);
     return EXIT_FINE;

@@ -24,6 +24,7 @@ struct node_view {
     uint64_t memory_bytes;  /* what Pomona may use there in all */
     uint64_t memory_used_bytes; /* by instances placed already */
     struct node_speed speed;    /* where it is known */
+    struct node_machine machine;
     double score; /* set by select/: the highest are taken first when not all are needed */
 };
 

@@ -83,6 +83,7 @@ static bool take_state(struct service *service, struct admin_state *ret)
     struct model_info *models = calloc(MODELS_MAX, sizeof(*models));
     struct admin_wanted *wanted = calloc(WANTED_MAX, sizeof(*wanted));
     struct cluster_instance *instances;
+    struct cluster_link *links;
     size_t n;
 
     if (!members || !models || !wanted) {
@@ -108,6 +109,8 @@ static bool take_state(struct service *service, struct admin_state *ret)
     cluster_leadership(service->cluster, &ret->leadership);
     ret->wanted = wanted;
     ret->n_wanted = take_wanted(service, wanted);
+    ret->n_links = cluster_links(service->cluster, &links);
+    ret->links = links;
     return true;
 }
 
@@ -117,6 +120,7 @@ static void state_release(struct admin_state *state)
     free((void *)(uintptr_t)state->models);
     free((void *)(uintptr_t)state->instances);
     free((void *)(uintptr_t)state->wanted);
+    free((void *)(uintptr_t)state->links);
 }
 
 static void health(struct service *service, struct exchange *x, int http_status)

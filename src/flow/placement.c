@@ -71,14 +71,14 @@ static enum status no_choice(const struct planning *planning, struct api_error *
 
 /* Nodes and layers as the planner chooses them; false in *ret_is_chosen leaves
  * the choice to partition_plan(), whose words say what is missing. */
-static enum status choose_split(const struct model_info *model, const struct node_set *nodes,
-                                const struct place_request *request,
+static enum status choose_split(struct service *service, const struct model_info *model,
+                                const struct node_set *nodes, const struct place_request *request,
                                 const struct partition_options *options, struct node_set *ret_nodes,
                                 uint32_t *ret_layers, bool *ret_is_chosen, struct api_error *e)
 {
     struct planning *planning = NULL;
-    enum status s =
-        planning_new(model, nodes, request, options->kv_format, options->draft, &planning, e);
+    enum status s = planning_new(service->cluster, model, nodes, request, options->kv_format,
+                                 options->draft, &planning, e);
 
     if (s != ST_OK)
         return s;
@@ -89,9 +89,10 @@ static enum status choose_split(const struct model_info *model, const struct nod
     return s;
 }
 
-static enum status make_plan(const struct model_info *model, const struct node_set *nodes,
-                             const struct place_request *request, struct partition_options *options,
-                             struct plan *ret_plan, struct api_error *e)
+static enum status make_plan(struct service *service, const struct model_info *model,
+                             const struct node_set *nodes, const struct place_request *request,
+                             struct partition_options *options, struct plan *ret_plan,
+                             struct api_error *e)
 {
     struct node_set *chosen = calloc(1, sizeof(*chosen));
     uint32_t layers[NODES_MAX];
@@ -102,7 +103,7 @@ static enum status make_plan(const struct model_info *model, const struct node_s
     if (!chosen)
         return api_error_set(e, API_OVERLOADED, NULL, "There is no memory for this request.");
     if (!options->split)
-        s = choose_split(model, nodes, request, options, chosen, layers, &is_chosen, e);
+        s = choose_split(service, model, nodes, request, options, chosen, layers, &is_chosen, e);
     if (s != ST_OK)
         goto out;
     if (is_chosen) {
@@ -150,7 +151,7 @@ enum status placement_plan(struct service *service, const struct model_info *mod
         if (request->has_kv_format)
             options.kv_format = request->kv_format;
     }
-    s = make_plan(model, nodes, request, &options, ret_plan, e);
+    s = make_plan(service, model, nodes, request, &options, ret_plan, e);
     if (s == ST_OK)
         ret_plan->activations =
             request && request->has_activations ? request->activations : service->activations;

@@ -2,6 +2,7 @@
 /* flow/planning.c - ask the planner about the nodes of the running cluster. */
 #include "flow/planning.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,6 +20,8 @@ static void take_nodes(struct planning *p, const struct node_set *nodes,
             to->memory_bytes = from->memory_bytes - from->memory_used_bytes;
         to->speed = from->speed;
         cost_complete(&to->speed);
+        to->machine = from->machine;
+        cost_complete(&to->machine.speed);
         to->most_layers = UINT32_MAX;
         if (request && request->n_nodes > 0)
             to->least_layers = 1;
@@ -26,6 +29,73 @@ static void take_nodes(struct planning *p, const struct node_set *nodes,
             to->least_layers = to->most_layers = request->split[i];
     }
     p->cluster = (struct cost_cluster){ .nodes = p->nodes, .n_nodes = nodes->n_nodes };
+}
+
+static size_t index_of(const struct planning *p, const char *name)
+{
+    size_t i = 0;
+
+    while (i < p->cluster.n_nodes && strcmp(p->nodes[i].name, name) != 0)
+        i++;
+    return i;
+}
+
+static int by_nodes(const void *a, const void *b)
+{
+    const struct cost_pair *x = a, *y = b;
+
+    if (x->a != y->a)
+        return x->a < y->a ? -1 : 1;
+    return (x->b > y->b) - (x->b < y->b);
+}
+
+/* Both ends measured a pair, each its way out; the slower counts, as a ring uses either. */
+static size_t merge_pairs(struct cost_pair *pairs, size_t n)
+{
+    size_t n_kept = 0;
+
+    qsort(pairs, n, sizeof(*pairs), by_nodes);
+    for (size_t i = 0; i < n; i++) {
+        struct cost_pair *last = n_kept > 0 ? &pairs[n_kept - 1] : NULL;
+
+        if (!last || by_nodes(last, &pairs[i]) != 0) {
+            pairs[n_kept++] = pairs[i];
+            continue;
+        }
+        last->latency_s = fmax(last->latency_s, pairs[i].latency_s);
+        last->bytes_per_s = fmin(last->bytes_per_s, pairs[i].bytes_per_s);
+    }
+    return n_kept;
+}
+
+/* The best link of each pair of nodes, as the planner wants them. */
+static enum status take_links(struct planning *p, const struct cluster *cluster,
+                              struct api_error *e)
+{
+    struct cluster_link *links;
+    const size_t n = cluster_links(cluster, &links);
+
+    if (n == 0)
+        return ST_OK;
+    p->pairs = calloc(n, sizeof(*p->pairs));
+    if (!p->pairs) {
+        free(links);
+        (void)api_error_set(e, API_OVERLOADED, NULL, "There is no memory for this request.");
+        return ST_NOMEM;
+    }
+    for (size_t i = 0; i < n; i++) {
+        const size_t a = index_of(p, links[i].from), b = index_of(p, links[i].to);
+
+        if (!links[i].is_best || a == p->cluster.n_nodes || b == p->cluster.n_nodes)
+            continue;
+        p->pairs[p->cluster.n_pairs++] =
+            (struct cost_pair){ (uint32_t)(a < b ? a : b), (uint32_t)(a < b ? b : a),
+                                links[i].latency_s, links[i].bytes_per_s };
+    }
+    free(links);
+    p->cluster.n_pairs = merge_pairs(p->pairs, p->cluster.n_pairs);
+    p->cluster.pairs = p->pairs;
+    return ST_OK;
 }
 
 static enum status take_request(struct planning *p, const struct place_request *request,
@@ -56,9 +126,10 @@ static uint64_t draft_bytes(const struct model_info *draft, uint32_t context_tok
                                    (uint64_t)context_tokens;
 }
 
-enum status planning_new(const struct model_info *model, const struct node_set *nodes,
-                         const struct place_request *request, enum kv_format kv_format,
-                         const struct model_info *draft, struct planning **ret, struct api_error *e)
+enum status planning_new(const struct cluster *cluster, const struct model_info *model,
+                         const struct node_set *nodes, const struct place_request *request,
+                         enum kv_format kv_format, const struct model_info *draft,
+                         struct planning **ret, struct api_error *e)
 {
     struct planning *p = calloc(1, sizeof(*p));
     struct err err = { 0 };
@@ -71,7 +142,9 @@ enum status planning_new(const struct model_info *model, const struct node_set *
     p->workload.kv_format = kv_format;
     plan_shape_of(model, &p->shape);
     take_nodes(p, nodes, request);
-    s = take_request(p, request, e);
+    s = take_links(p, cluster, e);
+    if (s == ST_OK)
+        s = take_request(p, request, e);
     if (s != ST_OK)
         goto out;
     s = planner_workload(&p->shape, &p->workload, &err);
@@ -96,8 +169,10 @@ out:
 
 void planning_free(struct planning *planning)
 {
-    if (planning)
-        planner_release(&planning->report);
+    if (!planning)
+        return;
+    planner_release(&planning->report);
+    free(planning->pairs);
     free(planning);
 }
 

@@ -3,6 +3,7 @@
 #ifndef POMONA_FLOW_PLANNING_H
 #define POMONA_FLOW_PLANNING_H
 
+#include "cluster/cluster.h"
 #include "contract/node_set.h"
 #include "gateway/admin/place_request.h"
 #include "partition/overrides.h"
@@ -11,6 +12,7 @@
 /* A question, its answer, and all that both refer to. */
 struct planning {
     struct cost_node nodes[NODES_MAX]; /* in the order of the node set */
+    struct cost_pair *pairs;           /* measured, of these nodes */
     struct cost_cluster cluster;
     struct plan_shape shape;
     struct plan_workload workload;
@@ -19,15 +21,15 @@ struct planning {
     struct plan_report report;
 };
 
-/* Cost every strategy for `model` on `nodes`.
+/* Cost every strategy for `model` on `nodes`, over the links that `cluster` measured.
  * request  NULL: nothing is asked but the model
  * draft    a model that guesses beside the last layers; NULL: none
  * ret      given: planning_free()
  * Errors   ST_RANGE, ST_NOTFOUND  what was asked makes no sense, with the parameter; ST_NOMEM */
-enum status planning_new(const struct model_info *model, const struct node_set *nodes,
-                         const struct place_request *request, enum kv_format kv_format,
-                         const struct model_info *draft, struct planning **ret,
-                         struct api_error *e);
+enum status planning_new(const struct cluster *cluster, const struct model_info *model,
+                         const struct node_set *nodes, const struct place_request *request,
+                         enum kv_format kv_format, const struct model_info *draft,
+                         struct planning **ret, struct api_error *e);
 void planning_free(struct planning *planning); /* NULL is allowed */
 
 /* The nodes and layers of the chosen plan; of several copies, of the first.

@@ -30,7 +30,7 @@ class Linked:
     def __init__(self, folder, n, holders=None, names=(MODEL,)):
         self.folder, self.last, self.holders = folder, n - 1, holders or n - 1
         self.models = dict.fromkeys(names, MODEL_FILE)
-        self.network = Network(n, "100mbit")
+        self.network = Network(n, ["100mbit"])
         self.nodes = []
 
     def __enter__(self):

@@ -6,7 +6,8 @@
         network.hosts[0].run(["ip", "addr"])
 
 Host i has 10.77.0.(i+1)/24 and an IPv6 link-local address on its interface
-`eth0`.  The bridge lives in a namespace of its own, so nothing of this machine's
+`eth0`.  With Network(3, rates=["1gbit", "100mbit"]) there are two bridges, each host has `eth1` with
+10.77.1.(i+1)/24 too, and no port of either gives or takes more than its rate.  The bridges live in a namespace of their own, so nothing of this machine's
 network is touched.  Everything is removed when the block ends, also by Ctrl-C;
 what a killed run left behind is removed by the next one.  Needs root.
 """
@@ -98,22 +99,26 @@ class Host:
 
 
 class Network:
-    """`rate`: of each host's link, both ways, as tc writes it ("100mbit"); None: as fast as it goes."""
+    """`rates`: of the links on each bridge, both ways, as tc writes it; None: as fast as it goes."""
 
-    def __init__(self, n_hosts, rate=None):
-        self.rate = rate
+    def __init__(self, n_hosts, rates=(None,)):
         self.tag = f"{PREFIX}{os.getpid()}"
         self.bridge = f"{self.tag}-bridge"
+        self.rates = rates
         self.hosts = [Host(f"{self.tag}-{i}", f"10.77.0.{i + 1}") for i in range(n_hosts)]
 
     def __enter__(self):
         self._remove_leftovers()
         try:
             ip("netns", "add", self.bridge)
-            ip("-n", self.bridge, "link", "add", "br0", "type", "bridge")
-            ip("-n", self.bridge, "link", "set", "br0", "up")
             for i, host in enumerate(self.hosts):
-                self._connect(i, host)
+                ip("netns", "add", host.namespace)
+                ip("-n", host.namespace, "link", "set", "lo", "up")
+            for k, rate in enumerate(self.rates):
+                ip("-n", self.bridge, "link", "add", f"br{k}", "type", "bridge")
+                ip("-n", self.bridge, "link", "set", f"br{k}", "up")
+                for i, host in enumerate(self.hosts):
+                    self._connect(k, i, host, rate)
         except BaseException:
             self._remove()
             raise
@@ -124,28 +129,26 @@ class Network:
             host.stop()
         self._remove()
 
-    def _connect(self, i, host):
-        ip("netns", "add", host.namespace)
-        ip("-n", host.namespace, "link", "add", "eth0", "type", "veth", "peer", "name", f"port{i}",
+    def _port(self, k, i):
+        return f"port{i}" if k == 0 else f"port{k}-{i}"
+
+    def _connect(self, k, i, host, rate):
+        port, name = self._port(k, i), f"eth{k}"
+        ip("-n", host.namespace, "link", "add", name, "type", "veth", "peer", "name", port,
            "netns", self.bridge)
-        ip("-n", self.bridge, "link", "set", f"port{i}", "master", "br0", "up")
-        ip("-n", host.namespace, "addr", "add", f"{host.address}/24", "broadcast", "10.77.0.255",
-           "dev", "eth0")
-        self._shape(i, host)
-        ip("-n", host.namespace, "link", "set", "lo", "up")
-        ip("-n", host.namespace, "link", "set", "eth0", "up")
+        ip("-n", self.bridge, "link", "set", port, "master", f"br{k}", "up")
+        ip("-n", host.namespace, "addr", "add", f"10.77.{k}.{i + 1}/24", "broadcast",
+           f"10.77.{k}.255", "dev", name)
+        ip("-n", host.namespace, "link", "set", name, "up")
+        for space, device in ((self.bridge, port), (host.namespace, name)) if rate else ():
+            # a bucket of a few frames: what a burst saves must not hide the rate
+            subprocess.run(["tc", "-n", space, "qdisc", "add", "dev", device, "root", "tbf", "rate",
+                            rate, "burst", "16kb", "latency", "50ms"], check=True,
+                           capture_output=True)
 
-    def plug(self, host, how):
-        """The host's cable in or out: `how` is "up" or "down"."""
-        ip("-n", self.bridge, "link", "set", f"port{self.hosts.index(host)}", how)
-
-    def _shape(self, i, host):
-        """A switch's port neither gives nor takes more than its link."""
-        for namespace, device in ((host.namespace, "eth0"), (self.bridge, f"port{i}")):
-            if self.rate:
-                subprocess.run(["tc", "-n", namespace, "qdisc", "add", "dev", device, "root", "tbf",
-                                "rate", self.rate, "burst", "256kb", "latency", "20ms"],
-                               check=True, capture_output=True)
+    def plug(self, host, how, k=0):
+        """The host's cable on bridge k in or out: `how` is "up" or "down"."""
+        ip("-n", self.bridge, "link", "set", self._port(k, self.hosts.index(host)), how)
 
     def _remove(self):
         for namespace in [self.bridge, *(h.namespace for h in self.hosts)]:

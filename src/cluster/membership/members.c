@@ -74,6 +74,7 @@ enum status member_add(struct cluster *cluster, const char *name, struct member 
     if (!m)
         return err_set(err, ST_FULL, "the cluster has %d nodes, as many as it can", NODES_MAX);
     member_take_models(m, NULL, 0, NULL, 0);
+    free(m->topology.told);
     memset(m, 0, sizeof(*m));
     memcpy(m->info.name, name, strlen(name) + 1);
     m->backoff_ms = BACKOFF_FIRST_MS;
@@ -223,6 +224,8 @@ void cluster_nodes(const struct cluster *cluster, const char *model, struct node
         node->ring_position = (uint32_t)i;
         node->memory_bytes = m->info.memory_bytes;
         node->memory_used_bytes = memory_used(cluster, m->info.name);
+        node->speed = m->info.speed;
+        node->machine = m->topology.machine;
     }
 }
 

@@ -314,6 +314,7 @@ enum status runner_start(struct cluster *cluster, struct instance *in, uint32_t 
     r->cluster = cluster;
     r->rank = rank;
     memcpy(r->instance_id, in->view.view.id, sizeof(r->instance_id));
+    measuring_stop(cluster->measuring);
     s = spawn_runner(cluster->runner_program, &r->pid, &fd, err);
     if (s != ST_OK) {
         free(r);

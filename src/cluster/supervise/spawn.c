@@ -101,10 +101,8 @@ static int prepare(posix_spawn_file_actions_t *actions, posix_spawnattr_t *attri
     return failed;
 }
 
-static int spawn(const char *program, int child_fd, pid_t *ret_pid)
+static int spawn(const char *program, char *const *argv, int child_fd, pid_t *ret_pid)
 {
-    char runner[] = "runner", option[] = "--control-fd", number[] = "3";
-    char *argv[] = { (char *)program, runner, option, number, NULL };
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     int failed;
@@ -126,16 +124,25 @@ out_actions:
 
 enum status spawn_runner(const char *program, pid_t *ret_pid, int *ret_fd, struct err *err)
 {
+    char runner[] = "runner", option[] = "--control-fd", number[] = "3";
+    char *argv[] = { (char *)program, runner, option, number, NULL };
+
+    return spawn_child(program, argv, ret_pid, ret_fd, err);
+}
+
+enum status spawn_child(const char *program, char *const *argv, pid_t *ret_pid, int *ret_fd,
+                        struct err *err)
+{
     int fds[2] = { -1, -1 }, failed;
     enum status s = make_pair(fds, err);
 
     if (s != ST_OK)
         return s;
-    failed = spawn(program, fds[1], ret_pid);
+    failed = spawn(program, argv, fds[1], ret_pid);
     close(fds[1]);
     if (failed) {
         close(fds[0]);
-        return err_set(err, ST_IO, "start a runner with '%s': %s", program, strerror(failed));
+        return err_set(err, ST_IO, "start a process of '%s': %s", program, strerror(failed));
     }
     *ret_fd = fds[0];
     return ST_OK;

@@ -12,6 +12,11 @@
 
 #include "base/status.h"
 
+/* Start `program` with these arguments, ended by NULL; file descriptor 3 is its end of the socket
+ * pair.  As spawn_runner(). */
+enum status spawn_child(const char *program, char *const *argv, pid_t *ret_pid, int *ret_fd,
+                        struct err *err);
+
 /* Start `program runner --control-fd 3`.
  * ret_fd  given: the node's end of the socket pair
  * Errors  ST_IO  no process or socket to be had, or the program cannot be started */

@@ -39,6 +39,17 @@ void admin_render_health(const struct admin_state *state, const char *status, st
                state->uptime_s, n_alive, state->n_members, n_ready);
 }
 
+static void write_speed(const struct node_speed *from, struct buf *out)
+{
+    struct node_speed speed = *from;
+
+    buf_puts(out, ",\"speed\":{");
+    for (size_t i = 0; i < NODE_SPEED_FIELDS; i++)
+        buf_printf(out, "%s\"%s\":%.4g", i ? "," : "", node_speed_fields[i].name,
+                   *node_speed_at(&speed, i));
+    buf_putc(out, '}');
+}
+
 static void write_member(const struct cluster_member *m, struct buf *out)
 {
     buf_putc(out, '{');
@@ -52,10 +63,28 @@ static void write_member(const struct cluster_member *m, struct buf *out)
     buf_printf(out,
                ",\"port\":%u,\"api_port\":%u,\"alive\":%s,\"connected\":%s,\"datagrams\":%s,"
                "\"local\":%s,\"draining\":%s,"
-               "\"memory_bytes\":%" PRIu64 ",\"memory_used_bytes\":%" PRIu64 ",\"rtt_ms\":%.3f}",
+               "\"memory_bytes\":%" PRIu64 ",\"memory_used_bytes\":%" PRIu64 ",\"rtt_ms\":%.3f",
                m->port, m->api_port, bool_word(m->is_alive), bool_word(m->is_connected),
                bool_word(m->has_datagrams), bool_word(m->is_local),
                bool_word(m->is_draining), m->memory_bytes, m->memory_used_bytes, m->rtt_ms);
+    if (m->speed.memory_gbs > 0)
+        write_speed(&m->speed, out);
+    buf_putc(out, '}');
+}
+
+static void write_link(const struct cluster_link *link, struct buf *out)
+{
+    buf_putc(out, '{');
+    key_text(out, "from", link->from);
+    buf_putc(out, ',');
+    key_text(out, "to", link->to);
+    buf_putc(out, ',');
+    key_text(out, "host", link->host);
+    if (link->bytes_per_s > 0)
+        buf_printf(out, ",\"latency_us\":%.1f,\"bytes_per_s\":%.0f", link->latency_s * 1e6,
+                   link->bytes_per_s);
+    buf_printf(out, ",\"answers\":%s,\"best\":%s}", bool_word(link->bytes_per_s > 0),
+               bool_word(link->is_best));
 }
 
 static void write_progress(const struct shard_progress *p, struct buf *out)
@@ -198,6 +227,11 @@ void admin_render_state(const struct admin_state *state, struct buf *out)
     for (size_t i = 0; i < state->n_wanted; i++) {
         buf_puts(out, i ? "," : "");
         write_wanted(&state->wanted[i], out);
+    }
+    buf_puts(out, "],\"links\":[");
+    for (size_t i = 0; i < state->n_links; i++) {
+        buf_puts(out, i ? "," : "");
+        write_link(&state->links[i], out);
     }
     buf_puts(out, "],\"models\":[");
     for (size_t i = 0; i < state->n_models; i++) {

@@ -23,6 +23,8 @@ struct admin_state {
     size_t n_members;
     const struct cluster_instance *instances; /* [n_instances] */
     size_t n_instances;
+    const struct cluster_link *links; /* [n_links] */
+    size_t n_links;
     const struct model_info *models; /* [n_models] */
     size_t n_models;
     struct cluster_leadership leadership;

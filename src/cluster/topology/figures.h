@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cluster/topology/figures.h - latency and bandwidth from the times of a few messages.
+ *
+ * Small messages first: half of their median round trip is the latency of one way, the system's
+ * waking of who waits included, as a hop between runners has it too.  Then bursts of two sizes:
+ * the difference of their times is that of the difference of their sizes, whatever both cost
+ * besides, and the first ones open the connection's window (RFC 5681, slow start).
+ *
+ * Pure.
+ */
+#ifndef POMONA_CLUSTER_TOPOLOGY_FIGURES_H
+#define POMONA_CLUSTER_TOPOLOGY_FIGURES_H
+
+#include <stddef.h>
+
+enum {
+    PROBE_PINGS = 6, /* the first does not count: it pays for what is done once */
+    PROBE_BURSTS = 6,
+    PROBE_MESSAGES = PROBE_PINGS + PROBE_BURSTS,
+    PROBE_SMALL_BYTES = 16 << 10,
+    PROBE_LARGE_BYTES = 96 << 10,
+};
+
+/* Bytes of message i of a probe: pings, then small and large bursts in turn. */
+size_t probe_bytes(size_t i);
+
+/* times  [PROBE_MESSAGES], s, from sending to the answer's coming */
+void probe_figures(const double *times, double *ret_latency_s, double *ret_bytes_per_s);
+
+#endif
