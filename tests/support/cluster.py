@@ -156,7 +156,7 @@ class Cluster:
         self.nodes = {
             name: Node(name, ports[2 * i], ports[2 * i + 1],
                        [POMONA, "serve", "--config", str(config), "--node", name,
-                        "--data", str(datas[name]), *options], self.folder / f"{name}.log")
+                        "--data", str(datas[name]), "--no-measure", *options], self.folder / f"{name}.log")
             for i, name in enumerate(names)}
 
     def __getitem__(self, name):

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cluster/topology/figures.h - latency and bandwidth from the times of a few messages.
  *
- * Small messages first: half of their median round trip is the latency of one way, the system's
- * waking of who waits included, as a hop between runners has it too.  Then bursts of two sizes:
+ * Small messages first, with pauses in which both ends fall asleep, as the ranks of a pipeline do
+ * between their turns: half of the median round trip is the latency of one way, waking included.  Then bursts of two sizes:
  * the difference of their times is that of the difference of their sizes, whatever both cost
  * besides, and the first ones open the connection's window (RFC 5681, slow start).
  *
@@ -14,7 +14,8 @@
 #include <stddef.h>
 
 enum {
-    PROBE_PINGS = 6, /* the first does not count: it pays for what is done once */
+    PROBE_PAUSE_MS = 8, /* before each ping */
+    PROBE_PINGS = 6,    /* the first does not count: it pays for what is done once */
     PROBE_BURSTS = 6,
     PROBE_MESSAGES = PROBE_PINGS + PROBE_BURSTS,
     PROBE_SMALL_BYTES = 16 << 10,

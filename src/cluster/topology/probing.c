@@ -34,7 +34,8 @@ static const double NEWS = 0.2; /* a figure that differs by so much is told at o
 struct probing {
     struct cluster *cluster;
     struct channel *channel; /* NULL: idle */
-    struct member *member;   /* cleared with the channel */
+    struct loop_timer *pause;
+    struct member *member; /* cleared with the channel */
     char host[HOST_MAX];
     size_t n_done;
     double times[PROBE_MESSAGES];
@@ -61,6 +62,7 @@ static void settle(struct probing *p, const struct path *figures, uint64_t again
 
     channel_free(p->channel);
     p->channel = NULL;
+    loop_timer_stop(p->pause);
     p->next_ns = deadline_after_ms(GAP_MS);
     if (path && figures) {
         const double ratio = path_seconds(path->latency_s, path->bytes_per_s) /
@@ -117,6 +119,10 @@ static void on_message(void *arg, struct channel *channel, ProtobufCMessage *bas
         return;
     }
     p->times[p->n_done++] = (double)(clock_ns() - p->sent_ns) / (double)NS_PER_S;
+    if (p->n_done < PROBE_PINGS) {
+        loop_timer_once(p->pause, PROBE_PAUSE_MS);
+        return;
+    }
     if (p->n_done < PROBE_MESSAGES) {
         send_next(p);
         return;
@@ -125,6 +131,14 @@ static void on_message(void *arg, struct channel *channel, ProtobufCMessage *bas
     log_debug("node '%s' at %s: %.0f us, %.1f MB/s", p->member->info.name, p->host,
               figures.latency_s * 1e6, figures.bytes_per_s / 1e6);
     settle(p, &figures, EVERY_MS);
+}
+
+static void on_pause(void *arg)
+{
+    struct probing *p = arg;
+
+    if (p->channel)
+        send_next(p);
 }
 
 static void on_open(void *arg, struct channel *channel)
@@ -207,6 +221,9 @@ enum status probing_start(struct cluster *cluster, struct err *err)
     if (!cluster->probing)
         return err_set(err, ST_NOMEM, "probes of links");
     cluster->probing->cluster = cluster;
+    if (loop_timer_new(cluster->loop, on_pause, cluster->probing, &cluster->probing->pause) !=
+        ST_OK)
+        return err_set(err, ST_NOMEM, "probes of links");
     return ST_OK;
 }
 
@@ -224,8 +241,10 @@ void probing_tick(struct cluster *cluster, uint64_t now_ns)
 
 void probing_free(struct probing *p)
 {
-    if (p)
-        channel_free(p->channel);
+    if (!p)
+        return;
+    channel_free(p->channel);
+    loop_timer_free(p->pause);
     free(p);
 }
 

@@ -51,35 +51,48 @@ static double overlap_of(double x, double y, double together)
     return high;
 }
 
+/* What a row pays for the positions before it, for each hidden element, at the depth at which rows
+ * stand.  Never more than a part of its time. */
+static double attention_of(const struct speed_times *t)
+{
+    const double position =
+        (t->narrow_deep - t->narrow_1) / (t->n_depth - t->n_shallow) / t->narrow.hidden;
+
+    return fmin(fmax(position * t->n_shallow, 0), t->narrow_1 / t->narrow.hidden / 2);
+}
+
 /* Four equations in reading (s a byte), computing (s an operation), layer and row, in turn: each
  * is nearly its own, so a few rounds settle them. */
 void speed_solve(const struct speed_times *t, struct node_speed *ret_speed)
 {
     const struct speed_size *w = &t->wide, *n = &t->narrow;
+    const double attend = attention_of(t); /* s for a row and hidden element */
+    const double wide_1 = t->wide_1 - w->hidden * attend;
+    const double wide_16 = t->wide_16 - 16 * w->hidden * attend;
+    const double narrow_1 = t->narrow_1 - n->hidden * attend;
     double read = 0, compute = 0, layer = 0, row = 0, x, y;
 
     for (int i = 0; i < SOLVE_ROUNDS; i++) {
-        compute = (t->wide_16 - layer - 16 * w->hidden * row) / (16 * 2 * w->params);
-        row = ((t->narrow_32 - t->narrow_16) / 16 - 2 * n->params * compute) / n->hidden;
+        compute = (wide_16 - layer - 16 * w->hidden * row) / (16 * 2 * w->params);
+        row = ((t->narrow_32 - t->narrow_16) / 16 - 2 * n->params * compute) / n->hidden - attend;
         row = fmax(row, 0);
-        read = (t->wide_1 - t->narrow_1 - (w->hidden - n->hidden) * row) / (w->bytes - n->bytes);
-        read = fmin(fmax(read, 0), t->wide_1 / w->bytes);
-        layer = fmax(t->narrow_1 - n->bytes * read - n->hidden * row, 0);
+        read = (wide_1 - narrow_1 - (w->hidden - n->hidden) * row) / (w->bytes - n->bytes);
+        read = fmin(fmax(read, 0), wide_1 / w->bytes);
+        layer = fmax(narrow_1 - n->bytes * read - n->hidden * row, 0);
     }
-    read = read > 0 ? read : t->wide_1 / w->bytes;
-    compute = compute > 0 ? compute : t->wide_16 / (16 * 2 * w->params);
+    read = read > 0 ? read : wide_1 / w->bytes;
+    compute = compute > 0 ? compute : wide_16 / (16 * 2 * w->params);
     x = w->bytes * read;
     y = 2.0 * t->n_middle * w->params * compute;
     ret_speed->memory_gbs = 1e-9 / read;
     ret_speed->compute_gops = 1e-9 / compute;
     ret_speed->layer_us = layer * 1e6;
     ret_speed->row_ns = row * 1e9;
-    ret_speed->overlap = overlap_of(x, y, t->wide_middle - layer - t->n_middle * w->hidden * row);
+    ret_speed->overlap =
+        overlap_of(x, y, t->wide_middle - layer - t->n_middle * w->hidden * (row + attend));
     ret_speed->attend_gops = ret_speed->compute_gops;
-    if (t->narrow_deep > t->narrow_1)
-        ret_speed->attend_gops =
-            fmin(4.0 * t->n_depth * n->hidden / (t->narrow_deep - t->narrow_1) / 1e9,
-                 ret_speed->compute_gops);
+    if (attend > 0)
+        ret_speed->attend_gops = fmin(4.0 * t->n_shallow / attend / 1e9, ret_speed->compute_gops);
 }
 
 static struct speed_size size_of(const struct yardstick_shape *shape)
@@ -130,23 +143,25 @@ static enum status time_layers(unsigned n_threads, const char *kernels, struct s
                                struct err *err)
 {
     const struct yardstick_shape wide = enough_of(wide_shape), narrow = enough_of(narrow_shape);
-    const struct wanted wide_times[] = { { 1, 0, &t->wide_1 }, { 16, 0, &t->wide_16 } };
-    const struct wanted narrow_times[] = { { 1, 0, &t->narrow_1 },
-                                           { 16, 0, &t->narrow_16 },
-                                           { 32, 0, &t->narrow_32 },
+    const struct wanted wide_times[] = { { 1, YARDSTICK_DEPTH, &t->wide_1 },
+                                         { 16, YARDSTICK_DEPTH, &t->wide_16 } };
+    const struct wanted narrow_times[] = { { 1, YARDSTICK_DEPTH, &t->narrow_1 },
+                                           { 16, YARDSTICK_DEPTH, &t->narrow_16 },
+                                           { 32, YARDSTICK_DEPTH, &t->narrow_32 },
                                            { 1, DEPTH, &t->narrow_deep } };
     struct yardstick *y = NULL;
     enum status s;
 
     t->wide = size_of(&wide);
     t->narrow = size_of(&narrow);
-    t->n_depth = DEPTH;
+    t->n_shallow = YARDSTICK_DEPTH + 1;
+    t->n_depth = DEPTH + 1;
     s = yardstick_new(&wide, n_threads, kernels, &y, err);
     for (size_t i = 0; i < ARRAY_LEN(wide_times) && s == ST_OK; i++)
         s = yardstick_time(y, wide_times[i].n_rows, wide_times[i].depth, wide_times[i].ret_s, err);
     if (s == ST_OK) {
         t->n_middle = middle_of(t->wide_1, t->wide_16);
-        s = yardstick_time(y, t->n_middle, 0, &t->wide_middle, err);
+        s = yardstick_time(y, t->n_middle, YARDSTICK_DEPTH, &t->wide_middle, err);
     }
     yardstick_free(y);
     if (s == ST_OK)

@@ -41,8 +41,8 @@ struct speed_times { /* seconds of one layer */
     double wide_1, wide_16, narrow_1, narrow_16, narrow_32;
     double wide_middle; /* at n_middle rows */
     uint32_t n_middle;
-    double narrow_deep; /* one row at n_depth */
-    uint32_t n_depth;
+    double narrow_deep;          /* one row that attends to n_depth positions */
+    uint32_t n_shallow, n_depth; /* all others attend to n_shallow */
 };
 
 /* The figures that explain these times; none is negative, whatever noise there was.  Pure. */

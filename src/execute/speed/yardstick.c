@@ -22,8 +22,14 @@ enum {
     TAKEN = 2, /* the third: whoever else computes here only makes times longer */
 };
 
-/* Every row a page of its own; the first row may have a whole context. */
-enum { N_PAGES = YARDSTICK_ROWS_MAX + YARDSTICK_DEPTH_MAX / PAGE_TOKENS + 1 };
+/* Every row has pages of its own; one alone has all. */
+enum {
+    ROW_PAGES = YARDSTICK_DEPTH / PAGE_TOKENS + 1,
+    N_PAGES = YARDSTICK_ROWS_MAX * ROW_PAGES,
+};
+
+_Static_assert(N_PAGES > YARDSTICK_DEPTH_MAX / PAGE_TOKENS,
+               "one row has pages for the whole depth");
 
 struct yardstick {
     struct shard_weights weights;
@@ -197,7 +203,7 @@ enum status yardstick_time(struct yardstick *y, uint32_t n_rows, uint32_t depth,
         spans[i] = (struct engine_span){ .first_row = i,
                                          .n_rows = 1,
                                          .start = depth,
-                                         .pages = y->pages + i,
+                                         .pages = y->pages + (size_t)i * ROW_PAGES,
                                          .n_pages = depth / PAGE_TOKENS + 1 };
     s = y->shard->type->step(y->shard, &batch, y->out, NULL, err); /* caches, clocks, sleepers */
     for (size_t i = 0; i < N_TIMES && s == ST_OK; i++) {

@@ -14,7 +14,11 @@
 
 #include "base/status.h"
 
-enum { YARDSTICK_ROWS_MAX = 32, YARDSTICK_DEPTH_MAX = 1024 };
+enum {
+    YARDSTICK_ROWS_MAX = 32,
+    YARDSTICK_DEPTH = 63,       /* at which rows stand: somewhere in a short answer */
+    YARDSTICK_DEPTH_MAX = 1024, /* of one row alone */
+};
 
 struct yardstick_shape {
     uint32_t n_hidden, n_ff, n_head, n_kv_head; /* heads of 64 */
@@ -38,7 +42,8 @@ const char *yardstick_kernels(const struct yardstick *yardstick); /* lent */
 
 /* Seconds that one layer takes in a step of n_rows sequences that each stand at position `depth`:
  * the third shortest of several steps.
- * n_rows  1..YARDSTICK_ROWS_MAX; depth  0..YARDSTICK_DEPTH_MAX, above 0 for one row alone */
+ * n_rows  1..YARDSTICK_ROWS_MAX
+ * depth   0..YARDSTICK_DEPTH, and to YARDSTICK_DEPTH_MAX for one row */
 enum status yardstick_time(struct yardstick *yardstick, uint32_t n_rows, uint32_t depth,
                            double *ret_layer_s, struct err *err);
 

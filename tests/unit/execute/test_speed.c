@@ -14,6 +14,13 @@ static const struct node_speed truth = { .memory_gbs = 25,
                                          .layer_us = 12,
                                          .row_ns = 9 };
 
+enum { SHALLOW = 64, DEEP = 512 };
+
+static double attention(const struct speed_size *size, double positions)
+{
+    return 4 * positions * size->hidden / (truth.attend_gops * 1e9);
+}
+
 /* The wide layers' times are those of reading or computing alone: with an overlap of p they would be
  * a little longer, which the figures cannot tell from a slower machine. */
 static double time_of(const struct speed_size *size, double rows, double overlap)
@@ -23,7 +30,8 @@ static double time_of(const struct speed_size *size, double rows, double overlap
     const double both = overlap > 0 ? pow(pow(read, overlap) + pow(compute, overlap), 1 / overlap)
                                     : fmax(read, compute);
 
-    return both + truth.layer_us * 1e-6 + rows * size->hidden * truth.row_ns * 1e-9;
+    return both + truth.layer_us * 1e-6 + rows * size->hidden * truth.row_ns * 1e-9 +
+           rows * attention(size, SHALLOW);
 }
 
 static struct speed_times times_of_truth(void)
@@ -37,8 +45,9 @@ static struct speed_times times_of_truth(void)
     t.narrow_32 = time_of(&t.narrow, 32, 0);
     t.n_middle = 2;
     t.wide_middle = time_of(&t.wide, 2, truth.overlap);
-    t.n_depth = 512;
-    t.narrow_deep = t.narrow_1 + 4.0 * t.n_depth * t.narrow.hidden / (truth.attend_gops * 1e9);
+    t.n_shallow = SHALLOW;
+    t.n_depth = DEEP;
+    t.narrow_deep = t.narrow_1 + attention(&t.narrow, DEEP - SHALLOW);
     return t;
 }
 
