@@ -51,12 +51,7 @@
 #include "net/cluster_key.h"
 #include "net/loop.h"
 
-enum {
-    BEAT_EVERY_MS = 250,
-    CLUSTER_SOURCES_MAX = 16,
-    SHARE_KEY_BYTES = 32,
-    CLUSTER_HUB_MAX = 512
-};
+enum { BEAT_EVERY_MS = 250, CLUSTER_SOURCES_MAX = 16, SHARE_KEY_BYTES = 32, CLUSTER_HUB_MAX = 512 };
 
 struct cluster;
 
@@ -119,15 +114,15 @@ struct cluster_options {
     const char *runner_program;                /* path of the executable to start as `runner` */
     const struct cluster_peer *peers; /* every node of the ring in order, this one included */
     size_t n_peers;                   /* 0: a node alone */
-    const char *state_dir;            /* where votes and placements are kept; NULL: in memory only */
-    const char *shard_dir;            /* where parts of models are fetched to; NULL: nowhere */
-    uint16_t share_port;              /* where peers fetch parts of this node's; 0: nowhere */
-    const uint8_t *share_key;         /* 32 bytes, for TLS there; NULL: in clear */
-    const char *hub_endpoint;         /* model/store/hub.h; NULL: the usual one */
-    const char *hub_token;            /* NULL: none */
-    const char *speed_file;           /* what is measured of this machine; NULL: it is not measured */
-    uint64_t assign_ms; /* a runner must listen, or fetch something, within; 0: 10 s */
-    uint64_t load_ms;   /* and load something within, again and again; 0: 120 s */
+    const char *state_dir;    /* where votes and placements are kept; NULL: in memory only */
+    const char *shard_dir;    /* where parts of models are fetched to; NULL: nowhere */
+    uint16_t share_port;      /* where peers fetch parts of this node's; 0: nowhere */
+    const uint8_t *share_key; /* 32 bytes, for TLS there; NULL: in clear */
+    const char *hub_endpoint; /* model/store/hub.h; NULL: the usual one */
+    const char *hub_token;    /* NULL: none */
+    const char *speed_file;   /* what is measured of this machine; NULL: it is not measured */
+    uint64_t assign_ms;       /* a runner must listen, or fetch something, within; 0: 10 s */
+    uint64_t load_ms;         /* and load something within, again and again; 0: 120 s */
 };
 
 struct cluster_events {

@@ -36,7 +36,8 @@
 #include "net/channel.h"
 
 enum {
-    PROTOCOL = 3, /* 2: joining; boot, host and port in Hello.  3: leaders, epochs, topology, probes */
+    PROTOCOL =
+        3, /* 2: joining; boot, host and port in Hello.  3: leaders, epochs, topology, probes */
     PROTOCOL_TOPOLOGY = 3,
     PROTOCOL_MIN = 1,
     FRAME_MAX_BYTES = 1 << 20,

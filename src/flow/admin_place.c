@@ -81,8 +81,8 @@ static enum status show_plan(struct service *service, const struct place_request
         return api_error_set(e, API_OVERLOADED, NULL, "There is no memory for this request.");
     s = placement_draft(service, model, request, &draft, &has_draft, e);
     if (s == ST_OK)
-        s = planning_new(service->cluster, model, nodes, request, service->kv_format, has_draft ? &draft : NULL,
-                         &planning, e);
+        s = planning_new(service->cluster, model, nodes, request, service->kv_format,
+                         has_draft ? &draft : NULL, &planning, e);
     if (s == ST_OK)
         s = placement_plan(service, model, nodes, request, plan, e);
     if (s == ST_FULL && planning) {

@@ -65,8 +65,8 @@ static void write_member(const struct cluster_member *m, struct buf *out)
                "\"local\":%s,\"draining\":%s,"
                "\"memory_bytes\":%" PRIu64 ",\"memory_used_bytes\":%" PRIu64 ",\"rtt_ms\":%.3f",
                m->port, m->api_port, bool_word(m->is_alive), bool_word(m->is_connected),
-               bool_word(m->has_datagrams), bool_word(m->is_local),
-               bool_word(m->is_draining), m->memory_bytes, m->memory_used_bytes, m->rtt_ms);
+               bool_word(m->has_datagrams), bool_word(m->is_local), bool_word(m->is_draining),
+               m->memory_bytes, m->memory_used_bytes, m->rtt_ms);
     if (m->speed.memory_gbs > 0)
         write_speed(&m->speed, out);
     buf_putc(out, '}');
