@@ -14,6 +14,7 @@ if a process of theirs is left over.
 import http.client
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -26,15 +27,30 @@ MODEL_FILE = Path(os.environ["POMONA_TEST_MODEL"])
 MODEL = MODEL_FILE.name.removesuffix(".gguf")
 
 
+# Below the ports that systems give to outgoing connections: one of these could take a free port
+# between its choice and its use.
+PORTS = range(20000, 32000)
+
+
 def free_ports(n):
-    """`n` ports that nothing listens on; held open together so that all differ."""
-    sockets = [socket.socket() for _ in range(n)]
-    for s in sockets:
-        s.bind(("127.0.0.1", 0))
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports
+    """`n` ports that nothing listens on, for TCP and UDP; held open together so that all differ."""
+    held, ports = [], []
+    try:
+        for port in random.SystemRandom().sample(PORTS, 50 * n):
+            pair = [socket.socket(type=kind) for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM)]
+            held += pair
+            try:
+                for s in pair:
+                    s.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            ports.append(port)
+            if len(ports) == n:
+                return ports
+    finally:
+        for s in held:
+            s.close()
+    raise AssertionError(f"fewer than {n} free ports in {PORTS}")
 
 
 def wait_until(is_true, seconds, what):
