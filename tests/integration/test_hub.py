@@ -163,14 +163,19 @@ def test_a_damaged_holder_poisons_nobody(tmp_path):
 
 
 def test_two_files_that_pass_for_one_are_the_callers_error(tmp_path):
-    with Cluster(tmp_path, names="abc", holders="bc") as cluster:
-        models = tmp_path / "data-c" / "models"
-        (models / MODEL_FILE.name).unlink()
-        damage(MODEL_FILE, models / MODEL_FILE.name)
+    with Cluster(tmp_path, names="abc", holders="a") as cluster:
+        (tmp_path / "data-a" / "models" / MODEL_FILE.name).unlink()
         cluster.start()
-        for name in "bc":
-            wait_until(lambda: cluster[name].get("/cluster/state")["models"][0]["root"], 20,
-                       f"{name} hashed its file")
+        leader = wait_until(lambda: cluster["a"].get("/cluster/state").get("leader"), 10, "a leader")
+        holders = sorted({"a", "b", "c"} - {leader})    # what the leader has itself would decide
+        for name, put in zip(holders, (lambda path: path.symlink_to(MODEL_FILE),
+                                       lambda path: damage(MODEL_FILE, path))):
+            models = tmp_path / f"data-{name}" / "models"
+            models.mkdir(parents=True, exist_ok=True)
+            put(models / MODEL_FILE.name)
+        for name in holders:
+            wait_until(lambda: [m for m in cluster[name].get("/cluster/state")["models"]
+                                if m["root"]], 20, f"{name} hashed its file")
         time.sleep(0.5)
-        status, answer = cluster["a"].request("POST", "/cluster/place", {"model": MODEL})
-        assert "'b' and 'c' hold different files" in str(answer), (status, answer)
+        status, answer = cluster[leader].request("POST", "/cluster/place", {"model": MODEL})
+        assert "'%s' and '%s' hold different files" % tuple(holders) in str(answer), (status, answer)
