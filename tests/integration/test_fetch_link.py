@@ -131,11 +131,9 @@ def test_a_killed_runner_goes_on_where_it_was(tmp_path):
         runners = [pid for pid, (parent, state, _) in processes().items()
                    if parent == linked.nodes[1].pid and not state.startswith("Z")]
         os.kill(runners[0], 9)
-        said, _ = placing.communicate(timeout=60)
-        assert placing.returncode == 1 and "ended unexpectedly" in said, said
-        placing = linked.begin_placing()
-        said, _ = placing.communicate(timeout=120)
+        said, _ = placing.communicate(timeout=120)    # it is placed once more
         assert placing.returncode == 0, said
+        assert "ended unexpectedly" in (tmp_path / "n1.log").read_text()
         ((shard_mb, came_mb),) = linked.came()
         assert 0 < came_mb < 0.9 * shard_mb, (shard_mb, came_mb)
 
@@ -161,4 +159,5 @@ def test_no_source_left_is_the_callers_error(tmp_path):
         said, _ = placing.communicate(timeout=60)
         assert placing.returncode == 1, said
         assert any(words in said for words in (
-            "no node gives the model", "node 'n0' was lost", "at none that has a part")), said
+            "no node gives the model", "node 'n0' was lost", "at none that has a part",
+            "neither an alive node nor a hub gives it")), said
