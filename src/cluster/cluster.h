@@ -166,7 +166,7 @@ struct cluster_file {
 };
 
 /* Errors  ST_NOTFOUND  it is not here, and neither an alive node nor a hub gives it;
- *         ST_DENIED  nodes hold different files, and none is the more frequent */
+ *         ST_FORMAT  nodes hold different files, and none is the more frequent */
 enum status cluster_file(const struct cluster *cluster, const struct model_info *model,
                          struct cluster_file *ret_file, struct err *err);
 

@@ -338,8 +338,6 @@ void topology_tick(struct cluster *cluster, uint64_t now_ns); /* addresses come 
 void topology_send(struct link *link);
 void topology_changed(struct cluster *cluster); /* tell everybody */
 enum status topology_receive(struct link *link, const Wire__Topology *topology, struct err *err);
-/* The paths of a member, the fastest first: ret_order [PATHS_MAX] indices.  Returns how many. */
-size_t topology_order(const struct member *member, size_t *ret_order);
 /* Seconds that a path takes for a message of the usual size; INFINITY where it failed. */
 double path_seconds(double latency_s, double bytes_per_s);
 

@@ -276,10 +276,9 @@ static void leave(struct upkeep *u, const struct upkeep_step *step,
     u->leaving[0] = '\0';
 }
 
-static void step_once(struct upkeep *u, const struct cluster_wanted *wanted, size_t n_wanted)
+static void step_once(struct upkeep *u, const struct cluster_wanted *wanted, size_t n_wanted,
+                      const struct cluster_instance *all, size_t n)
 {
-    struct cluster_instance *all;
-    const size_t n = service_instances(u->service, &all);
     const struct upkeep_step step = upkeep_next(wanted, n_wanted, all, n, u->leaving, may_place, u);
 
     if (step.what != UPKEEP_LEAVE)
@@ -290,15 +289,12 @@ static void step_once(struct upkeep *u, const struct cluster_wanted *wanted, siz
         ask(u, &step.instance->plan, PLACE_NEEDED);
     else if (step.what == UPKEEP_LEAVE)
         leave(u, &step, all, n);
-    free(all);
 }
 
 /* Troubles that are over: the model is placed by others, or shall not be any more. */
-static void clear_troubles(struct upkeep *u, const struct cluster_wanted *wanted, size_t n_wanted)
+static void clear_troubles(struct upkeep *u, const struct cluster_wanted *wanted, size_t n_wanted,
+                           const struct cluster_instance *all, size_t n)
 {
-    struct cluster_instance *all;
-    const size_t n = service_instances(u->service, &all);
-
     for (struct trouble *t = u->troubles, *next; t; t = next) {
         const struct cluster_wanted one = { .n_copies = 0 };
         const struct cluster_wanted *w = &one;
@@ -310,14 +306,14 @@ static void clear_troubles(struct upkeep *u, const struct cluster_wanted *wanted
         if (w->n_copies == 0 || upkeep_next(w, 1, all, n, "", NULL, NULL).what != UPKEEP_PLACE)
             forget(u, t->model);
     }
-    free(all);
 }
 
 void upkeep_tick(struct upkeep *u)
 {
     struct cluster_leadership leadership;
+    struct cluster_instance *all;
     struct cluster_wanted *wanted;
-    size_t n;
+    size_t n_wanted, n;
 
     cluster_leadership(u->service->cluster, &leadership);
     if (leadership.kind != LEADER_ELECTED || !leadership.is_local) {
@@ -329,8 +325,10 @@ void upkeep_tick(struct upkeep *u)
     wanted = calloc(WANTED_MAX, sizeof(*wanted));
     if (!wanted)
         return;
-    n = cluster_wanted(u->service->cluster, wanted, WANTED_MAX);
-    clear_troubles(u, wanted, n);
-    step_once(u, wanted, n);
+    n_wanted = cluster_wanted(u->service->cluster, wanted, WANTED_MAX);
+    n = service_instances(u->service, &all);
+    clear_troubles(u, wanted, n_wanted, all, n);
+    step_once(u, wanted, n_wanted, all, n);
+    free(all);
     free(wanted);
 }

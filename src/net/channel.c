@@ -350,15 +350,6 @@ enum status channel_dial(struct loop *loop, const struct channel_target *target,
     return ST_OK;
 }
 
-enum status channel_connect(struct loop *loop, const char *host, uint16_t port, uint64_t timeout_ms,
-                            const struct channel_events *events, void *arg,
-                            struct channel **ret_channel, struct err *err)
-{
-    const struct channel_target target = { host, port, timeout_ms, NULL };
-
-    return channel_dial(loop, &target, events, arg, ret_channel, err);
-}
-
 bool channel_was_refused(const struct channel *c)
 {
     return c->was_refused;

@@ -75,11 +75,6 @@ enum status channel_dial(struct loop *loop, const struct channel_target *target,
                          const struct channel_events *events, void *arg,
                          struct channel **ret_channel, struct err *err);
 
-/* The same without TLS. */
-enum status channel_connect(struct loop *loop, const char *host, uint16_t port, uint64_t timeout_ms,
-                            const struct channel_events *events, void *arg,
-                            struct channel **ret_channel, struct err *err);
-
 /* Closes at once, without on_close; unsent messages are dropped.  NULL is
  * allowed.  Allowed inside a callback of the same channel. */
 void channel_free(struct channel *channel);

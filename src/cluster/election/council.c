@@ -275,11 +275,6 @@ enum status council_propose(struct council *c, const char *model, const uint8_t 
     return ST_OK;
 }
 
-enum status council_check(const struct council *c, uint64_t epoch, uint32_t from, struct err *err)
-{
-    return election_check(&c->election, epoch, from, err);
-}
-
 const struct desired *council_desired(const struct council *c)
 {
     return &c->desired;

@@ -82,10 +82,6 @@ enum status council_receive(struct council *council, const uint8_t *bytes, size_
 enum status council_propose(struct council *council, const char *model, const uint8_t *value,
                             size_t n_value, uint64_t *ret_ticket, struct err *err);
 
-/* Whether to obey a command of the leader of `epoch` (election_check()). */
-enum status council_check(const struct council *council, uint64_t epoch, uint32_t from,
-                          struct err *err);
-
 const struct desired *council_desired(const struct council *council);   /* lent */
 const struct election *council_election(const struct council *council); /* lent */
 

@@ -23,28 +23,6 @@ double path_seconds(double latency_s, double bytes_per_s)
     return bytes_per_s > 0 ? latency_s + USUAL_BYTES / bytes_per_s : INFINITY;
 }
 
-/* Those that failed last; of those not probed, the one told first. */
-static double rank_of(const struct path *path)
-{
-    if (path->bytes_per_s > 0)
-        return path_seconds(path->latency_s, path->bytes_per_s);
-    return path->has_failed ? INFINITY : LATENCY_MAX_S;
-}
-
-size_t topology_order(const struct member *member, size_t *ret_order)
-{
-    const struct member_topology *t = &member->topology;
-
-    for (size_t i = 0; i < t->n_paths; i++) {
-        size_t at = i;
-
-        for (; at > 0 && rank_of(&t->paths[i]) < rank_of(&t->paths[ret_order[at - 1]]); at--)
-            ret_order[at] = ret_order[at - 1];
-        ret_order[at] = i;
-    }
-    return t->n_paths;
-}
-
 /* ---- this node's own addresses ---- */
 
 static void add_path(struct member_topology *t, const char *host)

@@ -325,3 +325,18 @@ void assert_no_child(struct nodes *nodes)
 {
     nodes_until(nodes, has_no_child, NULL, "no process left");
 }
+
+int nodes_set_up(void **state)
+{
+    static struct nodes nodes;
+
+    nodes_init(&nodes);
+    *state = &nodes;
+    return 0;
+}
+
+int nodes_tear_down(void **state)
+{
+    nodes_release(*state);
+    return 0;
+}

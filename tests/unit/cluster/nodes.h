@@ -42,6 +42,10 @@ struct nodes {
 void nodes_init(struct nodes *nodes);
 void nodes_release(struct nodes *nodes);
 
+/* The same around a test: its state is struct nodes. */
+int nodes_set_up(void **state);
+int nodes_tear_down(void **state);
+
 /* Start one node; `how` is the behaviour of its runners. */
 void node_start(struct nodes *nodes, size_t index, const char *how);
 void node_stop(struct nodes *nodes, size_t index);

@@ -7,21 +7,6 @@
 
 #include "nodes.h"
 
-static int set_up(void **state)
-{
-    static struct nodes nodes;
-
-    nodes_init(&nodes);
-    *state = &nodes;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    nodes_release(*state);
-    return 0;
-}
-
 static bool all_rtts_known(void *arg)
 {
     struct nodes *nodes = arg;
@@ -230,7 +215,7 @@ static void a_node_alone_needs_no_peers(void **state)
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, nodes_set_up, nodes_tear_down)
     const struct CMUnitTest tests[] = {
         TEST(nodes_find_one_another_in_any_order),
         TEST(a_plan_over_all_nodes_is_ready_on_all),

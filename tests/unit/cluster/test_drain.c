@@ -6,21 +6,6 @@
 
 #include "nodes.h"
 
-static int set_up(void **state)
-{
-    static struct nodes nodes;
-
-    nodes_init(&nodes);
-    *state = &nodes;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    nodes_release(*state);
-    return 0;
-}
-
 static size_t n_seeing_b_drain(struct nodes *nodes)
 {
     struct cluster_member members[N_NODES];
@@ -116,7 +101,7 @@ static void only_nodes_that_are_there_can_be_drained(void **state)
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, nodes_set_up, nodes_tear_down)
     const struct CMUnitTest tests[] = {
         TEST(a_draining_node_is_named_by_no_plan_until_it_takes_part_again),
         TEST(one_instance_is_ended_and_says_why),

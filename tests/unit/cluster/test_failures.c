@@ -9,21 +9,6 @@
 #include "base/clock.h"
 #include "nodes.h"
 
-static int set_up(void **state)
-{
-    static struct nodes nodes;
-
-    nodes_init(&nodes);
-    *state = &nodes;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    nodes_release(*state);
-    return 0;
-}
-
 static void kill_runner_and_place_again(struct nodes *nodes, size_t index)
 {
     const uint64_t start = clock_ns();
@@ -301,7 +286,7 @@ static void freeing_a_node_waits_for_no_runner_longer_than_two_seconds(void **st
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, nodes_set_up, nodes_tear_down)
     const struct CMUnitTest tests[] = {
         TEST(a_killed_runner_of_any_rank_ends_the_instance_everywhere),
         TEST(a_lost_node_takes_its_instances_with_it),

@@ -81,13 +81,14 @@ static bool got_hello(void *arg)
 static int set_up(void **state)
 {
     static struct fixture f;
+    struct channel_target target = { .host = "127.0.0.1", .timeout_ms = 5000 };
     struct err err;
 
     memset(&f, 0, sizeof(f));
     nodes_init(&f.nodes);
     node_start(&f.nodes, 1, "good");
-    assert_ok(channel_connect(f.nodes.loop, "127.0.0.1", f.nodes.peers[1].port, 5000, &events,
-                              &f.stranger, &f.stranger.channel, &err),
+    target.port = f.nodes.peers[1].port;
+    assert_ok(channel_dial(f.nodes.loop, &target, &events, &f.stranger, &f.stranger.channel, &err),
               err);
     nodes_until(&f.nodes, is_open, &f.stranger, "connected");
     *state = &f;

@@ -8,21 +8,6 @@
 #include "cluster/cluster_priv.h"
 #include "nodes.h"
 
-static int set_up(void **state)
-{
-    static struct nodes nodes;
-
-    nodes_init(&nodes);
-    *state = &nodes;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    nodes_release(*state);
-    return 0;
-}
-
 static bool all_answer(void *arg)
 {
     struct nodes *nodes = arg;
@@ -133,7 +118,7 @@ static void without_datagrams_the_end_of_a_channel_is_death(void **state)
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, nodes_set_up, nodes_tear_down)
     const struct CMUnitTest tests[] = {
         TEST(a_broken_channel_is_called_anew_and_nothing_ends),
         TEST(nothing_is_placed_on_a_node_without_a_channel),

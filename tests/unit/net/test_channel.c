@@ -292,13 +292,13 @@ static void keep_accepted(void *arg, int fd, const char *peer_host)
 
 static void connecting_to_a_listener_opens_both_ends(void **state)
 {
+    struct channel_target target = { .host = "localhost", .timeout_ms = 1000 };
     struct fixture *f = *state;
     struct err err;
 
     assert_ok(listener_new(f->loop, "127.0.0.1", 0, keep_accepted, f, &f->listener, &err), err);
-    assert_ok(channel_connect(f->loop, "localhost", listener_port(f->listener), 1000, &events,
-                              &f->a, &f->a.channel, &err),
-              err);
+    target.port = listener_port(f->listener);
+    assert_ok(channel_dial(f->loop, &target, &events, &f->a, &f->a.channel, &err), err);
     f->n_wanted = 1;
     send_cancel(f->a.channel, 0); /* queued until the connection stands */
     run(f);
@@ -337,12 +337,11 @@ static void shaking_hands_with_nobody_is_refused_too(void **state)
 
 static void names_are_not_resolved_on_the_loop(void **state)
 {
+    const struct channel_target target = { .host = "example.org", .port = 80, .timeout_ms = 1000 };
     struct fixture *f = *state;
     struct err err;
 
-    assert_int_equal(
-        channel_connect(f->loop, "example.org", 80, 1000, &events, &f->a, &f->a.channel, &err),
-        ST_RANGE);
+    assert_int_equal(channel_dial(f->loop, &target, &events, &f->a, &f->a.channel, &err), ST_RANGE);
     assert_non_null(strstr(err.words, "example.org"));
 }
 
