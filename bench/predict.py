@@ -23,7 +23,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
-from support.netns import Network, is_possible  # noqa: E402
+from support.netns import SMALL_BUCKET, Network, is_possible  # noqa: E402
 
 PROMPT, ANSWER, HEAD = "Once upon a time there was a", 160, 16
 ATTENDED = ANSWER // 2
@@ -152,7 +152,7 @@ def run(options):
     worst = 0
     pomona = str(options.pomona.resolve())
     with tempfile.TemporaryDirectory(prefix="pomona-predict-") as name, \
-            Network(3, rates=[options.rate]) as network:
+            Network(3, [options.rate], SMALL_BUCKET) as network:
         nodes = Nodes(network, pomona, options.model, Path(name), 3)
         state = nodes.wait_measured()
         speed = state["nodes"][0]["speed"]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from support.cluster import MODEL, MODEL_FILE, POMONA, wait_until
-from support.netns import Network, is_possible
+from support.netns import SMALL_BUCKET, Network, is_possible
 
 sys.path.insert(0, str(Path(os.environ["POMONA_SOURCE"]) / "bench"))
 import predict  # noqa: E402
@@ -24,7 +24,7 @@ SLOW, FAST = 100e6 / 8, 1e9 / 8    # bytes/s
 
 
 def test_links_and_machines_are_measured_and_planned_with(tmp_path):
-    with Network(2, rates=["100mbit", "1gbit"]) as network:
+    with Network(2, ["100mbit", "1gbit"], SMALL_BUCKET) as network:
         nodes = predict.Nodes(network, POMONA, [MODEL_FILE], tmp_path, 2)
         nodes.wait_measured()
         state = wait_until(lambda: len((s := nodes.get("/cluster/state"))["links"]) == 4 and s, 60,

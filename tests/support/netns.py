@@ -17,6 +17,8 @@ import os
 import subprocess
 
 PREFIX = "pomona-test-"
+LARGE_BUCKET = ("256kb", "20ms")    # for what flows
+SMALL_BUCKET = ("16kb", "50ms")     # for probes: what a burst saves must not hide the rate
 CLONE_NEWNET = 0x40000000    # linux/sched.h
 
 
@@ -99,12 +101,14 @@ class Host:
 
 
 class Network:
-    """`rates`: of the links on each bridge, both ways, as tc writes it; None: as fast as it goes."""
+    """`rates`: of the links on each bridge, both ways, as tc writes it; None: as fast as it goes.
+    `bucket`: what a quiet link saves up, and how long it queues."""
 
-    def __init__(self, n_hosts, rates=(None,)):
+    def __init__(self, n_hosts, rates=(None,), bucket=LARGE_BUCKET):
         self.tag = f"{PREFIX}{os.getpid()}"
         self.bridge = f"{self.tag}-bridge"
         self.rates = rates
+        self.burst, self.queue = bucket
         self.hosts = [Host(f"{self.tag}-{i}", f"10.77.0.{i + 1}") for i in range(n_hosts)]
 
     def __enter__(self):
@@ -141,9 +145,8 @@ class Network:
            f"10.77.{k}.255", "dev", name)
         ip("-n", host.namespace, "link", "set", name, "up")
         for space, device in ((self.bridge, port), (host.namespace, name)) if rate else ():
-            # a bucket of a few frames: what a burst saves must not hide the rate
             subprocess.run(["tc", "-n", space, "qdisc", "add", "dev", device, "root", "tbf", "rate",
-                            rate, "burst", "16kb", "latency", "50ms"], check=True,
+                            rate, "burst", self.burst, "latency", self.queue], check=True,
                            capture_output=True)
 
     def plug(self, host, how, k=0):
