@@ -158,6 +158,7 @@ struct cluster_file {
         bool is_part;               /* it may have a part, now or soon */
     } sources[CLUSTER_SOURCES_MAX]; /* [n_sources] alive nodes that give it */
     size_t n_sources;
+    double begin; /* where in the file this node begins, so that each node begins elsewhere */
     bool has_root;
     uint8_t root[MODEL_ROOT_BYTES];                                 /* of the file that is meant */
     char origin[MODEL_ORIGIN_MAX];                                  /* "": not known */

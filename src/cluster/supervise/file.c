@@ -207,6 +207,16 @@ static void list_sources(const struct cluster *cluster, const char *model, const
         }
 }
 
+/* The ring is the same on every node, so nodes that fetch at a time begin far from each other. */
+static double begin_of(const struct cluster *cluster)
+{
+    size_t place = 0;
+
+    while (cluster->ring[place] != cluster->self)
+        place++;
+    return (double)place / (double)cluster->n_members;
+}
+
 static enum status nobody_gives(const struct cluster *cluster, const char *model, struct err *err)
 {
     const char *self = cluster->self->info.name;
@@ -244,6 +254,7 @@ enum status file_find(const struct cluster *cluster, const char *model, const ui
     if (whole_of(cluster->self, digest))
         log_warn("the file of '%s' is not the other nodes': its part is fetched from them", model);
     list_sources(cluster, model, digest, root, &file);
+    file.begin = begin_of(cluster);
     (void)snprintf(file.origin, sizeof(file.origin), "%s", origin_of(cluster, digest));
     memcpy(file.hub_endpoint, cluster->hub_endpoint, sizeof(file.hub_endpoint));
     memcpy(file.hub_token, cluster->hub_token, sizeof(file.hub_token));

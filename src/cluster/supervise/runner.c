@@ -239,6 +239,7 @@ static void assign_file(Wire__ShardAssign *assign, const struct cluster_file *fi
     assign->model_root.len = file->has_root ? sizeof(file->root) : 0;
     if (!file->is_fetched)
         return;
+    assign->fetch_begin = file->begin;
     assign->origin = (char *)file->origin;
     assign->hub_endpoint = (char *)file->hub_endpoint;
     assign->hub_token = (char *)file->hub_token;

@@ -62,7 +62,10 @@ static enum status take_sources(struct assignment *a, const Wire__ShardAssign *m
         return s;
     if (m->model_root.len != 0 && m->model_root.len != MODEL_ROOT_BYTES)
         return err_set(err, ST_RANGE, "a root of %zu bytes", m->model_root.len);
+    if (!(m->fetch_begin >= 0 && m->fetch_begin < 1))
+        return err_set(err, ST_RANGE, "a fetch that begins outside the file");
     a->is_fetched = m->is_fetched;
+    a->fetch_begin = m->fetch_begin;
     a->has_root = m->model_root.len > 0;
     if (a->has_root)
         memcpy(a->model_root, m->model_root.data, sizeof(a->model_root));

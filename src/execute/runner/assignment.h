@@ -48,6 +48,7 @@ struct assignment {
         bool is_part;
     } sources[SWARM_SOURCES_MAX]; /* [n_sources] */
     size_t n_sources;
+    double fetch_begin; /* where in the file, 0 <= fetch_begin < 1 */
     bool has_fetch_key, has_data_key, has_root;
     uint8_t fetch_key[DATA_KEY_BYTES];
     struct cluster_key data_key;

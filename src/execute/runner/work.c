@@ -110,6 +110,7 @@ static enum status fetch(struct work *w, struct err *err)
         .n_layers = a->n_layers,
         .from = { .sources = sources,
                   .n_sources = a->n_sources,
+                  .begin = a->fetch_begin,
                   .key = a->has_fetch_key ? a->fetch_key : NULL,
                   .root = a->has_root ? a->model_root : NULL,
                   .on_progress = on_fetched,

@@ -9,7 +9,6 @@
 
 #include "base/clock.h"
 #include "base/hex.h"
-#include "base/random.h"
 #include "base/size.h"
 #include "model/share/share_tls.h"
 
@@ -74,7 +73,6 @@ enum status swarm_new(const struct swarm_options *options, struct swarm **ret_sw
     swarm->options = *options;
     if (swarm->options.stall_ms == 0)
         swarm->options.stall_ms = SWARM_STALL_MS;
-    swarm->start = options->seed ? options->seed : random_u64();
     hex_write(options->digest, MODEL_DIGEST_BYTES, swarm->digest);
     for (size_t i = 0; i < SWARM_TRANSFERS_MAX; i++)
         swarm->transfers[i].swarm = swarm;

@@ -59,7 +59,7 @@ struct swarm_options {
     const char *hub_url;   /* of the whole file, copied; NULL: none */
     const char *hub_token; /* borrowed until swarm_free(); NULL: none */
     uint64_t stall_ms; /* without a byte, or news of a manifest, from anybody; 0: SWARM_STALL_MS */
-    uint64_t seed;     /* of the piece to begin with; 0: drawn */
+    double begin;      /* where in the file, 0 <= begin < 1; others that fetch it begin elsewhere */
     fetch_progress_fn *on_progress; /* may be NULL */
     void *arg;
 };

@@ -316,7 +316,7 @@ static enum status prepare(struct fetching *f, struct err *err)
     c->wanted = f->wanted;
     c->here = partial_pieces(f->partial);
     c->n_asked = f->n_asked;
-    c->start = (uint32_t)(f->swarm->start % f->wanted->n_pieces);
+    c->start = (uint32_t)(f->swarm->options.begin * f->wanted->n_pieces);
     for (size_t i = 0; i < f->swarm->n_sources; i++)
         f->swarm->sources[i].is_dry = false;
     count_parts(f);

@@ -45,7 +45,6 @@ struct swarm {
     struct err why;       /* of the last failure of a source */
     uint64_t heard_ns;
     uint64_t peer_bytes, hub_bytes; /* that were right */
-    uint64_t start;                 /* where this node begins */
 };
 
 /* swarm_http.c.  Ask `source` for /model/DIGEST/WHAT, or a hub for the file; range "" for all of

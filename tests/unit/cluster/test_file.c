@@ -117,6 +117,18 @@ static void two_that_differ_are_named_and_nothing_is_guessed(void **state)
     assert_int_equal(f->root[0], BAD);
 }
 
+static void each_node_begins_at_its_place_in_the_ring(void **state)
+{
+    struct fixture *f = *state;
+
+    give(f, N_NODES - 1, GOOD);
+    for (size_t i = 0; i + 1 < N_NODES; i++) {
+        f->cluster.self = &f->cluster.members[i];
+        assert_ok(find(f), f->err);
+        assert_float_equal(f->file.begin, (float)i / N_NODES, 1e-6);
+    }
+}
+
 static void who_has_another_file_is_not_asked(void **state)
 {
     struct fixture *f = *state;
@@ -200,6 +212,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(what_most_nodes_have_is_meant, set_up),
         cmocka_unit_test_setup(two_that_differ_are_named_and_nothing_is_guessed, set_up),
+        cmocka_unit_test_setup(each_node_begins_at_its_place_in_the_ring, set_up),
         cmocka_unit_test_setup(who_has_another_file_is_not_asked, set_up),
         cmocka_unit_test_setup(a_node_s_own_file_is_used_unless_it_is_another, set_up),
         cmocka_unit_test_setup(who_has_all_is_asked_before_who_has_a_part, set_up),
