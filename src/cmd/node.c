@@ -260,7 +260,7 @@ static enum status start_share(struct node *node, struct err *err)
 {
     const struct node_settings *settings = node->settings;
     const struct share_options options = {
-        .host = settings->host,
+        .host = settings->listen_peers ? settings->listen_peers : settings->host,
         .key = settings->has_key ? node->share_key : NULL,
         .keep_dir = settings->data,
         .parts_dir = node->shards,

@@ -68,6 +68,7 @@ struct channel_target {
     uint16_t port;
     uint64_t timeout_ms;
     struct tls *tls; /* borrowed, must outlive the channel; NULL: without TLS */
+    const struct hosts *hosts; /* in the order to try them, as net/race.h does; NULL: `host` */
 };
 
 /* Connect; on_open or on_close follows, at the latest after `timeout_ms`. */

@@ -15,7 +15,7 @@ import threading
 import time
 
 from support.cluster import MODEL, MODEL_FILE, POMONA, wait_until
-from support.netns import Network
+from support.netns import LARGE_BUCKET, SMALL_BUCKET, Network
 
 CONTROL = 52416
 API = 52415
@@ -62,17 +62,21 @@ class Answer(threading.Thread):
 
 
 class Hosts:
-    def __init__(self, folder, memory_gb, holders=None, family="IPv4"):
-        """family "IPv6": the hosts have no IPv4, and find one another without a file."""
+    def __init__(self, folder, memory_gb, holders=None, family="IPv4", rates=(None,)):
+        """family "IPv6": the hosts have no IPv4, and find one another without a file.
+        rates: of several links between them, the first that of their `host` (support/netns)."""
         self.family = family
         self.loopback = "127.0.0.1" if family == "IPv4" else "[::1]"
         self.folder, self.names = folder, list(memory_gb)
-        self.network = Network(len(self.names))
+        self.network = Network(len(self.names), rates,
+                               SMALL_BUCKET if len(rates) > 1 else LARGE_BUCKET)
         self.host = dict(zip(self.names, self.network.hosts))
         self.config = folder / "cluster.json"
         self.config.write_text(json.dumps({"cluster": {"name": "hosts"}, "nodes": [
             {"name": name, "host": self.host[name].address, "memory_gb": memory_gb[name],
-             "threads": 1} for name in self.names]}))
+             "threads": 1, **({"links": [{"kind": "ethernet", "address": self.address(name, k)}
+                                         for k in range(len(rates))]} if len(rates) > 1 else {})}
+            for name in self.names]}))
         self.key = folder / "cluster.key"
         subprocess.run([POMONA, "keys", "cluster", "--file", str(self.key)], check=True, timeout=10,
                        stdout=subprocess.DEVNULL)
@@ -109,6 +113,9 @@ class Hosts:
         for name in self.names:
             said = self.log(name)
             assert "Sanitizer" not in said and "runtime error:" not in said, said[-6000:]
+
+    def address(self, name, k):
+        return f"10.77.{k}.{self.names.index(name) + 1}"
 
     def log(self, name):
         return (self.folder / f"{name}.log").read_text(errors="replace")
