@@ -48,7 +48,7 @@ def place(hosts):
 @pytest.mark.parametrize("fast", [1, 0], ids=["of_data_alone", "of_data_and_control"])
 def test_the_faster_link_is_used_and_the_other_when_it_is_cut(tmp_path, fast):
     rates = [SLOW, FAST] if fast == 1 else [FAST, SLOW]
-    with Hosts(tmp_path, {"a": 0.2, "b": 0.2}, rates=rates) as hosts:
+    with Hosts(tmp_path, {"a": 0.11, "b": 0.11}, rates=rates) as hosts:
         wait_probed(hosts, fast)
         place(hosts)
         before = [sent(hosts, name, k) for name in "ab" for k in (0, 1)]
