@@ -483,7 +483,7 @@ bool wanted_is_placed(const struct cluster *cluster, const char *model);
 void ways_to(const struct cluster *cluster, const struct member *member, size_t n_bytes,
              struct hosts *ret_hosts);
 void way_doubted(struct member *member, const char *host); /* a channel fell silent there */
-void ways_look_again(struct member *member);                /* probe them all when it is idle */
+void ways_look_again(struct member *member);               /* probe them all when it is idle */
 /* ret_endpoint lends hosts and list [HOSTS_MAX]. */
 void wire_of_hosts(const struct hosts *hosts, char **list, Wire__Endpoint *ret_endpoint);
 

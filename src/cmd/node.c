@@ -189,7 +189,7 @@ static void scanned(void *arg)
     else if (is_same(&node->scanned, &node->current))
         node->current.n_bad = node->scanned.n_bad;
     else if (publish(node, &err) == ST_OK)
-        log_info("%zu models in the store", node->current.n);
+        log_info("%zu model%s in the store", node->current.n, node->current.n == 1 ? "" : "s");
     else
         log_warn("the models could not be told: %s", err.words);
     found_release(&node->scanned);

@@ -381,8 +381,9 @@ enum status channel_dial(struct loop *loop, const struct channel_target *target,
 
     if (target->hosts && target->hosts->n > 1)
         return dial_several(loop, target, events, arg, ret_channel, err);
-    s = address_parse(target->hosts && target->hosts->n == 1 ? target->hosts->text[0] :
-                      target->host, target->port, &addr, err);
+    s = address_parse(target->hosts && target->hosts->n == 1 ? target->hosts->text[0]
+                                                             : target->host,
+                      target->port, &addr, err);
     if (s == ST_OK)
         s = channel_make(loop, &plan, events, arg, &c, err);
     if (s != ST_OK)

@@ -24,6 +24,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "base/address.h"
 #include "net/loop.h"
 #include "net/tls.h"
 
@@ -67,7 +68,7 @@ struct channel_target {
     const char *host; /* numeric */
     uint16_t port;
     uint64_t timeout_ms;
-    struct tls *tls; /* borrowed, must outlive the channel; NULL: without TLS */
+    struct tls *tls;           /* borrowed, must outlive the channel; NULL: without TLS */
     const struct hosts *hosts; /* in the order to try them, as net/race.h does; NULL: `host` */
 };
 

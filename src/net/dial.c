@@ -34,8 +34,7 @@ static bool wait_on(struct dial *d, uint64_t now_ns)
     struct pollfd fds[HOSTS_MAX];
     bool is_due;
     const size_t n = race_waits(&d->race, fds, &is_due);
-    const uint64_t wait_us =
-        d->race.next_ns > now_ns ? (d->race.next_ns - now_ns) / 1000 + 1 : 0;
+    const uint64_t wait_us = d->race.next_ns > now_ns ? (d->race.next_ns - now_ns) / 1000 + 1 : 0;
     const struct timeval wait = { (time_t)(wait_us / 1000000), (suseconds_t)(wait_us % 1000000) };
 
     for (size_t i = 0; i < n; i++) {

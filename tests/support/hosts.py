@@ -10,6 +10,7 @@ Node NAME runs on host NAME; holders have the model's file.  The API is asked in
 loopback.  Needs root.
 """
 import json
+import signal
 import subprocess
 import threading
 import time
@@ -71,6 +72,7 @@ class Hosts:
         self.network = Network(len(self.names), rates,
                                SMALL_BUCKET if len(rates) > 1 else LARGE_BUCKET)
         self.host = dict(zip(self.names, self.network.hosts))
+        self.node = {}    # its process
         self.config = folder / "cluster.json"
         self.config.write_text(json.dumps({"cluster": {"name": "hosts"}, "nodes": [
             {"name": name, "host": self.host[name].address, "memory_gb": memory_gb[name],
@@ -123,10 +125,16 @@ class Hosts:
     def start(self, name):
         where = ["--config", str(self.config)] if self.family == "IPv4" else ["--cluster", "hosts"]
         with open(self.folder / f"{name}.log", "ab") as log:
-            self.host[name].popen(
+            self.node[name] = self.host[name].popen(
                 [POMONA, "serve", *where, "--node", name, "--data",
                  str(self.folder / f"data-{name}"), "--cluster-key", str(self.key), "--listen",
                  f"{self.loopback}:{API}"], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def pause(self, name, seconds):
+        """The node's process stands still; its runners do not."""
+        self.node[name].send_signal(signal.SIGSTOP)
+        time.sleep(seconds)
+        self.node[name].send_signal(signal.SIGCONT)
 
     def ask(self, name, path, body=None, seconds=60):
         """The last line of the answer, which is JSON; {} while there is none."""

@@ -55,7 +55,7 @@ static inline enum status ring_tcp(uint32_t n_ranks, struct tls *tls, struct tra
         if (s != ST_OK)
             return s;
         ranks[i] = (struct tcp_endpoint){ .host = "127.0.0.1",
-                                         .port = tcp_listener_port(joiners[i].listener) };
+                                          .port = tcp_listener_port(joiners[i].listener) };
         joiners[i].join =
             (struct tcp_join){ .rank = i, .n_ranks = n_ranks, .ranks = ranks, .tls = tls };
         memset(joiners[i].join.key, 0x5a, TCP_KEY_BYTES);

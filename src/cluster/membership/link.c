@@ -96,7 +96,8 @@ static void on_open(void *arg, struct channel *channel)
 
     if (!link->is_outgoing)
         return;
-    channel_peer_host(channel, link->host, sizeof(link->host)); /* of several, the one that was first */
+    channel_peer_host(channel, link->host,
+                      sizeof(link->host)); /* of several, the one that was first */
     hello_send(link);
 }
 
@@ -227,7 +228,8 @@ static void link_connect(struct cluster *cluster, struct member *member)
         return;
     }
     ways_to(cluster, member, WAY_TOKENS_BYTES, &hosts);
-    if (link_dial(link, member->info.host, cluster->tls ? &hosts : NULL, member->info.port, &err) != ST_OK) {
+    if (link_dial(link, member->info.host, cluster->tls ? &hosts : NULL, member->info.port, &err) !=
+        ST_OK) {
         log_debug("node '%s' cannot be reached: %s", member->info.name, err.words);
         link_free(link);
         retry_later(member);

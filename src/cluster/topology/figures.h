@@ -24,9 +24,9 @@ enum {
 
 /* What a connection carries at a time, by which the addresses of its other end are compared. */
 enum {
-    WAY_TOKENS_BYTES = 1 << 10,  /* gateways and drivers; control channels */
-    WAY_ROWS_BYTES = 64 << 10,   /* ranks */
-    WAY_PIECES_BYTES = 1 << 20,  /* a model's file */
+    WAY_TOKENS_BYTES = 1 << 10, /* gateways and drivers; control channels */
+    WAY_ROWS_BYTES = 64 << 10,  /* ranks */
+    WAY_PIECES_BYTES = 1 << 20, /* a model's file */
 };
 
 /* Bytes of message i of a probe: pings, then small and large bursts in turn. */

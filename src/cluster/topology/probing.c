@@ -169,10 +169,9 @@ static const struct channel_events probe_events = {
 
 static void begin(struct probing *p, struct member *member, struct path *path)
 {
-    const struct channel_target target = { .host = p->host,
-                                           .port = member->info.port,
-                                           .timeout_ms = WITHIN_MS,
-                                           .tls = p->cluster->tls };
+    const struct channel_target target = {
+        .host = p->host, .port = member->info.port, .timeout_ms = WITHIN_MS, .tls = p->cluster->tls
+    };
     struct err why;
 
     p->member = member;

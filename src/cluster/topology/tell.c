@@ -41,7 +41,8 @@ static void list_own(const struct cluster *cluster, struct member_topology *ret)
     topology_add_path(ret, cluster->self->info.host);
     for (size_t i = 0; i < cluster->advertised.n; i++)
         topology_add_path(ret, cluster->advertised.text[i]);
-    if (!cluster->hears_everywhere || cluster->advertised.n > 0 || interfaces_list(list, &n, NULL) != ST_OK)
+    if (!cluster->hears_everywhere || cluster->advertised.n > 0 ||
+        interfaces_list(list, &n, NULL) != ST_OK)
         return;
     for (size_t i = 0; i < n; i++) {
         char host[INET6_ADDRSTRLEN];

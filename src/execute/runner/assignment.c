@@ -176,14 +176,13 @@ enum status endpoints_read(const Wire__ShardConnect *m, struct endpoints **ret_e
         return err_set(err, ST_NOMEM, "endpoints");
     e->n = (uint32_t)m->n_ranks;
     for (uint32_t i = 0; i < e->n; i++) {
-        if (!copy_text(e->host[i], HOST_MAX, m->ranks[i]->host) ||
-            m->ranks[i]->port > UINT16_MAX) {
+        if (!copy_text(e->host[i], HOST_MAX, m->ranks[i]->host) || m->ranks[i]->port > UINT16_MAX) {
             free(e);
             return err_set(err, ST_RANGE, "the address of rank %u cannot be one", i);
         }
         take_hosts(m->ranks[i], &e->hosts[i]);
-        e->ranks[i] = (struct tcp_endpoint){ e->host[i], (uint16_t)m->ranks[i]->port,
-                                             &e->hosts[i] };
+        e->ranks[i] =
+            (struct tcp_endpoint){ e->host[i], (uint16_t)m->ranks[i]->port, &e->hosts[i] };
     }
     *ret_endpoints = e;
     return ST_OK;

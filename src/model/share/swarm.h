@@ -38,7 +38,7 @@ struct swarm;
 struct swarm_source {
     const char *host; /* numeric */
     uint16_t port;
-    bool is_part; /* it may have a part; else it has all */
+    bool is_part;              /* it may have a part; else it has all */
     const struct hosts *hosts; /* in the order to try them; NULL or none: `host` */
 };
 

@@ -123,8 +123,7 @@ static void set_hub_options(struct transfer *t)
 
 /* A name for a source of several addresses, which libcurl tries in their order; `.invalid` is
  * nobody's (RFC 2606, section 2). */
-static enum status name_source(struct transfer *t, char *ret_name, size_t capacity,
-                               struct err *err)
+static enum status name_source(struct transfer *t, char *ret_name, size_t capacity, struct err *err)
 {
     const struct source *source = t->source;
     char line[SWARM_HOST_MAX + SWARM_ADDRESSES_MAX + 16];
@@ -134,8 +133,7 @@ static enum status name_source(struct transfer *t, char *ret_name, size_t capaci
     (void)snprintf(ret_name, capacity, strchr(source->host, ':') ? "[%s]" : "%s", source->host);
     if (!source->addresses[0])
         return ST_OK;
-    (void)snprintf(ret_name, capacity, "source-%zu.invalid",
-                   (size_t)(source - t->swarm->sources));
+    (void)snprintf(ret_name, capacity, "source-%zu.invalid", (size_t)(source - t->swarm->sources));
     (void)snprintf(line, sizeof(line), "%s:%u:%s", ret_name, source->port, source->addresses);
     t->resolve = curl_slist_append(NULL, line);
     return t->resolve ? ST_OK : err_set(err, ST_NOMEM, "the addresses of a source");

@@ -30,7 +30,7 @@ struct transfer {
     CURL *curl;
     struct curl_slist *headers;
     struct curl_slist *resolve; /* where the name in the URL of a source of several addresses is */
-    struct source *source; /* NULL: idle */
+    struct source *source;      /* NULL: idle */
     uint32_t piece;
     uint8_t *bytes; /* [n_max] */
     size_t n, n_max;
