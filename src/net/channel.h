@@ -23,8 +23,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/status.h"
 #include "base/address.h"
+#include "base/status.h"
 #include "net/loop.h"
 #include "net/tls.h"
 

@@ -12,7 +12,7 @@ import time
 import pytest
 
 from support import netns
-from support.cluster import MODEL, wait_until
+from support.cluster import MODEL, MODEL_FILE, wait_until
 from support.hosts import Hosts
 
 pytestmark = pytest.mark.skipif(not netns.is_possible(),
@@ -75,3 +75,13 @@ def test_the_faster_link_is_used_and_the_other_when_it_is_cut(tmp_path, fast):
         before = sent(hosts, "b", 1 - fast)
         assert hosts.stream("a").whole()
         assert sent(hosts, "b", 1 - fast) - before > 50_000
+
+
+def test_pieces_of_a_model_come_over_the_faster_link(tmp_path):
+    with Hosts(tmp_path, {"a": 4.0, "b": 4.0}, holders="a", rates=[SLOW, FAST]) as hosts:
+        wait_probed(hosts, 1)
+        before = [sent(hosts, "a", k) for k in (0, 1)]
+        hosts.place("a", nodes=["b"])
+        slow, fast = (sent(hosts, "a", k) - b for k, b in zip((0, 1), before))
+        print(f"{fast / 1e6:.1f} MB over the faster link, {slow / 1e6:.1f} over the other")
+        assert fast > 0.9 * MODEL_FILE.stat().st_size > 20 * slow
