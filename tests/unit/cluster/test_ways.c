@@ -3,7 +3,7 @@
 #include "support/check.h"
 
 #include <math.h>
-#include <string.h>
+#include <stdio.h>
 
 #include "cluster/topology/figures.h"
 #include "cluster/topology/ways.h"
@@ -12,10 +12,12 @@ static void assert_order(const struct path *paths, size_t n, size_t n_bytes, con
 {
     struct hosts hosts;
     char text[256] = "";
+    size_t used = 0;
 
     ways_order(paths, n, n_bytes, &hosts);
     for (size_t i = 0; i < hosts.n; i++)
-        (void)strcat(strcat(text, i > 0 ? " " : ""), hosts.text[i]);
+        used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s", i > 0 ? " " : "",
+                                 hosts.text[i]);
     assert_string_equal(text, wanted);
 }
 
