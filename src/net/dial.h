@@ -13,7 +13,7 @@ struct dial;
 
 /* fd       the connected socket, which is the callee's; -1: every attempt failed
  * failure  errno of the last attempt, where fd is -1
- * refused  every machine answered that nobody listens there
+ * refused  race_was_refused()
  * May call dial_free(). */
 typedef void dial_fn(void *arg, int fd, int failure, bool refused);
 

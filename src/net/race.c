@@ -42,7 +42,7 @@ static void attempt_failed(struct race *race, size_t i, int failure)
         close(race->fds[i]);
     race->fds[i] = -1;
     race->failure = failure;
-    race->n_refused += failure == ECONNREFUSED;
+    race->was_refused |= i == 0 && failure == ECONNREFUSED;
 }
 
 /* The others are closed. */
@@ -128,5 +128,5 @@ size_t race_waits(const struct race *race, struct pollfd *ret_fds, bool *ret_is_
 
 bool race_was_refused(const struct race *race)
 {
-    return race->n > 0 && race->n_refused == race->n;
+    return race->was_refused;
 }

@@ -27,7 +27,7 @@ struct race {
     int fds[HOSTS_MAX]; /* [n_begun]; -1: it failed */
     uint64_t next_ns;   /* when the next attempt is due */
     int failure;        /* errno of the attempt that failed last */
-    size_t n_refused;   /* attempts that a machine answered: nobody listens there */
+    bool was_refused;   /* the first address: its machine answered that nobody listens there */
 };
 
 /* The first attempts are begun by race_turn().
@@ -44,7 +44,9 @@ int race_turn(struct race *race, uint64_t now_ns);
  * that next_ns is for. */
 size_t race_waits(const struct race *race, struct pollfd *ret_fds, bool *ret_is_due);
 
-bool race_was_refused(const struct race *race); /* lost, and every machine answered */
-void race_end(struct race *race);               /* closes what is under way */
+/* Of a race that is lost: the machine at the first address, the likeliest to be the one that is meant,
+ * answered that nobody listens there. */
+bool race_was_refused(const struct race *race);
+void race_end(struct race *race); /* closes what is under way */
 
 #endif

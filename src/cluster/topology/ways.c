@@ -30,14 +30,28 @@ void ways_order(const struct path *paths, size_t n, size_t n_bytes, struct hosts
         hosts_add(ret_hosts, sorted[i]->host);
 }
 
+/* Many machines have 172.17.0.1, say, and each would find itself there. */
+static bool leads_back(const struct cluster *cluster, const struct member *member, const char *host)
+{
+    const struct member_topology *own = &cluster->self->topology;
+
+    for (size_t i = 0; i < own->n_paths; i++)
+        if (strcmp(own->paths[i].host, host) == 0)
+            return strcmp(member->info.host, host) != 0;
+    return false;
+}
+
 void ways_to(const struct cluster *cluster, const struct member *member, size_t n_bytes,
              struct hosts *ret_hosts)
 {
     const struct member_topology *t = &member->topology;
+    struct path paths[PATHS_MAX];
+    size_t n = 0;
 
-    ret_hosts->n = 0;
-    if (member != cluster->self)
-        ways_order(t->paths, t->n_paths, n_bytes, ret_hosts);
+    for (size_t i = 0; i < t->n_paths && member != cluster->self; i++)
+        if (!leads_back(cluster, member, t->paths[i].host))
+            paths[n++] = t->paths[i];
+    ways_order(paths, n, n_bytes, ret_hosts);
     hosts_add(ret_hosts, member->info.host);
 }
 

@@ -125,6 +125,22 @@ static void the_first_way_follows_what_is_known(void **state)
     assert_int_equal(b->topology.n_paths, 1);
 }
 
+static void an_address_of_this_machine_leads_to_no_other(void **state)
+{
+    struct fixture *f = *state;
+    struct hosts hosts;
+
+    topology_add_path(&f->cluster.self->topology, "10.0.0.1");
+    topology_add_path(&f->cluster.self->topology, "172.17.0.1");
+    tell_address(f, "172.17.0.1");
+    tell_address(f, "10.0.1.2");
+    assert_ok(topology_receive(&f->link, &f->told, &f->err), f->err);
+    ways_to(&f->cluster, &f->cluster.members[1], WAY_ROWS_BYTES, &hosts);
+    assert_int_equal(hosts.n, 2);
+    assert_string_equal(hosts.text[0], "10.0.1.2");
+    assert_string_equal(hosts.text[1], "10.0.0.2");
+}
+
 static void addresses_are_bounded(void **state)
 {
     struct fixture *f = *state;
@@ -175,6 +191,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_faster_of_two_links_is_the_best, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_first_way_follows_what_is_known, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_address_of_this_machine_leads_to_no_other, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(addresses_are_bounded, set_up, tear_down),
         cmocka_unit_test_setup_teardown(links_that_cannot_be_are_refused, set_up, tear_down),
     };
