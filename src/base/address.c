@@ -4,8 +4,11 @@
 
 #include <netdb.h>
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 enum status address_parse(const char *host, uint16_t port, struct address *ret_address,
                           struct err *err)
@@ -39,4 +42,24 @@ uint16_t address_port_of(int fd)
     if (bound.ss_family == AF_INET6)
         return ntohs(((struct sockaddr_in6 *)&bound)->sin6_port);
     return bound.ss_family == AF_INET ? ntohs(((struct sockaddr_in *)&bound)->sin_port) : 0;
+}
+
+void hosts_add(struct hosts *hosts, const char *text)
+{
+    for (size_t i = 0; i < hosts->n; i++)
+        if (strcmp(hosts->text[i], text) == 0)
+            return;
+    if (hosts->n < HOSTS_MAX && strlen(text) < HOST_NUMERIC_MAX)
+        memcpy(hosts->text[hosts->n++], text, strlen(text) + 1);
+}
+
+const char *address_any(void)
+{
+    const struct sockaddr_in6 any = { .sin6_family = AF_INET6 };
+    const int fd = socket(AF_INET6, SOCK_STREAM, 0);
+    const bool has_v6 = fd >= 0 && bind(fd, (const struct sockaddr *)&any, sizeof(any)) == 0;
+
+    if (fd >= 0)
+        close(fd);
+    return has_v6 ? "::" : "0.0.0.0";
 }

@@ -4,9 +4,9 @@
 
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/size.h"
@@ -47,51 +47,66 @@ void log_set_source(const char *name)
     snprintf(source, sizeof(source), "%s", name);
 }
 
-/* Quotes and control characters would break a logfmt value. */
-static size_t append_escaped(char *line, size_t used, size_t room, const char *text)
+/* C0, DEL, or the first byte of C1 in UTF-8: a terminal would obey them, a line of logfmt break. */
+static bool is_control(const unsigned char *text)
+{
+    return text[0] < 0x20 || text[0] == 0x7f ||
+           (text[0] == 0xc2 && text[1] >= 0x80 && text[1] < 0xa0);
+}
+
+/* Peers' words are among it.  quotes: a backslash goes before them, as logfmt has it. */
+static size_t append_clean(char *line, size_t used, size_t room, const char *text, bool quotes)
 {
     for (; *text && used + 2 < room; text++) {
-        const unsigned char c = (unsigned char)*text;
+        const bool is_c1 = is_control((const unsigned char *)text) && (unsigned char)*text == 0xc2;
 
-        if (c == '"' || c == '\\')
+        if (quotes && (*text == '"' || *text == '\\'))
             line[used++] = '\\';
-        line[used++] = c < 0x20 ? ' ' : (char)c;
+        line[used++] = is_control((const unsigned char *)text) ? ' ' : *text;
+        text += is_c1;
     }
+    return used;
+}
+
+size_t log_format(char *line, size_t capacity, const struct log_event *event)
+{
+    char stamp[32];
+    struct tm utc;
+    int n;
+    size_t used;
+
+    gmtime_r(&event->when.tv_sec, &utc);
+    strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &utc);
+    if (event->is_on_terminal)
+        n = snprintf(line, capacity, "\033[2m%s\033[0m \033[%sm%-5s ", stamp + 11,
+                     levels[event->level].colour, levels[event->level].name);
+    else
+        n = snprintf(line, capacity, "ts=%s.%03ldZ level=%s src=\"", stamp,
+                     event->when.tv_nsec / 1000000, levels[event->level].name);
+    used = n < 0 ? 0 : size_min((size_t)n, capacity - 1);
+    used = append_clean(line, used, capacity - 16, event->source, !event->is_on_terminal);
+    if (event->is_on_terminal)
+        used = append_clean(line, used, capacity - 8, event->source[0] ? ": " : "", false);
+    else
+        used += (size_t)snprintf(line + used, capacity - used, "\" msg=\"");
+    used = append_clean(line, used, capacity - 6, event->words, !event->is_on_terminal);
+    used += (size_t)snprintf(line + used, capacity - used,
+                             event->is_on_terminal ? "\033[0m\n" : "\"\n");
     return used;
 }
 
 void log_line(enum log_level level, const char *fmt, ...)
 {
-    char message[LINE_MAX_BYTES / 2], line[LINE_MAX_BYTES], stamp[32];
-    struct timespec now;
-    struct tm utc;
+    char message[LINE_MAX_BYTES / 2], line[LINE_MAX_BYTES];
+    struct log_event event = { .level = level, .source = source, .words = message };
     va_list args;
-    int n;
-    size_t used;
 
     if ((int)level < atomic_load_explicit(&threshold, memory_order_relaxed))
         return;
-
     va_start(args, fmt);
     vsnprintf(message, sizeof(message), fmt, args);
     va_end(args);
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    gmtime_r(&now.tv_sec, &utc);
-    strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &utc);
-
-    if (isatty(STDERR_FILENO)) {
-        n = snprintf(line, sizeof(line), "\033[2m%s\033[0m \033[%sm%-5s %s%s%s\033[0m\n",
-                     stamp + 11, levels[level].colour, levels[level].name, source,
-                     source[0] ? ": " : "", message);
-        used = n < 0 ? 0 : size_min((size_t)n, sizeof(line) - 1);
-    } else {
-        n = snprintf(line, sizeof(line), "ts=%s.%03ldZ level=%s src=\"%s\" msg=\"", stamp,
-                     now.tv_nsec / 1000000, levels[level].name, source);
-        used = n < 0 ? 0 : size_min((size_t)n, sizeof(line) - 1);
-        used = append_escaped(line, used, sizeof(line) - 2, message);
-        line[used++] = '"';
-        line[used++] = '\n';
-    }
-    (void)!write(STDERR_FILENO, line, used); /* nobody to tell */
+    clock_gettime(CLOCK_REALTIME, &event.when);
+    event.is_on_terminal = isatty(STDERR_FILENO) != 0;
+    (void)!write(STDERR_FILENO, line, log_format(line, sizeof(line), &event)); /* nobody to tell */
 }

@@ -11,6 +11,10 @@
 #ifndef POMONA_BASE_LOG_H
 #define POMONA_BASE_LOG_H
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <time.h>
+
 #include "base/status.h"
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
@@ -26,6 +30,18 @@ void log_set_level(enum log_level level);
 void log_set_source(const char *source);
 
 void log_line(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+struct log_event {
+    enum log_level level;
+    struct timespec when;
+    const char *source, *words;
+    bool is_on_terminal;
+};
+
+/* The line as it is written, its end included: how many bytes.  What is in it of other machines'
+ * words changes neither a terminal nor the fields of logfmt.
+ * capacity  at least 128; a longer line is cut */
+size_t log_format(char *line, size_t capacity, const struct log_event *event);
 
 #define log_debug(...) log_line(LOG_DEBUG, __VA_ARGS__)
 #define log_info(...)  log_line(LOG_INFO, __VA_ARGS__)

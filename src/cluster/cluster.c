@@ -83,6 +83,11 @@ static enum status take_peers(struct cluster *cluster, const struct cluster_opti
         memcpy(m->info.name, o->peers[i].name, sizeof(m->info.name));
         memcpy(m->info.host, o->peers[i].host, sizeof(m->info.host));
         m->info.port = o->peers[i].port;
+        topology_add_path(&m->topology, m->info.host);
+        for (size_t k = 0; k < o->peers[i].links.n; k++)
+            topology_add_path(&m->topology, o->peers[i].links.text[k]);
+        if (strcmp(m->info.name, o->node_name) == 0)
+            cluster->advertised = o->peers[i].links;
         m->is_configured = true;
         m->backoff_ms = BACKOFF_FIRST_MS;
     }

@@ -60,6 +60,7 @@ struct cluster_peer {
     char name[NODE_NAME_MAX];
     char host[HOST_MAX]; /* numeric address */
     uint16_t port;       /* of the control channel */
+    struct hosts links;  /* further addresses; of this node, beside its host: what it tells */
 };
 
 /* A model this node can load: its store's entry. */
@@ -154,6 +155,7 @@ struct cluster_file {
     bool is_fetched; /* it has to be, in part; false: the whole is in the store */
     struct {
         char host[HOST_MAX];
+        struct hosts hosts; /* in the order to try them */
         uint16_t port;
         bool is_part;               /* it may have a part, now or soon */
     } sources[CLUSTER_SOURCES_MAX]; /* [n_sources] alive nodes that give it */

@@ -13,7 +13,7 @@
  *                they find their model)
  *   relay/       relay.c (a gateway's way to a driver over another node)
  *   topology/    how fast nodes and links are: measuring.c (this machine), probing.c (links from
- *                here), tell.c (told to and by peers), speed_file.c
+ *                here), tell.c (told to and by peers), ways.c (which link is used), speed_file.c
  *   ask.c        whoever waits for a placing on this node
  *   place.c      the coordinator's work
  *   obey.c       what a node does that is assigned a shard
@@ -76,7 +76,7 @@ struct path {
     uint64_t next_ns;              /* when to probe it next */
 };
 
-enum { PATHS_MAX = 8 };
+enum { PATHS_MAX = HOSTS_MAX };
 
 /* What a peer measured to another. */
 struct told_link {
@@ -211,6 +211,7 @@ struct cluster {
     char **paths; /* [self->n_models] files of the local models */
 
     bool hears_everywhere;       /* the control channel is bound to no one address */
+    struct hosts advertised;     /* of this node, beside its host; none: those of its interfaces */
     uint64_t addresses_at_ns;    /* when to look for addresses again */
     struct measuring *measuring; /* NULL: this machine is not measured */
     struct probing *probing;
@@ -243,6 +244,7 @@ void cluster_soon(struct cluster *cluster);
 
 /* membership/members.c */
 struct member *member_find(struct cluster *cluster, const char *name);
+const struct member *member_look_up(const struct cluster *cluster, const char *name);
 struct member *member_by_id(struct cluster *cluster, const char *id);
 /* A new member that is not of the configuration, alive once its link is up.
  * Errors  ST_FULL  NODES_MAX, none of which can be forgotten */
@@ -335,11 +337,11 @@ enum status probe_receive(struct link *link, const Wire__Probe *probe, struct er
 
 /* topology/tell.c */
 void topology_tick(struct cluster *cluster, uint64_t now_ns); /* addresses come and go */
+/* One more address, unless it is there or there are PATHS_MAX. */
+void topology_add_path(struct member_topology *topology, const char *host);
 void topology_send(struct link *link);
 void topology_changed(struct cluster *cluster); /* tell everybody */
 enum status topology_receive(struct link *link, const Wire__Topology *topology, struct err *err);
-/* Seconds that a path takes for a message of the usual size; INFINITY where it failed. */
-double path_seconds(double latency_s, double bytes_per_s);
 
 /* state/instance.c */
 const char *instance_state_word(enum instance_state state);
@@ -350,6 +352,9 @@ struct instance *instance_of_model(const struct cluster *cluster, const char *mo
 enum status instance_add(struct cluster *cluster, const char *id, const struct plan *plan,
                          const char *coordinator, struct instance **ret_instance, struct err *err);
 void instance_ready(struct cluster *cluster, struct instance *instance);
+/* The ways to its driver from here; none: its host alone. */
+void instance_driver_hosts(const struct cluster *cluster, const struct instance *instance,
+                           struct hosts *ret_hosts);
 /* Its key is known: so is that of its data connections. */
 enum status instance_keyed(const struct cluster *cluster, struct instance *instance,
                            struct err *err);
@@ -472,6 +477,16 @@ enum status wanted_decide(struct cluster *cluster, const struct plan *plan,
 /* What was decided for a first placing that failed, for reasons of its own, is taken back. */
 void wanted_withdraw(struct cluster *cluster, const struct plan *plan);
 bool wanted_is_placed(const struct cluster *cluster, const char *model);
+
+/* topology/ways.c */
+/* Where to connect to `member` for messages of n_bytes, in the order to try; one at least. */
+void ways_to(const struct cluster *cluster, const struct member *member, size_t n_bytes,
+             struct hosts *ret_hosts);
+void way_doubted(struct member *member, const char *host); /* a channel fell silent there */
+void ways_look_again(struct member *member);               /* probe them all when it is idle */
+/* ret_endpoint lends hosts and list [HOSTS_MAX]. */
+void wire_of_hosts(const struct hosts *hosts, char **list, Wire__Endpoint *ret_endpoint);
+
 /* relay/relay.c */
 void relay_receive(struct link *link, const Wire__Relay *relay);
 void relays_tick(struct cluster *cluster, uint64_t now_ns);

@@ -70,6 +70,11 @@ int app_fail(const struct app *app, const struct err *err)
     return EXIT_FAILED;
 }
 
+int app_end(const struct app *app, enum status status, const struct err *err)
+{
+    return status == ST_OK ? EXIT_FINE : app_fail(app, err);
+}
+
 int app_wrong_use(const struct app *app, const char *fmt, ...)
 {
     va_list args;

@@ -102,7 +102,7 @@ static int run_serve(const struct app *app, struct asked *asked, const char *mod
     load->ttft_bound_s = asked->ttft_ms / 1000;
     load->gap_bound_s = asked->gap_ms / 1000;
     asked->serve.is_json = asked->tests.is_json;
-    return bench_serve(&asked->serve, &err) == ST_OK ? EXIT_FINE : app_fail(app, &err);
+    return app_end(app, bench_serve(&asked->serve, &err), &err);
 }
 
 static int run_tests(const struct app *app, struct asked *asked, const char *model)
@@ -130,7 +130,7 @@ static int run_tests(const struct app *app, struct asked *asked, const char *mod
         s = bench_compare(&asked->tests, &peers, &err);
     else
         s = bench_tests(&asked->tests, &err);
-    return s == ST_OK ? EXIT_FINE : app_fail(app, &err);
+    return app_end(app, s, &err);
 }
 
 int cmd_bench(struct app *app, int argc, char **argv)

@@ -290,5 +290,5 @@ int cmd_chat(struct app *app, int argc, char **argv)
     session_options_init(&chat.options);
     if (!options_parse(app, &usage, argc, argv, args, &exit_status))
         return exit_status;
-    return chat_run(&chat, args[0], &err) == ST_OK ? EXIT_FINE : app_fail(app, &err);
+    return app_end(app, chat_run(&chat, args[0], &err), &err);
 }

@@ -47,6 +47,9 @@ const char *app_api_url(const struct app *app);
 /* Say "pomona COMMAND: words" on standard error; returns EXIT_FAILED. */
 int app_fail(const struct app *app, const struct err *err);
 
+/* The last line of a command: EXIT_FINE, or as app_fail(). */
+int app_end(const struct app *app, enum status status, const struct err *err);
+
 /* The same for wrong use, with a pointer to --help; returns EXIT_WRONG_USE. */
 int app_wrong_use(const struct app *app, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));

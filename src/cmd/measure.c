@@ -142,5 +142,5 @@ int cmd_measure(struct app *app, int argc, char **argv)
 
     if (!options_parse(app, &usage, argc, argv, args, &exit_status))
         return exit_status;
-    return measure(&options, &err) == ST_OK ? EXIT_FINE : app_fail(app, &err);
+    return app_end(app, measure(&options, &err), &err);
 }

@@ -116,5 +116,5 @@ int cmd_models(struct app *app, int argc, char **argv)
 
     if (!options_parse(app, &usage, argc, argv, args, &exit_status))
         return exit_status;
-    return list(app, is_json, &err) == ST_OK ? EXIT_FINE : app_fail(app, &err);
+    return app_end(app, list(app, is_json, &err), &err);
 }

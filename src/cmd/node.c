@@ -189,7 +189,7 @@ static void scanned(void *arg)
     else if (is_same(&node->scanned, &node->current))
         node->current.n_bad = node->scanned.n_bad;
     else if (publish(node, &err) == ST_OK)
-        log_info("%zu models in the store", node->current.n);
+        log_info("%zu model%s in the store", node->current.n, node->current.n == 1 ? "" : "s");
     else
         log_warn("the models could not be told: %s", err.words);
     found_release(&node->scanned);
@@ -260,7 +260,7 @@ static enum status start_share(struct node *node, struct err *err)
 {
     const struct node_settings *settings = node->settings;
     const struct share_options options = {
-        .host = settings->host,
+        .host = settings->listen_peers ? settings->listen_peers : settings->host,
         .key = settings->has_key ? node->share_key : NULL,
         .keep_dir = settings->data,
         .parts_dir = node->shards,

@@ -118,7 +118,7 @@ int cmd_place(struct app *app, int argc, char **argv)
         return exit_status;
     if (placement_check(&placement, &err) != ST_OK)
         return app_wrong_use(app, "%s", err.words);
-    return place(app, &placement, args[0], &err) == ST_OK ? EXIT_FINE : app_fail(app, &err);
+    return app_end(app, place(app, &placement, args[0], &err), &err);
 }
 
 static enum status unplace(const struct app *app, const char *model, struct err *err)
@@ -155,5 +155,5 @@ int cmd_unplace(struct app *app, int argc, char **argv)
 
     if (!options_parse(app, &usage, argc, argv, args, &exit_status))
         return exit_status;
-    return unplace(app, args[0], &err) == ST_OK ? EXIT_FINE : app_fail(app, &err);
+    return app_end(app, unplace(app, args[0], &err), &err);
 }

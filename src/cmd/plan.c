@@ -110,6 +110,5 @@ int cmd_plan(struct app *app, int argc, char **argv)
         return exit_status;
     if (placement_check(&placement, &err) != ST_OK)
         return app_wrong_use(app, "%s", err.words);
-    return plan(app, &placement, cluster, args[0], is_json, &err) == ST_OK ? EXIT_FINE
-                                                                           : app_fail(app, &err);
+    return app_end(app, plan(app, &placement, cluster, args[0], is_json, &err), &err);
 }

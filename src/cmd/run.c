@@ -171,5 +171,5 @@ int cmd_run(struct app *app, int argc, char **argv)
         s = answer(&session, &options, buf_text(&prompt), &err);
     session_close(&session);
     buf_release(&prompt);
-    return s == ST_OK ? EXIT_FINE : app_fail(app, &err);
+    return app_end(app, s, &err);
 }

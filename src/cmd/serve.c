@@ -71,6 +71,25 @@ static unsigned discovery_of(const struct config *config)
            (ways & CONFIG_DISCOVER_SEEDS ? DISCOVER_SEEDS : 0u);
 }
 
+static void take_peer(const struct config_node *node, struct cluster_peer *ret_peer)
+{
+    memcpy(ret_peer->name, node->name, sizeof(ret_peer->name));
+    memcpy(ret_peer->host, node->host, sizeof(ret_peer->host));
+    ret_peer->port = node->port;
+    for (unsigned i = 0; i < node->links_count; i++)
+        if (node->links[i].address[0] && strcmp(node->links[i].address, node->host) != 0)
+            hosts_add(&ret_peer->links, node->links[i].address);
+}
+
+/* Addresses beside its host. */
+static bool has_links(const struct config_node *node)
+{
+    struct cluster_peer peer = { 0 };
+
+    take_peer(node, &peer);
+    return peer.links.n > 0;
+}
+
 static enum status settings_of_cluster(const struct app *app, const struct serve_options *options,
                                        struct node_settings *settings, double *memory_gb,
                                        struct err *err)
@@ -102,13 +121,10 @@ static enum status settings_of_cluster(const struct app *app, const struct serve
     settings->listen_port = node->api_port;
     settings->threads = node->threads;
     *memory_gb = node->memory_gb;
-    for (unsigned i = 0; i < config->nodes_count; i++) {
-        struct cluster_peer *peer = &settings->peers[settings->n_peers++];
-
-        memcpy(peer->name, config->nodes[i].name, sizeof(peer->name));
-        memcpy(peer->host, config->nodes[i].host, sizeof(peer->host));
-        peer->port = config->nodes[i].port;
-    }
+    for (unsigned i = 0; i < config->nodes_count; i++)
+        take_peer(&config->nodes[i], &settings->peers[settings->n_peers++]);
+    if (settings->has_key && has_links(node))
+        settings->listen_peers = address_any();
 out:
     config_free(config);
     return s;
@@ -146,7 +162,7 @@ static enum status settings_of_found_cluster(const struct app *app,
         (void)snprintf(settings->host, sizeof(settings->host), "127.0.0.1");
     else
         cluster_main_address(settings->host);
-    settings->listen_peers = settings->has_key && !options->host ? "::" : settings->host;
+    settings->listen_peers = settings->has_key && !options->host ? address_any() : settings->host;
     return ST_OK;
 }
 

@@ -11,6 +11,9 @@
  *                  "links": [ { "kind": "ethernet", "gbps": 10, "latency_us": 100,
  *                               "address": "10.0.0.1" } ] } ] }
  *
+ * Where a node's `links` have addresses other than its `host`, it listens at every address of its
+ * machine (with a cluster key), peers use the fastest of them, and the others where that is cut.
+ *
  * The order of the nodes is the order of the ring.  Only `name` and `host` of
  * a node are required.  Without `discovery` every way is used; with
  * ["none"], none.  The second half of a node's fields describes the

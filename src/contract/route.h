@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/address.h"
 #include "contract/plan.h"
 
 enum {
@@ -19,6 +20,7 @@ enum {
 struct driver_address {
     char host[HOST_MAX];
     uint16_t port;
+    struct hosts hosts;              /* ways from here, in the order to try them; none: `host` */
     uint8_t key[INSTANCE_KEY_BYTES]; /* shown on connecting; known to the cluster's nodes only */
     bool is_secured;                 /* by TLS with data_key; else in clear, on loopback */
     uint8_t data_key[DATA_KEY_BYTES];

@@ -32,6 +32,7 @@ struct client {
     size_t n_open;
     struct loop_timer *ping_timer;
     bool is_connected, is_broken, is_unreachable;
+    bool has_other_ways; /* it was the first of several addresses to answer */
     struct err why;
     unsigned n_nested; /* calls of ours on the stack that may call back */
     bool is_freed;
@@ -184,7 +185,7 @@ static void on_ping_time(void *arg)
         return;
     if (channel_silent_ms(c->channel) >= CLIENT_SILENT_MS) {
         (void)err_set(&why, ST_PEER, "the machine of the model's driver does not answer");
-        c->is_unreachable = true;
+        c->is_unreachable = !c->has_other_ways;
         fail_all(c, &why);
         return;
     }
@@ -257,13 +258,17 @@ static enum status begin(struct client *c, const struct driver_address *driver, 
 enum status client_new(struct loop *loop, const struct driver_address *driver,
                        struct client **ret_client, struct err *err)
 {
-    struct channel_target target = { driver->host, driver->port, CLIENT_CONNECT_MS, NULL };
+    struct channel_target target = { .host = driver->host,
+                                     .port = driver->port,
+                                     .timeout_ms = CLIENT_CONNECT_MS,
+                                     .hosts = &driver->hosts };
     struct client *c;
     enum status s = make(loop, driver, &c, err);
 
     if (s != ST_OK)
         return s;
     target.tls = c->tls;
+    c->has_other_ways = driver->hosts.n > 1;
     s = channel_dial(loop, &target, &client_events, c, &c->channel, err);
     return begin(c, driver, s, ret_client);
 }

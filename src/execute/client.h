@@ -51,7 +51,8 @@ void client_cancel(struct client *client, uint64_t id);
 void client_fail(struct client *client, const struct err *why);
 
 bool client_is_broken(const struct client *client);
-/* It broke because the driver's machine does not answer, or could not be connected to. */
+/* It broke because the driver's machine does not answer, or could not be connected to at any of its
+ * addresses.  False where one fell silent and others are left: call again. */
 bool client_is_unreachable(const struct client *client);
 size_t client_n_open(const struct client *client);
 

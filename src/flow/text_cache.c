@@ -133,7 +133,7 @@ static enum status fetch_head(const struct text_entry *entry, struct err *err)
     memcpy(options.from.digest, entry->digest, sizeof(options.from.digest));
     for (size_t i = 0; i < file->n_sources; i++)
         sources[i] = (struct swarm_source){ file->sources[i].host, file->sources[i].port,
-                                            file->sources[i].is_part };
+                                            file->sources[i].is_part, &file->sources[i].hosts };
     return shard_fetch(&options, &result, err);
 }
 

@@ -23,6 +23,7 @@
 #include "base/clock.h"
 #include "base/size.h"
 #include "base/socket.h"
+#include "net/dial.h"
 
 enum { FRAME_HEADER_BYTES = 4 };
 
@@ -33,6 +34,7 @@ struct channel {
     struct err reason;
     struct event *deferred_close; /* a close noticed inside channel_send() is told later */
     struct event *open_limit;     /* the deadline of connecting; NULL: none */
+    struct dial *dial;            /* of several addresses; NULL: it is over */
     struct link_watch watch;
     uint64_t n_records; /* sent under the present key of TLS, at least */
     bool has_tls;
@@ -50,6 +52,7 @@ static void channel_destroy(struct channel *c)
         event_free(c->deferred_close);
     if (c->open_limit)
         event_free(c->open_limit);
+    dial_free(c->dial);
     if (c->bev)
         bufferevent_free(c->bev);
     free(c);
@@ -326,6 +329,47 @@ enum status channel_over(struct loop *loop, int fd, struct tls *tls, uint64_t ti
     return channel_make(loop, &plan, events, arg, ret_channel, err);
 }
 
+/* From here on it is as if this one address had been called. */
+static void on_raced(void *arg, int fd, int failure, bool was_refused)
+{
+    struct channel *c = arg;
+
+    dial_free(c->dial);
+    c->dial = NULL;
+    if (c->is_closed) {
+        if (fd >= 0)
+            close(fd);
+    } else if (fd >= 0) {
+        (void)bufferevent_setfd(c->bev, fd);
+        if (bufferevent_socket_connect(c->bev, NULL, 0) != 0)
+            channel_close(c, ST_NOMEM, "out of memory for a connection");
+    } else if (was_refused) {
+        close_refused(c);
+    } else {
+        channel_close(c, ST_PEER, strerror(failure));
+    }
+}
+
+static enum status dial_several(struct loop *loop, const struct channel_target *target,
+                                const struct channel_events *events, void *arg,
+                                struct channel **ret_channel, struct err *err)
+{
+    const struct channel_plan plan = { -1, target->tls, TLS_CLIENT, target->timeout_ms };
+    struct channel *c = NULL;
+    struct race race;
+    enum status s = race_begin(&race, target->host, target->hosts, target->port, err);
+
+    if (s == ST_OK)
+        s = channel_make(loop, &plan, events, arg, &c, err);
+    if (s == ST_OK)
+        s = dial_new(loop, &race, on_raced, c, &c->dial, err);
+    if (s == ST_OK)
+        *ret_channel = c;
+    else if (c)
+        channel_destroy(c);
+    return s;
+}
+
 enum status channel_dial(struct loop *loop, const struct channel_target *target,
                          const struct channel_events *events, void *arg,
                          struct channel **ret_channel, struct err *err)
@@ -335,7 +379,11 @@ enum status channel_dial(struct loop *loop, const struct channel_target *target,
     struct channel *c = NULL;
     enum status s;
 
-    s = address_parse(target->host, target->port, &addr, err);
+    if (target->hosts && target->hosts->n > 1)
+        return dial_several(loop, target, events, arg, ret_channel, err);
+    s = address_parse(target->hosts && target->hosts->n == 1 ? target->hosts->text[0]
+                                                             : target->host,
+                      target->port, &addr, err);
     if (s == ST_OK)
         s = channel_make(loop, &plan, events, arg, &c, err);
     if (s != ST_OK)

@@ -23,6 +23,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/address.h"
 #include "base/status.h"
 #include "net/loop.h"
 #include "net/tls.h"
@@ -67,7 +68,8 @@ struct channel_target {
     const char *host; /* numeric */
     uint16_t port;
     uint64_t timeout_ms;
-    struct tls *tls; /* borrowed, must outlive the channel; NULL: without TLS */
+    struct tls *tls;           /* borrowed, must outlive the channel; NULL: without TLS */
+    const struct hosts *hosts; /* in the order to try them, as net/race.h does; NULL: `host` */
 };
 
 /* Connect; on_open or on_close follows, at the latest after `timeout_ms`. */

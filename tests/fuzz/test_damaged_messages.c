@@ -204,7 +204,8 @@ static int set_up(void **state)
 {
     static struct fixture f;
     static struct samples samples;
-    struct cluster_peer peers[] = { { "a", "127.0.0.1", 1 }, { "b", "127.0.0.1", 0 } };
+    struct cluster_peer peers[] = { { .name = "a", .host = "127.0.0.1", .port = 1 },
+                                    { .name = "b", .host = "127.0.0.1" } };
     struct listener *l = NULL;
     struct err err;
 

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.skipif(not netns.is_possible(),
 # Sanitized code is several times slower, loading and computing included.
 RESUMED_WITHIN_S = 30.0 if os.environ.get("POMONA_SANITIZE") else 5.0
 N_STREAMS = 4
+DEAF_S = 8    # datagrams that do not come are noticed after 5
 MEMORY = {"a": 4.0, "b": 4.0, "g": 0.02}
 
 
@@ -52,6 +53,50 @@ def test_a_gateway_whose_link_to_the_driver_is_cut_goes_on_over_another_node(tmp
         assert_go_on(hosts, undisturbed, lambda: hosts.cut("g", "b", keeps=CONTROL))
         assert hosts.get("g", "/cluster/state")["instances"][0]["id"] == instance["id"]
         assert hosts.stream("g", 8).whole()    # new requests too
+
+
+def test_a_gateway_goes_on_over_a_third_node(tmp_path):
+    """Nothing at all goes between the gateway and the driver any more, so the driver's own node cannot
+    pass on what they say: the other one does."""
+    with Hosts(tmp_path, MEMORY) as hosts:
+        instance = hosts.place("g", nodes=["a", "b"], split=[15, 15])
+        undisturbed = [s.whole() for s in streams_of(hosts)]
+        assert_go_on(hosts, undisturbed, lambda: hosts.cut("g", "b"))
+        assert hosts.get("g", "/cluster/state")["instances"][0]["id"] == instance["id"]
+        assert hosts.stream("g", 8).whole()    # new requests too
+        assert "by way of node 'a'" in hosts.log("g")
+        assert "is lost" not in hosts.log("g"), "the driver's node lives, as the others say"
+
+
+def assert_nobody_was_lost(hosts):
+    for name in hosts.names:
+        assert "is lost" not in hosts.log(name) and "is gone" not in hosts.log(name), name
+
+
+def test_datagrams_that_get_through_one_way_only_kill_nobody(tmp_path):
+    with Hosts(tmp_path, {"a": 4.0, "b": 4.0}) as hosts:
+        hosts.place("a", nodes=["a", "b"], split=[15, 15])
+        undisturbed = hosts.stream("a").whole()
+        hosts.host["a"].run(["nft", "add table ip deaf; add chain ip deaf input "
+                             "{ type filter hook input priority 0; }; add rule ip deaf input "
+                             f"ip saddr {hosts.address('b', 0)} udp dport {CONTROL} drop"])
+        until = time.monotonic() + DEAF_S
+        while time.monotonic() < until:
+            assert hosts.stream("a").whole() == undisturbed
+        assert_nobody_was_lost(hosts)
+        assert "no datagrams of node 'b' come" in hosts.log("a")
+
+
+def test_a_node_that_stands_still_for_a_moment_is_not_taken_for_dead(tmp_path):
+    with Hosts(tmp_path, MEMORY) as hosts:
+        hosts.place("g", nodes=["a", "b"], split=[15, 15])
+        undisturbed = hosts.stream("g").whole()
+        for pause_s, name in zip((1.2, 1.3, 1.4, 1.5), "abab"):
+            stream = hosts.stream("g")
+            hosts.pause(name, pause_s)
+            assert stream.whole() == undisturbed
+            time.sleep(1)
+        assert_nobody_was_lost(hosts)
 
 
 def test_hosts_with_ipv6_alone_split_a_model(tmp_path):

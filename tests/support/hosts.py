@@ -10,12 +10,13 @@ Node NAME runs on host NAME; holders have the model's file.  The API is asked in
 loopback.  Needs root.
 """
 import json
+import signal
 import subprocess
 import threading
 import time
 
 from support.cluster import MODEL, MODEL_FILE, POMONA, wait_until
-from support.netns import Network
+from support.netns import LARGE_BUCKET, SMALL_BUCKET, Network
 
 CONTROL = 52416
 API = 52415
@@ -62,17 +63,22 @@ class Answer(threading.Thread):
 
 
 class Hosts:
-    def __init__(self, folder, memory_gb, holders=None, family="IPv4"):
-        """family "IPv6": the hosts have no IPv4, and find one another without a file."""
+    def __init__(self, folder, memory_gb, holders=None, family="IPv4", rates=(None,)):
+        """family "IPv6": the hosts have no IPv4, and find one another without a file.
+        rates: of several links between them, the first that of their `host` (support/netns)."""
         self.family = family
         self.loopback = "127.0.0.1" if family == "IPv4" else "[::1]"
         self.folder, self.names = folder, list(memory_gb)
-        self.network = Network(len(self.names))
+        self.network = Network(len(self.names), rates,
+                               SMALL_BUCKET if len(rates) > 1 else LARGE_BUCKET)
         self.host = dict(zip(self.names, self.network.hosts))
+        self.node = {}    # its process
         self.config = folder / "cluster.json"
         self.config.write_text(json.dumps({"cluster": {"name": "hosts"}, "nodes": [
             {"name": name, "host": self.host[name].address, "memory_gb": memory_gb[name],
-             "threads": 1} for name in self.names]}))
+             "threads": 1, **({"links": [{"kind": "ethernet", "address": self.address(name, k)}
+                                         for k in range(len(rates))]} if len(rates) > 1 else {})}
+            for name in self.names]}))
         self.key = folder / "cluster.key"
         subprocess.run([POMONA, "keys", "cluster", "--file", str(self.key)], check=True, timeout=10,
                        stdout=subprocess.DEVNULL)
@@ -110,16 +116,25 @@ class Hosts:
             said = self.log(name)
             assert "Sanitizer" not in said and "runtime error:" not in said, said[-6000:]
 
+    def address(self, name, k):
+        return f"10.77.{k}.{self.names.index(name) + 1}"
+
     def log(self, name):
         return (self.folder / f"{name}.log").read_text(errors="replace")
 
     def start(self, name):
         where = ["--config", str(self.config)] if self.family == "IPv4" else ["--cluster", "hosts"]
         with open(self.folder / f"{name}.log", "ab") as log:
-            self.host[name].popen(
+            self.node[name] = self.host[name].popen(
                 [POMONA, "serve", *where, "--node", name, "--data",
                  str(self.folder / f"data-{name}"), "--cluster-key", str(self.key), "--listen",
                  f"{self.loopback}:{API}"], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def pause(self, name, seconds):
+        """The node's process stands still; its runners do not."""
+        self.node[name].send_signal(signal.SIGSTOP)
+        time.sleep(seconds)
+        self.node[name].send_signal(signal.SIGCONT)
 
     def ask(self, name, path, body=None, seconds=60):
         """The last line of the answer, which is JSON; {} while there is none."""

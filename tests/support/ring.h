@@ -54,7 +54,8 @@ static inline enum status ring_tcp(uint32_t n_ranks, struct tls *tls, struct tra
         s = tcp_listen("127.0.0.1", &joiners[i].listener, err);
         if (s != ST_OK)
             return s;
-        ranks[i] = (struct tcp_endpoint){ "127.0.0.1", tcp_listener_port(joiners[i].listener) };
+        ranks[i] = (struct tcp_endpoint){ .host = "127.0.0.1",
+                                          .port = tcp_listener_port(joiners[i].listener) };
         joiners[i].join =
             (struct tcp_join){ .rank = i, .n_ranks = n_ranks, .ranks = ranks, .tls = tls };
         memset(joiners[i].join.key, 0x5a, TCP_KEY_BYTES);

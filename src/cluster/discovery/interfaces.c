@@ -36,6 +36,32 @@ static void take_v4(struct interface *entry, const struct ifaddrs *a)
     }
 }
 
+/* Of the family; one that other machines can name: a link-local address needs an interface of
+ * this one with it (RFC 4007, section 11). */
+static const void *address_of(const struct ifaddrs *a, int family)
+{
+    const struct in6_addr *v6;
+
+    if (!a->ifa_addr || a->ifa_addr->sa_family != family || !(a->ifa_flags & IFF_UP) ||
+        (a->ifa_flags & IFF_LOOPBACK))
+        return NULL;
+    if (family == AF_INET)
+        return &((const struct sockaddr_in *)(const void *)a->ifa_addr)->sin_addr;
+    v6 = &((const struct sockaddr_in6 *)(const void *)a->ifa_addr)->sin6_addr;
+    return IN6_IS_ADDR_LINKLOCAL(v6) ? NULL : v6;
+}
+
+static void take_v6(struct interface *entry, const struct ifaddrs *a)
+{
+    const struct in6_addr *global = address_of(a, AF_INET6);
+
+    entry->has_v6 = true;
+    if (!global || entry->has_global_v6)
+        return;
+    entry->has_global_v6 = true;
+    entry->v6 = *global;
+}
+
 enum status interfaces_list(struct interface *ret_interfaces, size_t *ret_n, struct err *err)
 {
     struct ifaddrs *all = NULL;
@@ -53,26 +79,11 @@ enum status interfaces_list(struct interface *ret_interfaces, size_t *ret_n, str
         if (entry && a->ifa_addr->sa_family == AF_INET)
             take_v4(entry, a);
         else if (entry)
-            entry->has_v6 = true;
+            take_v6(entry, a);
     }
     freeifaddrs(all);
     *ret_n = n;
     return ST_OK;
-}
-
-/* Of the family; one that other machines can name: a link-local address needs an interface of
- * this one with it (RFC 4007, section 11). */
-static const void *address_of(const struct ifaddrs *a, int family)
-{
-    const struct in6_addr *v6;
-
-    if (!a->ifa_addr || a->ifa_addr->sa_family != family || !(a->ifa_flags & IFF_UP) ||
-        (a->ifa_flags & IFF_LOOPBACK))
-        return NULL;
-    if (family == AF_INET)
-        return &((const struct sockaddr_in *)(const void *)a->ifa_addr)->sin_addr;
-    v6 = &((const struct sockaddr_in6 *)(const void *)a->ifa_addr)->sin6_addr;
-    return IN6_IS_ADDR_LINKLOCAL(v6) ? NULL : v6;
 }
 
 void cluster_main_address(char *ret_host)

@@ -22,8 +22,10 @@ struct interface {
     unsigned index;
     bool is_loopback;
     bool has_v4, has_broadcast;
-    bool has_v6; /* an IPv6 address of any scope */
+    bool has_v6;        /* an IPv6 address of any scope */
+    bool has_global_v6; /* one that other machines can name */
     struct in_addr v4, broadcast;
+    struct in6_addr v6; /* the first of those */
 };
 
 /* ret_interfaces [INTERFACES_MAX]; those beyond are left out.

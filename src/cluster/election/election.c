@@ -425,13 +425,9 @@ void election_receive(struct election *e, const struct election_message *m, uint
     }
 }
 
-enum status election_check(const struct election *e, uint64_t epoch, uint32_t from, struct err *err)
+enum command_verdict election_check(uint64_t known, uint64_t epoch, bool knows_leader)
 {
-    if (epoch < e->epoch)
-        return err_set(err, ST_DENIED, "a command of epoch %llu comes too late: it is epoch %llu",
-                       (unsigned long long)epoch, (unsigned long long)e->epoch);
-    if (epoch > e->epoch || from != e->leader)
-        return err_set(err, ST_DENIED, "who commands in epoch %llu is not known to lead it",
-                       (unsigned long long)epoch);
-    return ST_OK;
+    if (epoch < known)
+        return COMMAND_OVER;
+    return knows_leader ? COMMAND_OBEYED : COMMAND_OF_STRANGER;
 }

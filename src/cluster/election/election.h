@@ -155,10 +155,10 @@ void election_hurry(struct election *election);
 /* Whether `voters`, a mask, are a quorum of `n_voters`. */
 bool election_is_quorum(uint64_t voters, uint32_t n_voters);
 
-/* A command of the leader of `epoch` came from `from`.
- * Errors  ST_DENIED  a newer epoch is known, or that node does not lead it */
-enum status election_check(const struct election *election, uint64_t epoch, uint32_t from,
-                           struct err *err);
+/* What becomes of a command of `epoch` where epoch `known` is the last one heard of; knows_leader: its
+ * sender is known to lead. */
+enum command_verdict { COMMAND_OBEYED, COMMAND_OVER, COMMAND_OF_STRANGER };
+enum command_verdict election_check(uint64_t known, uint64_t epoch, bool knows_leader);
 
 const char *election_role_word(enum election_role role);
 

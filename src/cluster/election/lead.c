@@ -33,6 +33,7 @@
 enum {
     CARETAKER_AFTER_MS = 500, /* too few voters are there; channels need so long at start */
     CARETAKER_LAST_MS = 1000, /* enough are, but some are newborn, or lists differ */
+    CARETAKER_SAID_MS = 3000, /* a shorter one is no news */
     EPOCHS_SINCE = 3,         /* protocol */
 };
 
@@ -175,11 +176,19 @@ static void log_change(const struct cluster *cluster, const struct cluster_leade
         return;
     if (view->kind == LEADER_ELECTED)
         log_info("node '%s' leads, in epoch %llu", view->leader, (unsigned long long)view->epoch);
-    else if (view->kind == LEADER_CARETAKER)
-        log_warn("nobody can be elected to lead: node '%s' looks after requests meanwhile",
-                 view->leader);
-    else
+    else if (view->kind == LEADER_NONE)
         log_info("nobody leads");
+}
+
+/* While nodes start one after another there is a caretaker for a moment, which is no news. */
+static void say_caretaker(struct lead *lead, uint64_t now_ns)
+{
+    if (lead->seen.kind != LEADER_CARETAKER || lead->is_caretaker_said ||
+        now_ns < lead->seen.since_ns + CARETAKER_SAID_MS * NS_PER_MS)
+        return;
+    lead->is_caretaker_said = true;
+    log_warn("nobody can be elected to lead: node '%s' looks after requests meanwhile",
+             lead->seen.leader);
 }
 
 void lead_refresh(struct cluster *cluster)
@@ -191,9 +200,12 @@ void lead_refresh(struct cluster *cluster)
     look(cluster, now_ns, &view);
     view.since_ns = lead->seen.since_ns;
     if (view.kind == lead->seen.kind && view.epoch == lead->seen.epoch &&
-        strcmp(view.leader, lead->seen.leader) == 0)
+        strcmp(view.leader, lead->seen.leader) == 0) {
+        say_caretaker(lead, now_ns);
         return;
+    }
     view.since_ns = now_ns;
+    lead->is_caretaker_said = false;
     if (view.kind != lead->seen.kind || strcmp(view.leader, lead->seen.leader) != 0 ||
         view.is_local)
         log_change(cluster, &view);
@@ -255,15 +267,19 @@ enum status lead_check(const struct cluster *cluster, uint64_t epoch, const char
 
     if (strcmp(from, cluster->self->info.name) == 0 || lead_is_mixed(cluster))
         return ST_OK;
-    if (epoch < seen->epoch)
+    switch (election_check(seen->epoch, epoch,
+                           seen->kind != LEADER_NONE && strcmp(from, seen->leader) == 0)) {
+    case COMMAND_OVER:
         return err_set(err, ST_DENIED,
                        "node '%s' commands in epoch %llu, which is over: it is epoch %llu", from,
                        (unsigned long long)epoch, (unsigned long long)seen->epoch);
-    if (seen->kind == LEADER_NONE || strcmp(from, seen->leader) != 0)
+    case COMMAND_OF_STRANGER:
         return err_set(
             err, ST_DENIED,
             "node '%s' commands in epoch %llu, but node '%s' does not know that it leads", from,
             (unsigned long long)epoch, cluster->self->info.name);
+    case COMMAND_OBEYED: break;
+    }
     return ST_OK;
 }
 

@@ -18,6 +18,7 @@ struct lead {
     uint64_t leaderless_ns, quorumless_ns; /* since when; 0: there is */
     bool is_news;                          /* the council's records changed: others are told */
     uint64_t warn_after_ns;
+    bool is_caretaker_said;         /* of the present one */
     struct cluster_leadership seen; /* as lead_refresh() found it */
 };
 

@@ -95,11 +95,16 @@ static void judge(struct cluster *cluster, struct member *m, uint64_t now_ns)
     switch (verdict_of(&signs)) {
     case VERDICT_DEAD:
         if (has_channel)
+            way_doubted(m, m->link->host);
+        if (has_channel)
             link_drop(m->link, "its peer is dead");
         member_lost(cluster, m,
                     has_channel ? "it is silent" : "it has no channel, and answers nobody");
         break;
-    case VERDICT_CALL_ANEW: link_lose(m->link, "it is silent"); break;
+    case VERDICT_CALL_ANEW:
+        way_doubted(m, m->link->host);
+        link_lose(m->link, "it is silent");
+        break;
     case VERDICT_ALIVE:
         if (m->cut_ns > 0 && !m->is_cut_off && now_ns > m->cut_ns + CHANNEL_BACK_MS * NS_PER_MS)
             channel_missed(cluster, m);

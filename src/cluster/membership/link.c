@@ -26,6 +26,7 @@
 #include "cluster/cluster_priv.h"
 #include "cluster/discovery/candidates.h"
 #include "cluster/membership/watch.h"
+#include "cluster/topology/figures.h"
 
 static void link_unlist(struct link *link)
 {
@@ -93,9 +94,11 @@ static void on_open(void *arg, struct channel *channel)
 {
     struct link *link = arg;
 
-    (void)channel;
-    if (link->is_outgoing)
-        hello_send(link);
+    if (!link->is_outgoing)
+        return;
+    channel_peer_host(channel, link->host,
+                      sizeof(link->host)); /* of several, the one that was first */
+    hello_send(link);
 }
 
 static const struct channel_events link_events = {
@@ -199,9 +202,12 @@ static void retry_later(struct member *member)
         member->backoff_ms = BACKOFF_LAST_MS;
 }
 
-static enum status link_dial(struct link *link, const char *host, uint16_t port, struct err *err)
+/* hosts  in the order to try them; NULL: `host` */
+static enum status link_dial(struct link *link, const char *host, const struct hosts *hosts,
+                             uint16_t port, struct err *err)
 {
-    const struct channel_target target = { host, port, CONNECT_WITHIN_MS, link->cluster->tls };
+    const struct channel_target target = { host, port, CONNECT_WITHIN_MS, link->cluster->tls,
+                                           hosts };
 
     link->is_outgoing = true;
     (void)snprintf(link->host, sizeof(link->host), "%s", host);
@@ -214,13 +220,16 @@ static enum status link_dial(struct link *link, const char *host, uint16_t port,
 static void link_connect(struct cluster *cluster, struct member *member)
 {
     struct link *link = link_new(cluster);
+    struct hosts hosts;
     struct err err;
 
     if (!link) {
         retry_later(member);
         return;
     }
-    if (link_dial(link, member->info.host, member->info.port, &err) != ST_OK) {
+    ways_to(cluster, member, WAY_TOKENS_BYTES, &hosts);
+    if (link_dial(link, member->info.host, cluster->tls ? &hosts : NULL, member->info.port, &err) !=
+        ST_OK) {
         log_debug("node '%s' cannot be reached: %s", member->info.name, err.words);
         link_free(link);
         retry_later(member);
@@ -263,7 +272,7 @@ enum status link_call(struct cluster *cluster, struct candidate *candidate, stru
 
     if (!link)
         return err_set(err, ST_NOMEM, "a link");
-    s = link_dial(link, candidate->host, candidate->port, err);
+    s = link_dial(link, candidate->host, NULL, candidate->port, err);
     if (s != ST_OK) {
         link_free(link);
         return s;

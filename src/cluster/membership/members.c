@@ -5,12 +5,17 @@
 
 #include "cluster/cluster_priv.h"
 
-struct member *member_find(struct cluster *cluster, const char *name)
+const struct member *member_look_up(const struct cluster *cluster, const char *name)
 {
     for (size_t i = 0; i < cluster->n_members; i++)
         if (strcmp(cluster->members[i].info.name, name) == 0)
             return &cluster->members[i];
     return NULL;
+}
+
+struct member *member_find(struct cluster *cluster, const char *name)
+{
+    return (struct member *)member_look_up(cluster, name);
 }
 
 struct member *member_by_id(struct cluster *cluster, const char *id)

@@ -250,12 +250,16 @@ int cluster_relay(struct cluster *cluster, const char *instance_id)
 
 /* ---- the side that reaches the driver ---- */
 
-static enum status connect_driver(struct relay *r, const struct driver_address *driver,
-                                  struct err *err)
+/* Over the best link alone: who asks, asks the next node where this takes long. */
+static enum status connect_driver(struct relay *r, const struct instance *in, struct err *err)
 {
+    const struct driver_address *driver = &in->view.view.driver;
     struct address address;
-    enum status s = address_parse(driver->host, driver->port, &address, err);
+    struct hosts hosts;
+    enum status s;
 
+    instance_driver_hosts(r->cluster, in, &hosts);
+    s = address_parse(hosts.n > 0 ? hosts.text[0] : driver->host, driver->port, &address, err);
     if (s == ST_OK)
         s = take_end(r, -1, err);
     if (s == ST_OK && bufferevent_socket_connect(r->end, (struct sockaddr *)&address.storage,
@@ -280,7 +284,7 @@ static void accept_relay(struct link *link, const Wire__Relay *m)
     }
     r->peer = link->member;
     r->link = link;
-    if (connect_driver(r, &in->view.view.driver, &err) != ST_OK) {
+    if (connect_driver(r, in, &err) != ST_OK) {
         log_debug("a relay to instance %.8s is refused: %s", r->instance_id, err.words);
         say_ended(r);
         relay_free(r);

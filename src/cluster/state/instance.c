@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "cluster/cluster_priv.h"
+#include "cluster/topology/figures.h"
 #include "net/data_key.h"
 
 static const struct {
@@ -162,6 +163,12 @@ void instance_end(struct cluster *cluster, struct instance *in, enum instance_en
     log_line(why->status == ST_CANCELED ? LOG_INFO : LOG_WARN, "instance %.8s of '%s' is gone: %s",
              in->view.view.id, in->view.view.model, why->words);
     instance_unlist(cluster, in);
+    for (size_t i = 0; why->status == ST_PEER && i < in->view.plan.n_shards; i++) {
+        struct member *m = member_find(cluster, in->view.plan.shards[i].node);
+
+        if (m) /* a link may be what broke */
+            ways_look_again(m);
+    }
     if (how != END_HERE)
         instance_bury(cluster, in->view.view.id);
     if (how == END_EVERYWHERE || how == END_BY_ORDER)
@@ -273,6 +280,17 @@ void instances_free(struct cluster *cluster)
     }
 }
 
+void instance_driver_hosts(const struct cluster *cluster, const struct instance *in,
+                           struct hosts *ret_hosts)
+{
+    const struct plan *plan = &in->view.plan;
+    const struct member *m = member_look_up(cluster, plan->shards[plan->n_shards - 1].node);
+
+    ret_hosts->n = 0;
+    if (m && cluster->tls) /* else in clear, on loopback */
+        ways_to(cluster, m, WAY_TOKENS_BYTES, ret_hosts);
+}
+
 size_t cluster_instances(const struct cluster *cluster, struct cluster_instance *ret_instances,
                          size_t capacity)
 {
@@ -282,6 +300,7 @@ size_t cluster_instances(const struct cluster *cluster, struct cluster_instance 
         if (n < capacity) {
             ret_instances[n] = in->view;
             ret_instances[n].is_leaving = instance_is_leaving(cluster, &in->view.plan);
+            instance_driver_hosts(cluster, in, &ret_instances[n].view.driver.hosts);
         }
     return n;
 }

@@ -16,6 +16,7 @@
 #include "base/hex.h"
 #include "base/log.h"
 #include "cluster/cluster_priv.h"
+#include "cluster/topology/figures.h"
 
 static const struct model_info *of_digest(const struct model_info *models, size_t n,
                                           const uint8_t *digest)
@@ -185,8 +186,10 @@ static enum rank rank_of(const struct cluster *cluster, const struct member *m, 
     return MAY_BE_LATER; /* it is asked now and then, which costs little */
 }
 
-static void add_source(struct cluster_file *file, const struct member *m, bool is_part)
+static void add_source(const struct cluster *cluster, struct cluster_file *file,
+                       const struct member *m, bool is_part)
 {
+    ways_to(cluster, m, WAY_PIECES_BYTES, &file->sources[file->n_sources].hosts);
     memcpy(file->sources[file->n_sources].host, m->info.host, HOST_MAX);
     file->sources[file->n_sources].port = m->info.share_port;
     file->sources[file->n_sources++].is_part = is_part;
@@ -203,7 +206,7 @@ static void list_sources(const struct cluster *cluster, const char *model, const
             const struct member *m = &cluster->members[(self + i) % cluster->n_members];
 
             if (can_share(m) && rank_of(cluster, m, model, digest, root) == rank)
-                add_source(file, m, rank != HAS_ALL);
+                add_source(cluster, file, m, rank != HAS_ALL);
         }
 }
 

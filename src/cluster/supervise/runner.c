@@ -23,6 +23,7 @@
 #include "base/log.h"
 #include "cluster/cluster_priv.h"
 #include "cluster/supervise/spawn.h"
+#include "cluster/topology/figures.h"
 #include "contract/runner.pb-c.h"
 
 enum {
@@ -215,6 +216,7 @@ static const char *path_of(const struct cluster *cluster, const char *model)
 struct file_message {
     Wire__Endpoint endpoints[CLUSTER_SOURCES_MAX];
     Wire__Endpoint *wholes[CLUSTER_SOURCES_MAX], *parts[CLUSTER_SOURCES_MAX];
+    char *hosts[CLUSTER_SOURCES_MAX][HOSTS_MAX];
 };
 
 static void assign_file(Wire__ShardAssign *assign, const struct cluster_file *file,
@@ -228,6 +230,7 @@ static void assign_file(Wire__ShardAssign *assign, const struct cluster_file *fi
         wire__endpoint__init(&m->endpoints[i]);
         m->endpoints[i].host = (char *)file->sources[i].host;
         m->endpoints[i].port = file->sources[i].port;
+        wire_of_hosts(&file->sources[i].hosts, m->hosts[i], &m->endpoints[i]);
         if (file->sources[i].is_part)
             m->parts[assign->n_part_sources++] = &m->endpoints[i];
         else
@@ -276,7 +279,8 @@ static void assign_send(struct runner *r, const struct instance *in, const uint8
     assign.kv_format = (uint32_t)plan->kv_format;
     assign.activations = (uint32_t)plan->activations;
     assign.n_threads = cluster->n_threads;
-    assign.listen_host = (char *)cluster->self->info.host;
+    assign.listen_host =
+        (char *)(cluster->hears_everywhere ? address_any() : cluster->self->info.host);
     if (cluster->kernels)
         assign.kernels = cluster->kernels;
     message.body_case = WIRE__RUNNER_MESSAGE__BODY_ASSIGN;
@@ -333,16 +337,41 @@ enum status runner_start(struct cluster *cluster, struct instance *in, uint32_t 
     return ST_OK;
 }
 
+/* Where the ranks' endpoints, as the coordinator told them, are reached from here. */
+struct ways {
+    Wire__Endpoint ranks[PLAN_SHARDS_MAX], *list[PLAN_SHARDS_MAX];
+    struct hosts hosts[PLAN_SHARDS_MAX];
+    char *pointers[PLAN_SHARDS_MAX][HOSTS_MAX];
+};
+
+static void fill_ways(struct cluster *cluster, const struct instance *in, size_t n_ranks,
+                      Wire__Endpoint **told, struct ways *ret_ways)
+{
+    for (size_t i = 0; i < n_ranks; i++) {
+        const struct member *m = member_find(cluster, in->view.plan.shards[i].node);
+
+        ret_ways->ranks[i] = *told[i];
+        ret_ways->list[i] = &ret_ways->ranks[i];
+        if (m)
+            ways_to(cluster, m, WAY_ROWS_BYTES, &ret_ways->hosts[i]);
+        if (m)
+            wire_of_hosts(&ret_ways->hosts[i], ret_ways->pointers[i], &ret_ways->ranks[i]);
+    }
+}
+
 void runner_connect(struct cluster *cluster, const char *instance_id, size_t n_ranks,
                     Wire__Endpoint **ranks)
 {
+    const struct instance *in = instance_find(cluster, instance_id);
     struct runner *r = runner_find(cluster, instance_id);
+    struct ways ways;
     Wire__RunnerMessage message = WIRE__RUNNER_MESSAGE__INIT;
     Wire__ShardConnect connect = WIRE__SHARD_CONNECT__INIT;
 
-    if (!r)
+    if (!r || !in || n_ranks != in->view.plan.n_shards)
         return;
-    connect.ranks = ranks;
+    fill_ways(cluster, in, n_ranks, ranks, &ways);
+    connect.ranks = ways.list;
     connect.n_ranks = n_ranks;
     message.body_case = WIRE__RUNNER_MESSAGE__BODY_CONNECT;
     message.connect = &connect;

@@ -47,3 +47,8 @@ void probe_figures(const double *times, double *ret_latency_s, double *ret_bytes
     *ret_latency_s = median(times + 1, PROBE_PINGS - 1) / 2;
     *ret_bytes_per_s = longer > more / RATE_MAX ? more / longer : RATE_MAX;
 }
+
+double path_seconds(double latency_s, double bytes_per_s, size_t n_bytes)
+{
+    return bytes_per_s > 0 ? latency_s + (double)n_bytes / bytes_per_s : INFINITY;
+}

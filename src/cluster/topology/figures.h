@@ -22,10 +22,20 @@ enum {
     PROBE_LARGE_BYTES = 96 << 10,
 };
 
+/* What a connection carries at a time, by which the addresses of its other end are compared. */
+enum {
+    WAY_TOKENS_BYTES = 1 << 10, /* gateways and drivers; control channels */
+    WAY_ROWS_BYTES = 64 << 10,  /* ranks */
+    WAY_PIECES_BYTES = 1 << 20, /* a model's file */
+};
+
 /* Bytes of message i of a probe: pings, then small and large bursts in turn. */
 size_t probe_bytes(size_t i);
 
 /* times  [PROBE_MESSAGES], s, from sending to the answer's coming */
 void probe_figures(const double *times, double *ret_latency_s, double *ret_bytes_per_s);
+
+/* How long `n_bytes` take over a path; infinite where its figures are not known (0). */
+double path_seconds(double latency_s, double bytes_per_s, size_t n_bytes);
 
 #endif

@@ -65,8 +65,8 @@ static void settle(struct probing *p, const struct path *figures, uint64_t again
     loop_timer_stop(p->pause);
     p->next_ns = deadline_after_ms(GAP_MS);
     if (path && figures) {
-        const double ratio = path_seconds(path->latency_s, path->bytes_per_s) /
-                             path_seconds(figures->latency_s, figures->bytes_per_s);
+        const double ratio = path_seconds(path->latency_s, path->bytes_per_s, WAY_ROWS_BYTES) /
+                             path_seconds(figures->latency_s, figures->bytes_per_s, WAY_ROWS_BYTES);
 
         is_news =
             figures->has_failed != path->has_failed || !(ratio > 1 - NEWS && ratio < 1 + NEWS);
@@ -112,6 +112,11 @@ static void on_message(void *arg, struct channel *channel, ProtobufCMessage *bas
     (void)channel;
     if (m->body_case != WIRE__NODE_MESSAGE__BODY_PROBE_ECHO || m->probe_echo->number != p->n_done) {
         fail(p, "it answers something else");
+        return;
+    }
+    if (m->probe_echo->boot != 0 && p->member->boot != 0 &&
+        m->probe_echo->boot != p->member->boot) { /* addresses such as 172.17.0.1 are everybody's */
+        fail(p, "another node answers");
         return;
     }
     if (m->probe_echo->is_busy) {
@@ -164,7 +169,9 @@ static const struct channel_events probe_events = {
 
 static void begin(struct probing *p, struct member *member, struct path *path)
 {
-    const struct channel_target target = { p->host, member->info.port, WITHIN_MS, p->cluster->tls };
+    const struct channel_target target = {
+        .host = p->host, .port = member->info.port, .timeout_ms = WITHIN_MS, .tls = p->cluster->tls
+    };
     struct err why;
 
     p->member = member;
@@ -258,6 +265,7 @@ enum status probe_receive(struct link *link, const Wire__Probe *probe, struct er
     if (link->is_up || ++link->n_probes > PROBES_MAX)
         return err_set(err, ST_RANGE, "the peer probes more than is answered");
     echo.number = probe->number;
+    echo.boot = link->cluster->boot;
     echo.is_busy = !p || p->channel || is_at_work(link->cluster, link->cluster->self->info.name) ||
                    (p->answered != link && now_ns < p->answering_until_ns);
     if (p && !echo.is_busy) {

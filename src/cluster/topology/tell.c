@@ -13,19 +13,15 @@
 #include "base/clock.h"
 #include "cluster/cluster_priv.h"
 #include "cluster/discovery/interfaces.h"
+#include "cluster/topology/figures.h"
 
-enum { ADDRESSES_EVERY_MS = 5000, USUAL_BYTES = 64 << 10, LINKS_MAX = NODES_MAX * PATHS_MAX };
+enum { ADDRESSES_EVERY_MS = 5000, LINKS_MAX = NODES_MAX * PATHS_MAX };
 
 static const double RATE_MAX = 1e12, LATENCY_MAX_S = 60;
 
-double path_seconds(double latency_s, double bytes_per_s)
-{
-    return bytes_per_s > 0 ? latency_s + USUAL_BYTES / bytes_per_s : INFINITY;
-}
-
 /* ---- this node's own addresses ---- */
 
-static void add_path(struct member_topology *t, const char *host)
+void topology_add_path(struct member_topology *t, const char *host)
 {
     for (size_t i = 0; i < t->n_paths; i++)
         if (strcmp(t->paths[i].host, host) == 0)
@@ -42,15 +38,22 @@ static void list_own(const struct cluster *cluster, struct member_topology *ret)
     size_t n = 0;
 
     ret->n_paths = 0;
-    add_path(ret, cluster->self->info.host);
-    if (!cluster->hears_everywhere || interfaces_list(list, &n, NULL) != ST_OK)
+    topology_add_path(ret, cluster->self->info.host);
+    for (size_t i = 0; i < cluster->advertised.n; i++)
+        topology_add_path(ret, cluster->advertised.text[i]);
+    if (!cluster->hears_everywhere || cluster->advertised.n > 0 ||
+        interfaces_list(list, &n, NULL) != ST_OK)
         return;
     for (size_t i = 0; i < n; i++) {
-        char host[INET_ADDRSTRLEN];
+        char host[INET6_ADDRSTRLEN];
 
-        if (list[i].has_v4 && !list[i].is_loopback &&
-            inet_ntop(AF_INET, &list[i].v4, host, sizeof(host)))
-            add_path(ret, host);
+        /* both of one interface would be one link twice */
+        if (list[i].is_loopback)
+            continue;
+        if (list[i].has_v4 ? inet_ntop(AF_INET, &list[i].v4, host, sizeof(host)) != NULL
+                           : list[i].has_global_v6 &&
+                                 inet_ntop(AF_INET6, &list[i].v6, host, sizeof(host)) != NULL)
+            topology_add_path(ret, host);
     }
 }
 
@@ -203,7 +206,7 @@ static enum status take_addresses(struct member *member, const Wire__Topology *f
             s = err_set(err, ST_FORMAT, "a message has a host that is too long");
         if (s != ST_OK)
             return s;
-        add_path(&taken, from->addresses[i]);
+        topology_add_path(&taken, from->addresses[i]);
     }
     for (size_t i = 0; i < taken.n_paths; i++)
         for (size_t k = 0; k < t->n_paths; k++)
@@ -293,8 +296,8 @@ static void add_link(struct cluster_link *links, size_t *n, const char *from, co
 
         if (!other->is_best || !link->is_best || strcmp(other->to, to) != 0)
             continue;
-        if (path_seconds(link->latency_s, link->bytes_per_s) <
-            path_seconds(other->latency_s, other->bytes_per_s))
+        if (path_seconds(link->latency_s, link->bytes_per_s, WAY_ROWS_BYTES) <
+            path_seconds(other->latency_s, other->bytes_per_s, WAY_ROWS_BYTES))
             other->is_best = false;
         else
             link->is_best = false;
@@ -317,10 +320,9 @@ static void add_own(const struct cluster *cluster, const struct member *to,
 
 static bool is_alive(const struct cluster *cluster, const char *name)
 {
-    for (size_t i = 0; i < cluster->n_members; i++)
-        if (strcmp(cluster->members[i].info.name, name) == 0)
-            return cluster->members[i].info.is_alive;
-    return false;
+    const struct member *member = member_look_up(cluster, name);
+
+    return member && member->info.is_alive;
 }
 
 size_t cluster_links(const struct cluster *cluster, struct cluster_link **ret_links)

@@ -36,6 +36,13 @@ static enum status check_numbers(const Wire__ShardAssign *m, struct err *err)
     return ST_OK;
 }
 
+static void take_hosts(const Wire__Endpoint *from, struct hosts *ret_hosts)
+{
+    ret_hosts->n = 0;
+    for (size_t i = 0; i < from->n_hosts; i++)
+        hosts_add(ret_hosts, from->hosts[i]);
+}
+
 static enum status take_endpoints(struct assignment *a, Wire__Endpoint *const *endpoints, size_t n,
                                   bool is_part, struct err *err)
 {
@@ -45,6 +52,7 @@ static enum status take_endpoints(struct assignment *a, Wire__Endpoint *const *e
         if (!copy_text(a->sources[a->n_sources].host, HOST_MAX, endpoints[i]->host) ||
             endpoints[i]->port == 0 || endpoints[i]->port > UINT16_MAX)
             return err_set(err, ST_RANGE, "the address of source %zu cannot be one", i);
+        take_hosts(endpoints[i], &a->sources[a->n_sources].hosts);
         a->sources[a->n_sources].is_part = is_part;
         a->sources[a->n_sources++].port = (uint16_t)endpoints[i]->port;
     }
@@ -168,12 +176,13 @@ enum status endpoints_read(const Wire__ShardConnect *m, struct endpoints **ret_e
         return err_set(err, ST_NOMEM, "endpoints");
     e->n = (uint32_t)m->n_ranks;
     for (uint32_t i = 0; i < e->n; i++) {
-        if (!copy_text(e->hosts[i], HOST_MAX, m->ranks[i]->host) ||
-            m->ranks[i]->port > UINT16_MAX) {
+        if (!copy_text(e->host[i], HOST_MAX, m->ranks[i]->host) || m->ranks[i]->port > UINT16_MAX) {
             free(e);
             return err_set(err, ST_RANGE, "the address of rank %u cannot be one", i);
         }
-        e->ranks[i] = (struct tcp_endpoint){ e->hosts[i], (uint16_t)m->ranks[i]->port };
+        take_hosts(m->ranks[i], &e->hosts[i]);
+        e->ranks[i] =
+            (struct tcp_endpoint){ e->host[i], (uint16_t)m->ranks[i]->port, &e->hosts[i] };
     }
     *ret_endpoints = e;
     return ST_OK;

@@ -44,6 +44,7 @@ struct assignment {
     bool is_fetched; /* the shard's part of the file; else the whole is here */
     struct {
         char host[HOST_MAX];
+        struct hosts hosts; /* in the order to try them; none: `host` */
         uint16_t port;
         bool is_part;
     } sources[SWARM_SOURCES_MAX]; /* [n_sources] */
@@ -72,8 +73,9 @@ struct step_limits assignment_limits(const struct assignment *assignment, uint32
 /* Where the ranks' transports listen. */
 struct endpoints {
     uint32_t n;
-    struct tcp_endpoint ranks[TCP_RANKS_MAX]; /* hosts point into `hosts` */
-    char hosts[TCP_RANKS_MAX][HOST_MAX];
+    struct tcp_endpoint ranks[TCP_RANKS_MAX]; /* they point into what follows */
+    char host[TCP_RANKS_MAX][HOST_MAX];
+    struct hosts hosts[TCP_RANKS_MAX];
 };
 
 /* *ret_endpoints given: free().  Errors: ST_RANGE, ST_NOMEM */

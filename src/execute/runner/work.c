@@ -124,8 +124,8 @@ static enum status fetch(struct work *w, struct err *err)
         return ST_OK;
     memcpy(options.from.digest, a->model_digest, sizeof(options.from.digest));
     for (size_t i = 0; i < a->n_sources; i++)
-        sources[i] =
-            (struct swarm_source){ a->sources[i].host, a->sources[i].port, a->sources[i].is_part };
+        sources[i] = (struct swarm_source){ a->sources[i].host, a->sources[i].port,
+                                            a->sources[i].is_part, &a->sources[i].hosts };
     on_fetched(w,
                &(struct fetch_progress){ 0 }); /* the node's deadlines are those of fetching now */
     start_ns = clock_ns();

@@ -27,12 +27,22 @@ static void curl_start(void)
     (void)curl_global_init(CURL_GLOBAL_DEFAULT); /* a failure shows in curl_multi_init() */
 }
 
+static void add_address(struct source *source, const char *host)
+{
+    const size_t at = strlen(source->addresses);
+
+    (void)snprintf(source->addresses + at, sizeof(source->addresses) - at,
+                   strchr(host, ':') ? "%s[%s]" : "%s%s", at > 0 ? "," : "", host);
+}
+
 static void add_node(struct swarm *swarm, const struct swarm_source *from)
 {
     struct source *source = &swarm->sources[swarm->n_sources++];
 
     (void)snprintf(source->host, sizeof(source->host), "%s", from->host);
     source->port = from->port;
+    for (size_t i = 0; from->hosts && from->hosts->n > 1 && i < from->hosts->n; i++)
+        add_address(source, from->hosts->text[i]);
     source->kind = from->is_part ? SOURCE_PART : SOURCE_WHOLE;
 }
 

@@ -18,6 +18,7 @@
 #ifndef POMONA_MODEL_SHARE_SWARM_H
 #define POMONA_MODEL_SHARE_SWARM_H
 
+#include "base/address.h"
 #include "model/share/choose.h"
 #include "model/share/partial.h"
 
@@ -37,7 +38,8 @@ struct swarm;
 struct swarm_source {
     const char *host; /* numeric */
     uint16_t port;
-    bool is_part; /* it may have a part; else it has all */
+    bool is_part;              /* it may have a part; else it has all */
+    const struct hosts *hosts; /* in the order to try them; NULL or none: `host` */
 };
 
 /* done - from_peers - from_hub: what lay on this machine's disk. */

@@ -121,22 +121,46 @@ static void set_hub_options(struct transfer *t)
     http_set_rules(t->curl, source->url, source->direct_url ? NULL : t->swarm->options.hub_token);
 }
 
-static void set_url(struct transfer *t, const char *path)
+/* A name for a source of several addresses, which libcurl tries in their order; `.invalid` is
+ * nobody's (RFC 2606, section 2). */
+static enum status name_source(struct transfer *t, char *ret_name, size_t capacity, struct err *err)
 {
     const struct source *source = t->source;
-    const bool is_v6 = strchr(source->host, ':') != NULL;
-    char url[SWARM_HOST_MAX + 96];
+    char line[SWARM_HOST_MAX + SWARM_ADDRESSES_MAX + 16];
+
+    curl_slist_free_all(t->resolve);
+    t->resolve = NULL;
+    (void)snprintf(ret_name, capacity, strchr(source->host, ':') ? "[%s]" : "%s", source->host);
+    if (!source->addresses[0])
+        return ST_OK;
+    (void)snprintf(ret_name, capacity, "source-%zu.invalid", (size_t)(source - t->swarm->sources));
+    (void)snprintf(line, sizeof(line), "%s:%u:%s", ret_name, source->port, source->addresses);
+    t->resolve = curl_slist_append(NULL, line);
+    return t->resolve ? ST_OK : err_set(err, ST_NOMEM, "the addresses of a source");
+}
+
+static enum status set_url(struct transfer *t, const char *path, struct err *err)
+{
+    const struct source *source = t->source;
+    char name[SWARM_HOST_MAX + 2];
+    char url[sizeof(name) + 96];
+    enum status s;
 
     if (source->kind == SOURCE_HUB) {
         set_options(t, source->direct_url ? source->direct_url : source->url);
         set_hub_options(t);
-        return;
+        return ST_OK;
     }
-    (void)snprintf(url, sizeof(url), is_v6 ? "%s://[%s]:%u%s" : "%s://%s:%u%s",
-                   t->swarm->tls ? "https" : "http", source->host, source->port, path);
+    s = name_source(t, name, sizeof(name), err);
+    if (s != ST_OK)
+        return s;
+    (void)snprintf(url, sizeof(url), "%s://%s:%u%s", t->swarm->tls ? "https" : "http", name,
+                   source->port, path);
     set_options(t, url);
+    (void)curl_easy_setopt(t->curl, CURLOPT_RESOLVE, t->resolve);
     if (t->swarm->tls)
         set_security(t);
+    return ST_OK;
 }
 
 enum status transfer_begin(struct transfer *t, struct source *source, const char *what,
@@ -153,7 +177,7 @@ enum status transfer_begin(struct transfer *t, struct source *source, const char
     if (s == ST_OK)
         s = make_headers(t, range, err);
     if (s == ST_OK)
-        set_url(t, path);
+        s = set_url(t, path, err);
     if (s == ST_OK && curl_multi_add_handle(t->swarm->multi, t->curl) != CURLM_OK)
         s = err_set(err, ST_NOMEM, "libcurl takes no more requests");
     if (s != ST_OK) {
@@ -231,6 +255,7 @@ void transfer_release(struct transfer *t)
         transfer_end(t);
     curl_easy_cleanup(t->curl);
     curl_slist_free_all(t->headers);
+    curl_slist_free_all(t->resolve);
     free(t->bytes);
 }
 

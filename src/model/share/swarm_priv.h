@@ -7,10 +7,13 @@
 
 #include "model/share/swarm.h"
 
+enum { SWARM_ADDRESSES_MAX = HOSTS_MAX * (HOST_NUMERIC_MAX + 3) };
+
 struct source {
     enum source_kind kind;
     char host[SWARM_HOST_MAX]; /* of a hub: its URL's, for words */
     uint16_t port;
+    char addresses[SWARM_ADDRESSES_MAX]; /* as CURLOPT_RESOLVE has them; "": `host` alone */
     bool is_given_up, is_dry;
     bool is_without_part; /* of SOURCE_PART: it had none when it was asked for the manifest */
     unsigned n_failures, n_active; /* in a row; transfers under way */
@@ -26,7 +29,8 @@ struct transfer {
     struct swarm *swarm;
     CURL *curl;
     struct curl_slist *headers;
-    struct source *source; /* NULL: idle */
+    struct curl_slist *resolve; /* where the name in the URL of a source of several addresses is */
+    struct source *source;      /* NULL: idle */
     uint32_t piece;
     uint8_t *bytes; /* [n_max] */
     size_t n, n_max;

@@ -87,9 +87,7 @@ static enum status call_lower_ranks(struct joining *j, uint64_t deadline_ns, str
     enum status s = ST_OK;
 
     for (uint32_t rank = 0; s == ST_OK && rank < j->join->rank; rank++) {
-        const struct tcp_endpoint *e = &j->join->ranks[rank];
-
-        s = socket_connect(e->host, e->port, deadline_ns, &j->tcp->conns[rank].fd, err);
+        s = socket_connect(&j->join->ranks[rank], deadline_ns, &j->tcp->conns[rank].fd, err);
         if (s == ST_OK && j->join->tls &&
             !conn_secure(&j->tcp->conns[rank], j->join->tls, TLS_CLIENT))
             s = err_set(err, ST_NOMEM, "a connection");

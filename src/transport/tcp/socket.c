@@ -17,6 +17,7 @@
 #include "base/address.h"
 #include "base/clock.h"
 #include "base/socket.h"
+#include "net/race.h"
 #include "transport/tcp/tcp_priv.h"
 
 #if defined(MSG_NOSIGNAL)
@@ -63,48 +64,37 @@ enum status socket_listen(const char *host, int *ret_fd, uint16_t *ret_port, str
     return ST_OK;
 }
 
-/* Wait for a connection under way. */
-static enum status finish_connect(int fd, const char *host, uint16_t port, uint64_t deadline_ns,
-                                  struct err *err)
+/* Until the next attempt is due, one under way is decided, or it is too late. */
+static void wait_for(const struct race *race, uint64_t deadline_ns)
 {
-    struct pollfd p = { .fd = fd, .events = POLLOUT };
-    socklen_t length = sizeof(int);
-    int n, failed = 0;
+    struct pollfd fds[HOSTS_MAX];
+    bool is_due;
+    const size_t n = race_waits(race, fds, &is_due);
+    const uint64_t until_ns = is_due && race->next_ns < deadline_ns ? race->next_ns : deadline_ns;
 
-    do
-        n = poll(&p, 1, deadline_poll_ms(deadline_ns));
-    while (n < 0 && errno == EINTR);
-    if (n == 0)
-        return err_set(err, ST_DEADLINE, "%s port %u did not answer in time", host, port);
-    if (n < 0 || getsockopt(fd, SOL_SOCKET, SO_ERROR, &failed, &length) != 0)
-        return err_errno(err, "connect to %s port %u", host, port);
-    if (failed)
-        return err_set(err, ST_PEER, "connect to %s port %u: %s", host, port, strerror(failed));
-    return ST_OK;
+    (void)poll(fds, (nfds_t)n, deadline_poll_ms(until_ns)); /* interrupted: another turn */
 }
 
-enum status socket_connect(const char *host, uint16_t port, uint64_t deadline_ns, int *ret_fd,
+enum status socket_connect(const struct tcp_endpoint *to, uint64_t deadline_ns, int *ret_fd,
                            struct err *err)
 {
-    struct address address;
-    enum status s;
+    struct race race;
+    enum status s = race_begin(&race, to->host, to->hosts, to->port, err);
     int fd;
 
-    s = address_parse(host, port, &address, err);
     if (s != ST_OK)
         return s;
-    fd = socket(address.storage.ss_family, SOCK_STREAM, 0);
-    if (fd < 0 || !prepare(fd))
+    while ((fd = race_turn(&race, clock_ns())) == RACE_RUNNING && clock_ns() < deadline_ns)
+        wait_for(&race, deadline_ns);
+    race_end(&race);
+    if (fd == RACE_RUNNING)
+        return err_set(err, ST_DEADLINE, "%s port %u did not answer in time", to->host, to->port);
+    if (fd == RACE_LOST)
+        return err_set(err, ST_PEER, "connect to %s port %u: %s", to->host, to->port,
+                       strerror(race.failure));
+    if (!prepare(fd)) {
         s = err_errno(err, "a socket");
-    else if (connect(fd, (struct sockaddr *)&address.storage, address.length) == 0)
-        s = ST_OK;
-    else if (errno == EINPROGRESS || errno == EINTR)
-        s = finish_connect(fd, host, port, deadline_ns, err);
-    else
-        s = err_set(err, ST_PEER, "connect to %s port %u: %s", host, port, strerror(errno));
-    if (s != ST_OK) {
-        if (fd >= 0)
-            close(fd);
+        close(fd);
         return s;
     }
     *ret_fd = fd;

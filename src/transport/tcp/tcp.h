@@ -3,7 +3,7 @@
  *
  *   tcp_listen() on every rank -> the ports are told around -> tcp_join() on every rank
  *
- * Each rank connects to the lower ones and accepts the higher ones.  A
+ * Each rank connects, over the first of their addresses that answers, to the lower ones and accepts the higher ones.  A
  * connection begins with a hello in both directions: protocol version, the
  * instance's key and the sender's rank.  Whoever shows something else is
  * closed and does not disturb the joining.
@@ -23,6 +23,7 @@
 #ifndef POMONA_TRANSPORT_TCP_TCP_H
 #define POMONA_TRANSPORT_TCP_TCP_H
 
+#include "base/address.h"
 #include "net/tls.h"
 #include "transport/transport.h"
 
@@ -42,6 +43,7 @@ void tcp_listener_close(struct tcp_listener *listener); /* NULL is allowed */
 struct tcp_endpoint {
     const char *host; /* numeric */
     uint16_t port;
+    const struct hosts *hosts; /* in the order to try them; NULL: `host` */
 };
 
 struct tcp_join {

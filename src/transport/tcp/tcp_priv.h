@@ -45,7 +45,7 @@ struct tcp {
 
 /* tcp/socket.c: sockets without surprises.  All are non-blocking and never raise SIGPIPE. */
 enum status socket_listen(const char *host, int *ret_fd, uint16_t *ret_port, struct err *err);
-enum status socket_connect(const char *host, uint16_t port, uint64_t deadline_ns, int *ret_fd,
+enum status socket_connect(const struct tcp_endpoint *to, uint64_t deadline_ns, int *ret_fd,
                            struct err *err);
 int socket_accept(int listener_fd);                    /* -1: nobody is there */
 long socket_send(int fd, const void *bytes, size_t n); /* as send(2) */

@@ -353,7 +353,6 @@ static void of_two_voters_the_second_waits(void **state)
 static void older_epochs_command_nothing(void **state)
 {
     const struct election *e;
-    struct err err;
     uint32_t who;
 
     (void)state;
@@ -361,10 +360,12 @@ static void older_epochs_command_nothing(void **state)
     run_for(8000);
     who = leader();
     e = council_election(f.voters[(who + 1) % 3].council);
-    assert_ok(election_check(e, e->epoch, who, &err), err);
-    assert_int_equal(election_check(e, e->epoch - 1, who, &err), ST_DENIED);
-    assert_int_equal(election_check(e, e->epoch, (who + 1) % 3, &err), ST_DENIED);
-    assert_int_equal(election_check(e, e->epoch + 1, who, &err), ST_DENIED);
+    assert_int_equal(e->leader, who);
+    assert_int_equal(election_check(e->epoch, e->epoch, true), COMMAND_OBEYED);
+    assert_int_equal(election_check(e->epoch, e->epoch - 1, true), COMMAND_OVER);
+    assert_int_equal(election_check(e->epoch, e->epoch - 1, false), COMMAND_OVER);
+    assert_int_equal(election_check(e->epoch, e->epoch, false), COMMAND_OF_STRANGER);
+    assert_int_equal(election_check(e->epoch, e->epoch + 1, false), COMMAND_OF_STRANGER);
 }
 
 static void a_restart_of_all_brings_the_placements_back(void **state)

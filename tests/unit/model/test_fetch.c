@@ -85,7 +85,7 @@ static void serve(struct fixture *f, uint32_t seed, const uint8_t *key)
     model_free(open);
     assert_ok(share_new(&options, &f->servers[i], &f->err), f->err);
     assert_ok(share_set_models(f->servers[i], &model, 1, &f->err), f->err);
-    f->sources[i] = (struct swarm_source){ "127.0.0.1", share_port(f->servers[i]), false };
+    f->sources[i] = (struct swarm_source){ .host = "127.0.0.1", .port = share_port(f->servers[i]) };
 }
 
 static void serve_good(struct fixture *f)
@@ -148,6 +148,31 @@ static void a_shard_and_nothing_more_is_fetched(void **state)
     shard_weights_release(&w);
     assert_int_equal(model_shard(model, 2, 2, &w, &f->err), ST_NOTFOUND);
     model_free(model);
+}
+
+/* At the first two nobody listens. */
+static void check_several_addresses(struct fixture *f, const uint8_t *key)
+{
+    static const struct hosts hosts = { { "127.0.0.2", "::1", "127.0.0.1" }, 3 };
+
+    serve(f, tiny_llama_default.seed, key);
+    f->options.from.key = key;
+    f->sources[0].host = "127.0.0.2";
+    f->sources[0].hosts = &hosts;
+    assert_ok(fetch(f), f->err);
+    assert_good(f);
+}
+
+static void of_several_addresses_the_one_that_answers_is_taken(void **state)
+{
+    check_several_addresses(*state, NULL);
+}
+
+static void with_a_key_too(void **state)
+{
+    static const uint8_t key[CLUSTER_KEY_BYTES] = { 1, 2, 3 };
+
+    check_several_addresses(*state, key);
 }
 
 static void other_layers_are_added_and_none_is_fetched_twice(void **state)
@@ -376,7 +401,9 @@ static void serve_part(struct fixture *f)
                                            .parts_dir = f->parts_dir };
 
     assert_ok(share_new(&options, &f->servers[i], &f->err), f->err);
-    f->sources[i] = (struct swarm_source){ "127.0.0.1", share_port(f->servers[i]), true };
+    f->sources[i] = (struct swarm_source){ .host = "127.0.0.1",
+                                           .port = share_port(f->servers[i]),
+                                           .is_part = true };
 }
 
 static void two_parts_make_a_whole_when_its_holder_is_gone(void **state)
@@ -554,6 +581,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_shard_and_nothing_more_is_fetched, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(of_several_addresses_the_one_that_answers_is_taken, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(with_a_key_too, set_up, tear_down),
         cmocka_unit_test_setup_teardown(other_layers_are_added_and_none_is_fetched_twice, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_source_that_lies_is_not_believed, set_up, tear_down),

@@ -328,6 +328,63 @@ static void connecting_to_nobody_is_refused(void **state)
     check_connecting_to_nobody(*state, NULL);
 }
 
+/* Nobody listens at the first. */
+static void check_the_second_of_two(struct fixture *f, struct tls *tls, listener_fn *on_accept)
+{
+    struct hosts hosts = { { "127.0.0.2", "127.0.0.1" }, 2 };
+    struct channel_target target = {
+        .host = "127.0.0.2", .timeout_ms = 1000, .tls = tls, .hosts = &hosts
+    };
+    char host[64];
+    struct err err;
+
+    assert_ok(listener_new(f->loop, "127.0.0.1", 0, on_accept, f, &f->listener, &err), err);
+    target.port = listener_port(f->listener);
+    assert_ok(channel_dial(f->loop, &target, &events, &f->a, &f->a.channel, &err), err);
+    f->n_wanted = 1;
+    send_cancel(f->a.channel, 0); /* queued until one of them is connected */
+    run(f);
+    assert_true(f->a.is_open);
+    assert_int_equal(f->b.n_received, 1);
+    channel_peer_host(f->a.channel, host, sizeof(host));
+    assert_string_equal(host, "127.0.0.1");
+}
+
+static void of_two_addresses_the_one_that_answers_is_taken(void **state)
+{
+    check_the_second_of_two(*state, NULL, keep_accepted);
+}
+
+static void where_no_address_answers_that_is_known(void **state)
+{
+    struct hosts hosts = { { "127.0.0.1", "127.0.0.2" }, 2 };
+    struct channel_target target = { .timeout_ms = 1000, .hosts = &hosts };
+    struct fixture *f = *state;
+    struct err err;
+
+    assert_ok(listener_new(f->loop, "127.0.0.1", 0, keep_accepted, f, &f->listener, &err), err);
+    target.port = listener_port(f->listener);
+    listener_free(f->listener);
+    f->listener = NULL;
+    assert_ok(channel_dial(f->loop, &target, &events, &f->a, &f->a.channel, &err), err);
+    run(f);
+    assert_true(f->a.is_closed);
+    assert_int_equal(f->a.reason, ST_PEER);
+    assert_true(channel_was_refused(f->a.channel));
+}
+
+static void what_dials_may_be_freed(void **state)
+{
+    struct hosts hosts = { { "127.0.0.1", "127.0.0.2" }, 2 };
+    const struct channel_target target = { .port = 9, .timeout_ms = 1000, .hosts = &hosts };
+    struct fixture *f = *state;
+    struct err err;
+
+    assert_ok(channel_dial(f->loop, &target, &events, &f->a, &f->a.channel, &err), err);
+    channel_free(f->a.channel);
+    f->a.channel = NULL;
+}
+
 static void shaking_hands_with_nobody_is_refused_too(void **state)
 {
     struct fixture *f = *state;
@@ -371,6 +428,13 @@ static void accept_tls(void *arg, int fd, const char *peer_host)
 
     (void)peer_host;
     assert_ok(channel_accept(f->loop, fd, f->tls, 5000, &events, &f->b, &f->b.channel, &err), err);
+}
+
+static void with_tls_too(void **state)
+{
+    struct fixture *f = *state;
+
+    check_the_second_of_two(f, f->tls, accept_tls);
 }
 
 /* a connects to b, whose side has f->tls. */
@@ -599,9 +663,13 @@ int main(void)
         TEST(a_peer_that_never_reads_is_dropped),
         TEST(connecting_to_a_listener_opens_both_ends),
         TEST(connecting_to_nobody_is_refused),
+        TEST(of_two_addresses_the_one_that_answers_is_taken),
+        TEST(where_no_address_answers_that_is_known),
+        TEST(what_dials_may_be_freed),
         TEST(names_are_not_resolved_on_the_loop),
         TEST_TLS(messages_pass_between_holders_of_one_key),
         TEST_TLS(shaking_hands_with_nobody_is_refused_too),
+        TEST_TLS(with_tls_too),
         TEST_TLS(another_key_does_not_open),
         TEST_TLS(the_same_key_for_another_cluster_does_not_open),
         TEST_TLS(messages_without_tls_are_not_read),

@@ -23,8 +23,8 @@ static void listen_both(struct pair *p)
 
     for (uint32_t i = 0; i < 2; i++) {
         assert_ok(tcp_listen("127.0.0.1", &p->joiners[i].listener, &err), err);
-        p->ranks[i] =
-            (struct tcp_endpoint){ "127.0.0.1", tcp_listener_port(p->joiners[i].listener) };
+        p->ranks[i] = (struct tcp_endpoint){ .host = "127.0.0.1",
+                                             .port = tcp_listener_port(p->joiners[i].listener) };
         p->joiners[i].join = (struct tcp_join){ .rank = i, .n_ranks = 2, .ranks = p->ranks };
         memset(p->joiners[i].join.key, 7, TCP_KEY_BYTES);
     }
