@@ -24,7 +24,7 @@ enum {
     BLOCK = 32,
     CHUNK_BYTES = 4 * PANEL_ROWS,
     PANEL_VECTORS = PANEL_ROWS / VECTOR_LANES,
-    BLOCKS_AHEAD = 64, /* 9 KiB of a panel of Q4_0: what one core has under way from memory */
+    BLOCKS_AHEAD = 40, /* 6 KiB of a panel of Q4_0: what one core has under way from memory */
     TILE_PANELS = TILE_VECTORS / PANEL_VECTORS,
 };
 
