@@ -478,10 +478,10 @@ static void an_answer_that_had_begun_stands_still_no_longer_than_it_must(void **
 {
     struct fixture *f = *state;
     const struct generation g = generation_of(10, 60);
-    struct generation quick = generation_of(100, 5), begun = generation_of(150, 60);
+    struct generation quick = generation_of(40, 5), begun = generation_of(90, 60);
     struct stream streams[2] = { { .n = 0 } }, first = { 0 }, resumed = { 0 };
 
-    set_machine(f, 5000000, 100000);
+    set_machine(f, 5000000, 1000000);
     open_all(f);
     submit(f, &g, &streams[0]);
     submit(f, &g, &streams[1]);
