@@ -6,9 +6,9 @@
 Nodes in network namespaces with shaped links find each other, measure themselves and their links, and
 are asked what a pipeline over one, two and three of them will be like; then it is placed and measured:
 tokens/s of one stream and of eight, between the time that all have begun and that the first ends.  Every
-node computes with one thread, on a core of its own or with an equal share of the cores, and measures
-itself so: as a machine of its own would (support/machines.py).  With --shared they share this machine's
-cores, and know it.  Exits with 1 where a prediction is off by more than --bound.
+node computes with one thread, on a core of its own, and measures itself so, as a machine of its own would
+(support/machines.py).  More nodes than cores share this machine's cores, and know it.  Exits with 1 where a
+prediction is off by more than --bound.
 """
 import argparse
 import contextlib
@@ -25,7 +25,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
-from support.machines import Machines  # noqa: E402
+from support.machines import Machines, n_cores  # noqa: E402
 from support.netns import SMALL_BUCKET, Network, is_possible  # noqa: E402
 
 PROMPT, ANSWER, HEAD = "Once upon a time there was a", 160, 16
@@ -153,11 +153,11 @@ def compare(nodes, model, n_layers, n, streams, repetitions):
     return list(zip(streams, predicted, measured))
 
 
-def tell_what_was_measured(state, n, share):
+def tell_what_was_measured(state, n, how):
     speed = state["nodes"][0]["speed"]
     links = [f"{link['latency_us']:.0f} us and {link['bytes_per_s'] / 1e6:.0f} MB/s"
              for link in state["links"][:1]]
-    print(f"Each of {n}{f' with {share:.2f} of a core' if share else ''}: reads "
+    print(f"Each of {n} nodes {how}, reads "
           f"{speed['memory_gbs']:.1f} GB/s, computes {speed['compute_gops']:.0f} GOPS"
           + "".join(f"; a link {link}" for link in links), file=sys.stderr)
 
@@ -167,11 +167,11 @@ def compare_all(options, n):
     worst = 0
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pomona-predict-")))
-        machines = None if options.shared else stack.enter_context(Machines(n, folder))
+        machines = Machines(n, folder) if n <= n_cores() else None
         network = stack.enter_context(Network(n, [options.rate], SMALL_BUCKET))
         nodes = Nodes(network, str(options.pomona.resolve()), options.model, folder, n, machines)
         state = nodes.wait_measured()
-        tell_what_was_measured(state, n, machines and machines.share)
+        tell_what_was_measured(state, n, "has a core" if machines else "takes turns at all cores")
         for model, n_layers in {m["name"]: m["n_layer"] for m in state["models"]}.items():
             for s, predicted, measured in compare(nodes, model, n_layers, n, options.streams,
                                                   options.repetitions):
@@ -201,7 +201,6 @@ def main():
     parser.add_argument("--streams", type=numbers, default=[1, 8])
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--bound", type=float, default=0.2)
-    parser.add_argument("--shared", action="store_true", help="nodes share the cores, and know it")
     parser.add_argument("--client", help=argparse.SUPPRESS)  # itself, inside a namespace
     options = parser.parse_args()
     if options.client:
