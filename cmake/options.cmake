@@ -13,6 +13,9 @@ if(NOT CMAKE_BUILD_TYPE)
 endif()
 set(CMAKE_C_FLAGS_RELEASE "-O2 -g1")
 set(CMAKE_C_FLAGS_DEBUG "-O1 -g")
+if(POMONA_SANITIZE) # their reports need lines; variables would double what is compiled and linked
+  set(CMAKE_C_FLAGS_DEBUG "-O1 -g1")
+endif()
 
 add_compile_definitions(POMONA_VERSION="${PROJECT_VERSION}")
 if(APPLE)

@@ -4,19 +4,37 @@
 #   pomona_unit_test(test_status USES base)   builds test_status.c with cmocka
 #
 # Labels: unit, integration, system.  `ctest -L unit` runs the first kind alone.  A test is
-# fast, or SLOW: then scripts/test.sh --quick leaves it out.
+# fast, or SLOW: then scripts/test.sh --quick leaves it out.  What it tests has several threads, or
+# ONE_THREAD, as have all tests of the folders below: then TSan has nothing to find, and meets it with
+# --full alone.  FULL is for --full altogether.  The ones with the longest timeouts begin first.
 pkg_check_modules(cmocka REQUIRED IMPORTED_TARGET GLOBAL cmocka)
 
-function(pomona_unit_test name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "SLOW" "TIMEOUT" "USES;SOURCES;ARGS")
+set(POMONA_ONE_THREAD_FOLDERS aggregate balance config memory partition select text)
+
+# Of the options of the caller.
+function(pomona_test_labels ret kind)
+  set(labels ${kind} fast)
   if(arg_SLOW)
-    set(speed slow)
-  else()
-    set(speed fast)
+    set(labels ${kind} slow)
   endif()
+  if(arg_ONE_THREAD)
+    list(APPEND labels one-thread)
+  endif()
+  if(arg_FULL)
+    list(APPEND labels full)
+  endif()
+  set(${ret} ${labels} PARENT_SCOPE)
+endfunction()
+
+function(pomona_unit_test name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "SLOW;ONE_THREAD" "TIMEOUT" "USES;SOURCES;ARGS")
+  pomona_test_labels(labels unit)
   cmake_path(RELATIVE_PATH CMAKE_CURRENT_SOURCE_DIR BASE_DIRECTORY ${PROJECT_SOURCE_DIR}/tests/unit
              OUTPUT_VARIABLE folder)
   string(REPLACE "/" "_" target "${folder}_${name}")
+  if(folder IN_LIST POMONA_ONE_THREAD_FOLDERS AND NOT arg_ONE_THREAD)
+    list(APPEND labels one-thread)
+  endif()
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 120)
   endif()
@@ -25,7 +43,7 @@ function(pomona_unit_test name)
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/tests)
   add_test(NAME unit/${folder}/${name} COMMAND ${target} ${arg_ARGS})
   set_tests_properties(unit/${folder}/${name} PROPERTIES
-    LABELS "unit;${speed}" TIMEOUT ${arg_TIMEOUT} ENVIRONMENT "${POMONA_TEST_ENVIRONMENT}")
+    LABELS "${labels}" TIMEOUT ${arg_TIMEOUT} COST ${arg_TIMEOUT} ENVIRONMENT "${POMONA_TEST_ENVIRONMENT}")
 endfunction()
 
 # Tests in Python run under the environment that scripts/test.sh makes.
@@ -53,19 +71,15 @@ if(POMONA_SANITIZE MATCHES thread)
 endif()
 
 function(pomona_python_test name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "SLOW;SERIAL" "LABEL;TIMEOUT" "")
-  if(arg_SLOW)
-    set(speed slow)
-  else()
-    set(speed fast)
-  endif()
+  cmake_parse_arguments(PARSE_ARGV 1 arg "SLOW;SERIAL;ONE_THREAD;FULL" "LABEL;TIMEOUT" "")
+  pomona_test_labels(labels ${arg_LABEL})
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 300)
   endif()
   add_test(NAME ${arg_LABEL}/${name}
            COMMAND ${POMONA_PYTHON} -m pytest -q -p no:cacheprovider ${CMAKE_CURRENT_SOURCE_DIR}/${name}.py)
   set_tests_properties(${arg_LABEL}/${name} PROPERTIES
-    LABELS "${arg_LABEL};${speed}" TIMEOUT ${arg_TIMEOUT}
+    LABELS "${labels}" TIMEOUT ${arg_TIMEOUT} COST ${arg_TIMEOUT}
     RUN_SERIAL ${arg_SERIAL}
     ENVIRONMENT "${POMONA_TEST_ENVIRONMENT};PYTHONPATH=${PROJECT_SOURCE_DIR}/tests")
 endfunction()

@@ -16,6 +16,7 @@ LOGS=.cache/test
 JOBS=$(getconf _NPROCESSORS_ONLN)
 FAILED=()
 SKIPPED=()
+if command -v ccache >/dev/null; then export CMAKE_C_COMPILER_LAUNCHER=ccache; fi
 
 usage() {
     cat <<EOF
@@ -25,10 +26,11 @@ Install what the tests need, build, and run them.
 
   --quick     release build: lint, unit and integration tests but the slow ones; under 3 minutes
   (default)   all of these, the slow ones and the system tests; unit, fuzz and integration tests
-              but the slow ones again under ASan with UBSan and under TSan; under 25 minutes on
-              two cores
-  --full      also the slow ones under the sanitizers, every repetition of the failure tests,
-              and the quickstart in a clean Debian root (on Debian and Ubuntu, as root)
+              but the slow ones again under ASan with UBSan, and those of them that have threads
+              under TSan; under 25 minutes on two cores
+  --full      also the slow ones under the sanitizers and all under TSan, every repetition of the
+              failure tests, perplexities, and the quickstart in a clean Debian root (on Debian
+              and Ubuntu, as root)
   -h, --help  show this
 EOF
 }
@@ -76,23 +78,23 @@ stages_quick() {
     stage "release: lint, unit, integration" release -L 'lint|unit|integration' -LE 'full|slow'
 }
 
-# stages_sanitized LABELS-LEFT-OUT
+# stages_sanitized LABELS-LEFT-OUT LABELS-LEFT-OUT-UNDER-TSAN
 stages_sanitized() {
     stage "ASan and UBSan: unit, fuzz, integration" asan -L 'unit|fuzz|integration' -LE "$1"
     # test_golden is arithmetic alone, and slow there; test_exact has its threads.
-    stage "TSan: unit and integration" tsan -L 'unit|integration' -LE "$1" -E test_golden
+    stage "TSan: unit and integration" tsan -L 'unit|integration' -LE "$2" -E test_golden
 }
 
 stages_default() {
     stage "release: everything" release -LE full
-    stages_sanitized 'full|slow'
+    stages_sanitized 'full|slow' 'full|slow|one-thread'
 }
 
 stages_full() {
     export POMONA_TEST_FULL=1
     stage "release: everything" release -LE full
-    stages_sanitized full
-    stage "the quickstart in a clean root" release -L full
+    stages_sanitized full full
+    stage "release: what only --full runs" release -L full
 }
 
 STAGES=stages_default

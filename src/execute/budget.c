@@ -40,9 +40,10 @@ uint32_t budget_prompt_rows(const struct budget *b, uint32_t n_decodes, uint64_t
     return clamp(b->rows > 0 ? b->rows : BUDGET_FIRST_ROWS, BUDGET_LEAST_ROWS, max_rows);
 }
 
-uint32_t budget_short_rows(const struct budget *b, uint32_t n_decodes, uint32_t max_rows)
+uint32_t budget_short_rows(const struct budget *b, uint32_t n_decodes, uint32_t most_ms,
+                           uint32_t max_rows)
 {
-    const double ns = (double)BUDGET_SHORT_MS * (double)NS_PER_MS - decode_ns(b, n_decodes);
+    const double ns = most_ms * (double)NS_PER_MS - decode_ns(b, n_decodes);
 
     if (n_decodes == 0 || b->decode_ns <= 0 || b->added_row_ns <= 0 || ns <= 0)
         return 0;

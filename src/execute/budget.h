@@ -10,6 +10,8 @@
  *
  * A short prompt ends within a few steps, so these may take BUDGET_SHORT_MS: streams then flow at
  * twenty tokens a second, faster than people read, and newcomers do not wait for a second.
+ * Where an answer that had begun waits for its tokens to be computed again, since its instance was lost
+ * or its pages were taken, they may take BUDGET_STALLED_MS: it stands still, and the others only slow.
  *
  * Without streams prompts have all rows that fit the time in
  * which a newcomer or a cancel is to be noticed.
@@ -27,8 +29,9 @@ enum {
     BUDGET_FIRST_ROWS = 16,       /* until times are known */
     BUDGET_LOOK_STEPS = 64, /* after so many steps with prompts one goes without, to be measured */
     BUDGET_SHORT_MS = 50,
+    BUDGET_STALLED_MS = 200,
     BUDGET_SHORT_TOKENS = 256, /* a prompt with so many to compute is short */
-    BUDGET_ALONE_ROWS = 64, /* without streams the least: fewer gain little and lose speed */
+    BUDGET_ALONE_ROWS = 64,    /* without streams the least: fewer gain little and lose speed */
 };
 
 /* All zero at first. */
@@ -47,9 +50,10 @@ struct budget {
 uint32_t budget_prompt_rows(const struct budget *budget, uint32_t n_decodes, uint64_t alone_ns,
                             uint32_t max_rows);
 
-/* Rows of prompts in a step beside n_decodes, all those beyond budget_prompt_rows() of short ones.
- * 0..max_rows; 0 while times are not known. */
-uint32_t budget_short_rows(const struct budget *budget, uint32_t n_decodes, uint32_t max_rows);
+/* Rows of prompts in a step of at most `most_ms` beside n_decodes, all those beyond
+ * budget_prompt_rows() of short ones.  0..max_rows; 0 while times are not known. */
+uint32_t budget_short_rows(const struct budget *budget, uint32_t n_decodes, uint32_t most_ms,
+                           uint32_t max_rows);
 
 /* A step of so many rows took `elapsed_ns`. */
 void budget_learn(struct budget *budget, uint32_t n_decodes, uint32_t n_prompt_rows,

@@ -299,6 +299,8 @@ static void hint(struct sim *sim, struct council *council, uint64_t clock_ns)
         council_all_up(council, clock_ns);
     else if (what == 1)
         council_peer_lost(council, sim_below(sim, sim->n_voters), clock_ns);
+    else if (what <= 4)
+        council_peer_up(council, sim_below(sim, sim->n_voters));
 }
 
 void node_event(struct sim *sim, struct event *event)

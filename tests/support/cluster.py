@@ -100,9 +100,13 @@ class Node:
             self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=log,
                                             stderr=log, start_new_session=True)
 
+    def connection(self, timeout):
+        """To its API; connects when it is used first."""
+        return http.client.HTTPConnection("127.0.0.1", self.api_port, timeout=timeout)
+
     def request(self, method, path, body=None, timeout=60):
         """(status, JSON or text)."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.api_port, timeout=timeout)
+        connection = self.connection(timeout)
         try:
             connection.request(method, path, body and json.dumps(body),
                                {"Content-Type": "application/json"} if body else {})
@@ -254,7 +258,7 @@ class Stream(threading.Thread):
         self.start()
 
     def run(self):
-        connection = http.client.HTTPConnection("127.0.0.1", self.node.api_port, timeout=120)
+        connection = self.node.connection(120)
         try:
             connection.request("POST", "/v1/completions", json.dumps(self.body),
                                {"Content-Type": "application/json", **self.headers})

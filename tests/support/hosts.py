@@ -9,6 +9,7 @@
 Node NAME runs on host NAME; holders have the model's file.  The API is asked inside the host, over
 loopback.  Needs root.
 """
+import http.client
 import json
 import signal
 import subprocess
@@ -60,6 +61,19 @@ class Answer(threading.Thread):
         """The longest silence that ended after `moment`."""
         return max((b - max(a, moment) for a, b in zip(self.arrivals, self.arrivals[1:])
                     if b > moment), default=0.0)
+
+
+class Door:
+    """The API of the node on a host, for support.cluster.Stream."""
+
+    def __init__(self, host):
+        self.host = host
+
+    def connection(self, timeout):
+        connection = http.client.HTTPConnection("127.0.0.1", API, timeout=timeout)
+        with self.host.entered():
+            connection.connect()
+        return connection
 
 
 class Hosts:
@@ -127,8 +141,8 @@ class Hosts:
         with open(self.folder / f"{name}.log", "ab") as log:
             self.node[name] = self.host[name].popen(
                 [POMONA, "serve", *where, "--node", name, "--data",
-                 str(self.folder / f"data-{name}"), "--cluster-key", str(self.key), "--listen",
-                 f"{self.loopback}:{API}"], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                 str(self.folder / f"data-{name}"), "--cluster-key", str(self.key), "--no-measure",
+                 "--listen", f"{self.loopback}:{API}"], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def pause(self, name, seconds):
         """The node's process stands still; its runners do not."""
@@ -156,6 +170,9 @@ class Hosts:
             wait_until(lambda: self.get(name, "/health").get("instances_ready") == 1, 5,
                        f"{name} knows the instance")
         return said["instance"]
+
+    def door(self, name):
+        return Door(self.host[name])
 
     def stream(self, name, max_tokens=200, **body):
         return Answer(self.host[name], self.loopback, max_tokens, **body)

@@ -177,6 +177,11 @@ uint64_t council_tick(struct council *c, uint64_t now_ns)
     return election_tick(&c->election, now_ns);
 }
 
+void council_peer_up(struct council *c, uint32_t who)
+{
+    election_peer_up(&c->election, who);
+}
+
 void council_all_up(struct council *c, uint64_t now_ns)
 {
     election_all_up(&c->election, now_ns);

@@ -66,7 +66,8 @@ void council_free(struct council *council);
 
 uint64_t council_tick(struct council *council, uint64_t now_ns);
 
-/* Hints, which may be wrong: every voter is there; voter `who` is gone (election.h). */
+/* Hints, which may be wrong: voter `who` is there; every voter is; `who` is gone (election.h). */
+void council_peer_up(struct council *council, uint32_t who);
 void council_all_up(struct council *council, uint64_t now_ns);
 void council_peer_lost(struct council *council, uint32_t who, uint64_t now_ns);
 

@@ -207,7 +207,7 @@ static bool may_be_born(const struct election *e)
     const uint64_t others = everybody(e) & ~bit(e->self);
     const uint64_t kept = e->polled & ~e->polled_leaderless;
 
-    if (e->epoch == 0 && e->polled_leaderless == others)
+    if (e->unstood == others)
         return true;
     if (e->polled_ns < e->born_after_ns)
         return false;
@@ -260,6 +260,13 @@ static void stand_soon(struct election *e, uint64_t now_ns)
     if (e->due_ns <= now_ns + (wait_ms + STAGGER_MS) * NS_PER_MS)
         return; /* it will as it is */
     e->due_ns = now_ns + wait_ms * NS_PER_MS + random_ms(e, STAGGER_MS);
+}
+
+/* What it says before anybody leads lets this newborn vote when the leader dies young. */
+void election_peer_up(struct election *e, uint32_t voter)
+{
+    if (e->role == ELECTION_NEWBORN && voter != e->self)
+        send_to(e, voter, ELECTION_POLL, e->epoch, e->round, false);
 }
 
 void election_all_up(struct election *e, uint64_t now_ns)
@@ -403,6 +410,8 @@ static void take_poll(struct election *e, const struct election_message *m, uint
     e->polled |= bit(m->from);
     if (m->epoch == 0)
         e->polled_leaderless |= bit(m->from);
+    if (m->epoch == 0 || !m->is_born)
+        e->unstood |= bit(m->from);
     if (m->epoch > e->polled_epoch)
         e->polled_epoch = m->epoch;
     (void)try_birth(e, now_ns);

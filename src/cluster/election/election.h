@@ -33,13 +33,14 @@
  *           does not know how it voted.  It waits until every vote that it may
  *           have given is counted or void (quarantine_ms), then votes after it
  *           heard a quorum of the others, all of the others, or, at the birth
- *           of a cluster, a majority that never had a leader.  Where all the
- *           others are there and not one ever had a leader, it waits for nothing:
- *           whom it had voted for would know of that epoch.
+ *           of a cluster, a majority that never had a leader.  It waits for nothing once it
+ *           heard of each of the others that it never had a leader, or is newborn itself: whom
+ *           it had voted for stood, and would know of that epoch.  Each may say so at another
+ *           time: whoever stands later asks this life for its vote.
  *           So the loss of disks does no harm as long as voters with theirs are a quorum.
- * Hints     the owner may know more than beats tell: that every voter is there, that the leader
- *           is gone (election_all_up(), election_peer_lost()).  They only say when to stand,
- *           so a wrong one costs a round.  The first of the list stands first, lest they collide.
+ * Hints     the owner may know more than beats tell: that a voter or every voter is there, that
+ *           the leader is gone (election_peer_up(), election_all_up(), election_peer_lost()).
+ *           They only say when to ask and stand, so a wrong one costs a round.  The first of the list stands first, lest they collide.
  *
  * Pure: time and random numbers are given; what is to be kept and sent is
  * returned through effects.  election/council.h puts it together with the
@@ -120,6 +121,7 @@ struct election {
     uint64_t granted; /* mask: who answered this round with yes */
     uint64_t polled,
         polled_leaderless; /* newborn: who answered; which of them never had a leader */
+    uint64_t unstood;      /* newborn: who never stood or voted, when it answered any poll */
     uint64_t polled_epoch;
     uint64_t polled_ns;            /* newborn: when it asked; what it hears is no older */
     uint64_t born_after_ns;        /* newborn: end of the quarantine */
@@ -145,7 +147,8 @@ uint64_t election_tick(struct election *election, uint64_t now_ns);
 void election_receive(struct election *election, const struct election_message *message,
                       uint64_t now_ns);
 
-/* Hints: every other voter is there; that one is not. */
+/* Hints: that voter is there; every other voter is; that one is not. */
+void election_peer_up(struct election *election, uint32_t voter);
 void election_all_up(struct election *election, uint64_t now_ns);
 void election_peer_lost(struct election *election, uint32_t voter, uint64_t now_ns);
 

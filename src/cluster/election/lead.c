@@ -296,8 +296,11 @@ void lead_member_up(struct cluster *cluster, struct member *member)
     if (lead_is_told(cluster->lead, member))
         lead_tell(cluster, member);
     lead_refresh(cluster);
-    if (cluster->lead->council)
-        loop_timer_once(cluster->lead->timer, 0);
+    if (!cluster->lead->council)
+        return;
+    if (member->is_configured)
+        council_peer_up(cluster->lead->council, (uint32_t)(member - cluster->members));
+    loop_timer_once(cluster->lead->timer, 0);
 }
 
 void lead_member_lost(struct cluster *cluster, struct member *member)

@@ -29,11 +29,24 @@ static void take_stock(struct driver *d)
     }
 }
 
+/* What a step with short prompts may take: longer where one of them is an answer that had begun. */
+static uint32_t most_ms(const struct driver *d)
+{
+    for (size_t i = 0; i < d->n_sequences; i++) {
+        const struct sequence *q = d->sequences[i];
+
+        if (q->is_running && d->entries[i].is_short && q->n_tokens > q->n_prompt &&
+            d->entries[i].n_pending > 1)
+            return BUDGET_STALLED_MS;
+    }
+    return BUDGET_SHORT_MS;
+}
+
 static uint32_t plan_rows(struct driver *d, uint32_t n_decodes, uint32_t n_prompt_rows,
                           double *ret_expected_ns)
 {
     const uint32_t n_short_rows =
-        n_prompt_rows > 0 ? budget_short_rows(&d->budget, n_decodes, d->o.max_rows) : 0;
+        n_prompt_rows > 0 ? budget_short_rows(&d->budget, n_decodes, most_ms(d), d->o.max_rows) : 0;
     const struct sched_limits limits = { .max_rows = d->o.max_rows,
                                          .max_prompt_rows = n_prompt_rows,
                                          .max_short_rows = n_short_rows,

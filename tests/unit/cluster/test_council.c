@@ -12,7 +12,7 @@
 #include "cluster/election/council.h"
 #include "cluster/state/desired_file.h"
 
-enum { VOTERS = 3, BOX_MAX = 64, MUTATIONS = 5000, SEED = 20261125 };
+enum { VOTERS = 4, BOX_MAX = 64, MUTATIONS = 5000, SEED = 20261125 };
 
 struct voter {
     struct council *council;
@@ -101,7 +101,7 @@ static const struct council_effects effects = { take_message, keep,         take
 
 static void start(uint32_t i)
 {
-    static const char *const names[VOTERS] = { "a", "b", "c" };
+    static const char *const names[VOTERS] = { "a", "b", "c", "d" };
     const struct council_options options = { .voters = names,
                                              .n_voters = f.n_voters,
                                              .self = names[i],
@@ -273,6 +273,36 @@ static void a_leader_that_is_known_to_be_lost_is_replaced_at_once(void **state)
         if (i != first)
             council_peer_lost(f.voters[i].council, first, f.now_ns);
     run_for(election_params_default().election_ms / 2);
+    assert_int_not_equal(leader(), NO_VOTER);
+    assert_int_not_equal(leader(), first);
+}
+
+/* Two voters meet after the others elected a leader, which is then lost at once: they must not wait
+ * for it to come back and tell them that they never voted. */
+static void a_leader_that_dies_young_is_replaced(void **state)
+{
+    uint32_t first;
+
+    (void)state;
+    start_all(4);
+    f.voters[2].cut = 1u << 3;
+    f.voters[3].cut = 1u << 2;
+    for (int i = 0; i < 8; i++) {
+        council_all_up(f.voters[0].council, f.now_ns);
+        council_all_up(f.voters[1].council, f.now_ns);
+        run_for(50);
+    }
+    first = f.voters[0].leader;
+    assert_true(first < 2);
+    f.voters[2].cut = f.voters[3].cut = 0;
+    council_peer_up(f.voters[2].council, 3);
+    council_peer_up(f.voters[3].council, 2);
+    run_for(50);
+    stop(first);
+    for (uint32_t i = 0; i < 4; i++)
+        if (i != first)
+            council_peer_lost(f.voters[i].council, first, f.now_ns);
+    run_for(election_params_default().election_ms);
     assert_int_not_equal(leader(), NO_VOTER);
     assert_int_not_equal(leader(), first);
 }
@@ -576,6 +606,7 @@ int main(void)
         EACH(one_voter_leads_alone_and_decides),
         EACH(three_voters_have_a_leader_and_want_the_same),
         EACH(a_first_start_needs_no_quarantine),
+        EACH(a_leader_that_dies_young_is_replaced),
         EACH(a_leader_that_is_known_to_be_lost_is_replaced_at_once),
         EACH(a_lost_disk_among_voters_with_theirs_waits),
         EACH(a_leader_cut_off_decides_nothing_and_follows_when_it_is_back),

@@ -163,17 +163,18 @@ static void short_prompts_fill_a_step_to_its_bound(void **state)
     uint32_t n;
 
     (void)state;
-    assert_int_equal(budget_short_rows(&b, 4, MAX_ROWS), 0); /* nothing is known */
+    assert_int_equal(budget_short_rows(&b, 4, BUDGET_SHORT_MS, MAX_ROWS), 0); /* nothing is known */
     for (int i = 0; i < 50; i++)
         learn(&b, 4, 0);
-    assert_int_equal(budget_short_rows(&b, 4, MAX_ROWS), 0);
+    assert_int_equal(budget_short_rows(&b, 4, BUDGET_SHORT_MS, MAX_ROWS), 0);
     learn(&b, 4, 16);
-    n = budget_short_rows(&b, 4, MAX_ROWS);
+    n = budget_short_rows(&b, 4, BUDGET_SHORT_MS, MAX_ROWS);
     assert_in_range(step_ns(4 + n), 49000000, 51000000);
-    assert_int_equal(budget_short_rows(&b, 4, 7), 7);
-    assert_int_equal(budget_short_rows(&b, 0, MAX_ROWS), 0);
+    assert_in_range(budget_short_rows(&b, 4, BUDGET_STALLED_MS, MAX_ROWS), n + 1, MAX_ROWS);
+    assert_int_equal(budget_short_rows(&b, 4, BUDGET_SHORT_MS, 7), 7);
+    assert_int_equal(budget_short_rows(&b, 0, BUDGET_SHORT_MS, MAX_ROWS), 0);
     budget_learn(&b, 4, 0, 900000000); /* decodes alone are slower than that */
-    assert_int_equal(budget_short_rows(&b, 4, MAX_ROWS), 0);
+    assert_int_equal(budget_short_rows(&b, 4, BUDGET_SHORT_MS, MAX_ROWS), 0);
 }
 
 static void steps_filled_with_short_prompts_teach_no_restraint(void **state)

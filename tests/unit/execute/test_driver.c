@@ -474,6 +474,30 @@ static void a_short_prompt_is_not_kept_waiting_by_streams(void **state)
     run_to_end(f);
 }
 
+static void an_answer_that_had_begun_stands_still_no_longer_than_it_must(void **state)
+{
+    struct fixture *f = *state;
+    const struct generation g = generation_of(10, 60);
+    struct generation quick = generation_of(40, 5), begun = generation_of(90, 60);
+    struct stream streams[2] = { { .n = 0 } }, first = { 0 }, resumed = { 0 };
+
+    set_machine(f, 5000000, 1000000);
+    open_all(f);
+    submit(f, &g, &streams[0]);
+    submit(f, &g, &streams[1]);
+    widest_gap(f, 10);
+    quick.prompt += 3; /* no page in common */
+    submit(f, &quick, &first);
+    widest_gap(f, 20); /* what a row costs is known now */
+
+    begun.prompt += 7;
+    begun.n_prior = 50;
+    submit(f, &begun, &resumed);
+    assert_true(widest_gap(f, 1) > BUDGET_SHORT_MS * 1100000);
+    assert_int_equal(resumed.n, 1);
+    run_to_end(f);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -493,6 +517,7 @@ int main(void)
         CASE(where_nothing_decodes_steps_keep_their_time),
         CASE(a_long_prompt_slows_streams_by_less_than_half),
         CASE(a_short_prompt_is_not_kept_waiting_by_streams),
+        CASE(an_answer_that_had_begun_stands_still_no_longer_than_it_must),
     };
 
     return cmocka_run_group_tests_name("execute/driver", tests, NULL, NULL);
