@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "balance/balance.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "flow/clients.h"
@@ -14,6 +15,7 @@
 #include "flow/service_priv.h"
 #include "flow/text_cache.h"
 #include "flow/upkeep.h"
+#include "flow/upstream/forward.h"
 #include "gateway/dialect/models.h"
 
 enum { TICK_MS = 500, DRAIN_TICK_MS = 50 };
@@ -36,7 +38,19 @@ static void generate(void *arg, struct exchange *x, struct api_request *request)
     exchange_fail(x, &e);
 }
 
+static bool forward(void *arg, struct exchange *x, const char *path, const struct dialect *dialect,
+                    const json_t *body)
+{
+    struct service *service = arg;
+    const struct forward_request request = { path, dialect, body };
+
+    if (service->is_draining || pool_n_running(service->pool) >= FLOWS_MAX)
+        return false; /* refused as any other */
+    return forward_start(service->pool, x, &request);
+}
+
 static const struct gateway_handlers handlers = {
+    .forward = forward,
     .generate = generate,
     .models = admin_models,
     .model = admin_model,
@@ -57,6 +71,7 @@ static void end_flows(struct service *service)
     (void)api_error_set(&e, API_SHUTTING_DOWN, NULL, "This node is shutting down.");
     while (service->flows)
         flow_abort(service->flows, &e);
+    pool_abort(service->pool);
 }
 
 static void check_drain(struct service *service)
@@ -65,7 +80,7 @@ static void check_drain(struct service *service)
 
     if (!service->is_draining || !fn)
         return;
-    if (service->n_flows > 0) {
+    if (service->n_flows + pool_n_running(service->pool) > 0) {
         if (clock_ns() > service->drain_until_ns)
             end_flows(service); /* their errors still have to be written */
         return;
@@ -103,6 +118,52 @@ const struct cluster_events service_cluster_events = {
     .on_instance_gone = on_instance_gone,
 };
 
+static size_t local_instances(void *arg, const char *model, struct balance_candidate *ret,
+                              size_t max)
+{
+    struct service *service = arg;
+    struct cluster_instance *instances;
+    struct model_info info;
+    const size_t n = service_instances(service, &instances);
+    size_t n_ready = 0;
+
+    for (size_t i = 0; i < n && n_ready < max && service_find_model(service, model, &info); i++) {
+        const struct instance_view *v = &instances[i].view;
+
+        if (v->is_ready && strcmp(v->model, info.name) == 0)
+            ret[n_ready++] = balance_candidate_of(v);
+    }
+    free(instances);
+    return n_ready;
+}
+
+static bool local_holds(void *arg, const char *model)
+{
+    struct model_info info;
+
+    return service_find_model(arg, model, &info);
+}
+
+static void local_answer(void *arg, struct exchange *x, const struct dialect *dialect)
+{
+    struct service *service = arg;
+
+    gateway_generate(service->gateway, x, dialect);
+}
+
+static enum status make_pool(struct service *service, const struct service_options *options,
+                             struct err *err)
+{
+    const struct pool_locals locals = { local_instances, local_holds, local_answer, service };
+    const enum status s =
+        balance_policy_find(options->policy ? options->policy : "", &service->policy, err);
+
+    if (s != ST_OK || options->n_upstreams == 0)
+        return s;
+    return pool_new(service->loop, service->policy, options->upstreams, options->n_upstreams,
+                    &locals, &service->pool, err);
+}
+
 enum status service_new(struct loop *loop, const struct service_options *options,
                         struct service **ret_service, struct err *err)
 {
@@ -128,6 +189,8 @@ enum status service_new(struct loop *loop, const struct service_options *options
         s = drain_new(service, &service->drain, err);
     if (s == ST_OK)
         s = upkeep_new(service, &service->upkeep, err);
+    if (s == ST_OK)
+        s = make_pool(service, options, err);
     if (s == ST_OK && loop_timer_new(loop, tick, service, &service->tick) != ST_OK)
         s = err_set(err, ST_NOMEM, "the API could not be made");
     if (s != ST_OK) {
@@ -145,6 +208,7 @@ void service_free(struct service *service)
         return;
     while (service->flows)
         flow_free(service->flows);
+    pool_free(service->pool);
     admin_release(service);
     drain_free(service->drain);
     upkeep_free(service->upkeep);
@@ -178,7 +242,8 @@ uint16_t service_port(const struct service *service)
 
 void service_drain(struct service *service, uint64_t ms, loop_fn *done, void *arg)
 {
-    log_info("shutting down: %zu requests are running", service->n_flows);
+    log_info("shutting down: %zu requests are running",
+             service->n_flows + pool_n_running(service->pool));
     service->is_draining = true;
     service->drain_until_ns = deadline_after_ms(ms);
     service->on_drained = done;

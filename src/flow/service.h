@@ -21,6 +21,7 @@
 
 #include "base/status.h"
 #include "cluster/cluster.h"
+#include "flow/upstream/pool.h"
 #include "net/loop.h"
 
 struct service;
@@ -31,11 +32,14 @@ struct service_options {
     const char *cluster_name;
     const char *node_name;
     const char *version;
-    enum kv_format kv_format;           /* of instances that nobody asked for another */
-    enum activation_format activations; /* the same */
+    enum kv_format kv_format;                  /* of instances that nobody asked for another */
+    enum activation_format activations;        /* the same */
+    const char *policy;                        /* of balancing, by name; "" is the default */
+    const struct upstream_settings *upstreams; /* [n_upstreams], copied */
+    size_t n_upstreams;
 };
 
-/* Errors  ST_NOMEM */
+/* Errors  ST_NOMEM; ST_NOTFOUND  a policy, or an upstream's kind */
 enum status service_new(struct loop *loop, const struct service_options *options,
                         struct service **ret_service, struct err *err);
 

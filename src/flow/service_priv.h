@@ -5,13 +5,15 @@
 
 #include <stdbool.h>
 
+#include "balance/policy.h"
 #include "base/paths.h"
 #include "cluster/cluster.h"
 #include "flow/service.h"
+#include "flow/upstream/pool.h"
 #include "gateway/gateway.h"
 
 enum {
-    FLOWS_MAX = 1024,
+    FLOWS_MAX = 4096,
     INSTANCES_MAX = 256,
     MODELS_MAX = 1024,
 };
@@ -34,6 +36,9 @@ struct service {
 
     struct flow *flows;
     size_t n_flows;
+    struct pool *pool; /* NULL: there are no upstreams */
+    const struct balance_policy *policy;
+    uint64_t n_turns;   /* of choosing an instance */
     size_t n_encodings; /* jobs; they may outlive their flows */
     struct placing *placings;
     struct drain *drain;

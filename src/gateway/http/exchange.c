@@ -27,6 +27,7 @@
 #include <sys/socket.h>
 
 #include "base/random.h"
+#include "gateway/http/sse.h"
 
 enum { PIPELINED_MAX = 64 << 10 };
 
@@ -156,6 +157,14 @@ const char *exchange_header(const struct exchange *x, const char *name)
     return evhttp_find_header(evhttp_request_get_input_headers(x->req), name);
 }
 
+void exchange_take_header(struct exchange *x, const char *name, const char *value)
+{
+    struct evkeyvalq *headers = evhttp_request_get_input_headers(x->req);
+
+    (void)evhttp_remove_header(headers, name);
+    (void)evhttp_add_header(headers, name, value);
+}
+
 void exchange_add_header(struct exchange *x, const char *name, const char *value)
 {
     (void)evhttp_add_header(evhttp_request_get_output_headers(x->req), name, value);
@@ -183,7 +192,8 @@ static const char *reason(int http_status)
     case 415: return "Unsupported Media Type";
     case 503: return "Service Unavailable";
     case 504: return "Gateway Timeout";
-    default: return "Internal Server Error";
+    case 500: return "Internal Server Error";
+    default: return NULL; /* evhttp has its words */
     }
 }
 
@@ -221,19 +231,36 @@ void exchange_reply(struct exchange *x, int http_status, const char *content_typ
     free(bytes);
 }
 
+void exchange_retry_after(struct exchange *x, uint32_t seconds)
+{
+    char text[16];
+
+    if (evhttp_find_header(evhttp_request_get_output_headers(x->req), "retry-after"))
+        return; /* who said it first knows better */
+    (void)snprintf(text, sizeof(text), "%u", seconds);
+    exchange_add_header(x, "retry-after", text);
+}
+
 void exchange_fail(struct exchange *x, const struct api_error *e)
 {
     const int http_status = api_error_http(e->kind);
     struct buf body = { 0 };
 
+    if (x->is_streaming) {
+        sse_fail(x, e);
+        return;
+    }
     if (http_status == 503)
-        exchange_add_header(x, "retry-after", "1");
+        exchange_retry_after(x, 1);
     api_error_render(e, &body);
     exchange_reply(x, http_status, "application/json", &body);
 }
 
 void exchange_stream_start(struct exchange *x, const char *content_type)
 {
+    if (x->is_streaming)
+        return;
+    x->is_streaming = true;
     exchange_add_header(x, "Content-Type", content_type);
     exchange_add_header(x, "Cache-Control", "no-cache, no-transform");
     exchange_add_header(x, "X-Accel-Buffering", "no");

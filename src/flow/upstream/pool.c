@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* flow/upstream/pool.c - the upstreams, what is known of each, and who of them answers a request. */
+#include "flow/upstream/pool.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "balance/slow_start.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "base/size.h"
+#include "flow/upstream/pool_priv.h"
+
+enum { CANDIDATES_MAX = 256, TICK_MS = 1000 };
+
+static const double USUAL_ANSWER_TOKENS = 256;
+
+static const struct upstream_kind kinds[] = {
+    { "openai", "/v1/models", false },    { "pomona", "/readyz", true },
+    { "exo", "/v1/models", false },       { "mlx", "/v1/models", false },
+    { "llama-server", "/health", false }, { "vllm", "/health", false },
+};
+
+const char *upstream_kinds(void)
+{
+    return "openai, pomona, exo, mlx, llama-server, vllm";
+}
+
+static const struct upstream_kind *find_kind(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        if (strcmp(kinds[i].name, name[0] ? name : "openai") == 0)
+            return &kinds[i];
+    }
+    return NULL;
+}
+
+/* People give the address with "/v1", as clients want it, or without. */
+static void take_base(struct upstream *u)
+{
+    size_t n;
+
+    (void)snprintf(u->base, sizeof(u->base), "%s", u->settings.url);
+    n = strlen(u->base);
+    while (n > 0 && u->base[n - 1] == '/')
+        u->base[--n] = '\0';
+    if (n > 3 && strcmp(u->base + n - 3, "/v1") == 0)
+        u->base[n - 3] = '\0';
+}
+
+static enum status make_upstream(struct pool *pool, const struct upstream_settings *settings,
+                                 struct upstream *u, struct err *err)
+{
+    u->pool = pool;
+    u->settings = *settings;
+    u->kind = find_kind(settings->kind);
+    u->key = XXH3_64bits(settings->name, strlen(settings->name));
+    take_base(u);
+    if (!u->kind)
+        return err_set(err, ST_NOTFOUND, "upstream '%s' is of no kind '%s'; there are %s",
+                       settings->name, settings->kind, upstream_kinds());
+    return ST_OK;
+}
+
+static enum status start(struct pool *pool, struct err *err)
+{
+    enum status s = http_client_new(pool->loop, &pool->client, err);
+
+    if (s == ST_OK && (loop_timer_new(pool->loop, pool_probe, pool, &pool->probe_timer) != ST_OK ||
+                       loop_timer_new(pool->loop, forward_tick_all, pool, &pool->tick) != ST_OK))
+        s = err_set(err, ST_NOMEM, "the upstreams");
+    if (s != ST_OK)
+        return s;
+    loop_timer_every(pool->probe_timer, PULSE_MS);
+    loop_timer_every(pool->tick, TICK_MS);
+    return ST_OK;
+}
+
+enum status pool_new(struct loop *loop, const struct balance_policy *policy,
+                     const struct upstream_settings *settings, size_t n,
+                     const struct pool_locals *locals, struct pool **ret_pool, struct err *err)
+{
+    struct pool *pool = calloc(1, sizeof(*pool));
+    enum status s = ST_OK;
+
+    if (pool)
+        pool->upstreams = calloc(n, sizeof(*pool->upstreams));
+    if (!pool || !pool->upstreams || n > UPSTREAMS_MAX) {
+        free(pool);
+        return err_set(err, ST_NOMEM, "%zu upstreams", n);
+    }
+    pool->loop = loop;
+    pool->policy = policy;
+    pool->locals = *locals;
+    pool->n = n;
+    pool->answer_tokens = USUAL_ANSWER_TOKENS;
+    for (size_t i = 0; i < n && s == ST_OK; i++)
+        s = make_upstream(pool, &settings[i], &pool->upstreams[i], err);
+    if (s == ST_OK)
+        s = start(pool, err);
+    if (s != ST_OK) {
+        pool_free(pool);
+        return s;
+    }
+    pool_probe(pool);
+    *ret_pool = pool;
+    return ST_OK;
+}
+
+void pool_free(struct pool *pool)
+{
+    if (!pool)
+        return;
+    pool_abort(pool);
+    for (size_t i = 0; i < pool->n; i++)
+        pool_probe_cancel(&pool->upstreams[i]);
+    loop_timer_free(pool->tick);
+    loop_timer_free(pool->probe_timer);
+    http_client_free(pool->client);
+    free(pool->upstreams);
+    free(pool);
+}
+
+size_t pool_n_running(const struct pool *pool)
+{
+    return pool ? pool->n_forwards : 0;
+}
+
+bool upstream_serves(const struct upstream *u, const char *name, size_t *ret_model)
+{
+    for (size_t i = 0; i < u->settings.n_models; i++) {
+        if (strcmp(u->settings.models[i].name, name) != 0)
+            continue;
+        *ret_model = i;
+        return true;
+    }
+    return false;
+}
+
+static bool is_listed(const char *const *names, size_t n, const char *name)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(names[i], name) == 0)
+            return true;
+    }
+    return false;
+}
+
+size_t pool_models(const struct pool *pool, const char **ret, size_t max)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; pool && i < pool->n; i++) {
+        const struct upstream_settings *s = &pool->upstreams[i].settings;
+
+        for (size_t m = 0; m < s->n_models && n < max; m++) {
+            if (!is_listed(ret, n, s->models[m].name))
+                ret[n++] = s->models[m].name;
+        }
+    }
+    return n;
+}
+
+static bool is_well(struct upstream *u, size_t model, uint64_t now_ns)
+{
+    return !u->pulse.is_down && !outlier_is_out(&u->outlier, now_ns) &&
+           now_ns >= u->not_before_ns && breaker_allows(&u->breakers[model], now_ns);
+}
+
+static struct balance_candidate candidate_of(const struct upstream *u, uint64_t now_ns)
+{
+    return (struct balance_candidate){
+        .key = u->key,
+        .weight = u->settings.weight,
+        .warmth = slow_start_warmth(u->pulse.up_since_ns, now_ns),
+        .n_outstanding = u->n_outstanding,
+        .n_waiting_tokens = u->n_waiting_tokens,
+        .prompt_tokens_per_s = u->pace.prompt_tokens_per_s,
+        .token_s = pace_token_s(&u->pace, u->n_outstanding + 1.0),
+    };
+}
+
+struct choice_of {
+    struct balance_candidate candidates[CANDIDATES_MAX];
+    int who[CANDIDATES_MAX];
+    size_t n;
+};
+
+enum wellness { THE_WELL, ANYBODY };
+
+static void add_upstreams(struct pool *pool, const char *model, uint64_t tried,
+                          enum wellness wellness, struct choice_of *c)
+{
+    const uint64_t now_ns = clock_ns();
+    size_t m;
+
+    for (size_t i = 0; i < pool->n && c->n < CANDIDATES_MAX; i++) {
+        struct upstream *u = &pool->upstreams[i];
+
+        if ((tried >> i & 1) || !upstream_serves(u, model, &m) ||
+            (wellness == THE_WELL && !is_well(u, m, now_ns)))
+            continue;
+        c->candidates[c->n] = candidate_of(u, now_ns);
+        c->who[c->n++] = (int)i;
+    }
+}
+
+static void add_instances(struct pool *pool, const char *model, struct choice_of *c)
+{
+    const size_t n = pool->locals.instances(pool->locals.arg, model, c->candidates + c->n,
+                                            CANDIDATES_MAX - c->n);
+
+    for (size_t i = 0; i < n; i++)
+        c->who[c->n++] = POOL_LOCAL;
+}
+
+int pool_choose(struct pool *pool, const char *model, uint64_t tried, bool is_local_allowed,
+                const struct balance_request *request, size_t *ret_model)
+{
+    struct choice_of c = { .n = 0 };
+    int who;
+
+    add_upstreams(pool, model, tried, THE_WELL, &c);
+    if (is_local_allowed)
+        add_instances(pool, model, &c);
+    if (c.n == 0 && is_local_allowed && pool->locals.holds(pool->locals.arg, model))
+        return POOL_LOCAL;
+    if (c.n == 0)
+        add_upstreams(pool, model, tried, ANYBODY, &c);
+    if (c.n == 0)
+        return POOL_NONE;
+    who = c.who[pool->policy->choose(c.candidates, c.n, request)];
+    if (who >= 0)
+        (void)upstream_serves(&pool->upstreams[who], model, ret_model);
+    return who;
+}
+
+void upstream_succeeded(struct upstream *u, size_t model)
+{
+    const uint64_t now_ns = clock_ns();
+
+    outlier_succeeded(&u->outlier, now_ns);
+    breaker_succeeded(&u->breakers[model], now_ns);
+}
+
+/* Of those that serve the same model: how many, and how many are out. */
+static size_t count_peers(const struct upstream *u, size_t model, uint64_t now_ns, size_t *ret_out)
+{
+    const char *name = u->settings.models[model].name;
+    size_t n = 0, m;
+
+    *ret_out = 0;
+    for (size_t i = 0; i < u->pool->n; i++) {
+        const struct upstream *peer = &u->pool->upstreams[i];
+
+        if (!upstream_serves(peer, name, &m))
+            continue;
+        n++;
+        *ret_out += outlier_is_out(&peer->outlier, now_ns);
+    }
+    return n;
+}
+
+void upstream_failed(struct upstream *u, size_t model, const char *why)
+{
+    const uint64_t now_ns = clock_ns();
+    struct breaker *b = &u->breakers[model];
+    const enum breaker_state before = b->state;
+    size_t n_out;
+    const size_t n = count_peers(u, model, now_ns, &n_out);
+
+    log_debug("upstream %s failed: %s", u->settings.name, why);
+    breaker_failed(b, random_u64(), now_ns);
+    if (b->state == BREAKER_OPEN && before != BREAKER_OPEN)
+        log_warn("upstream %s is not asked for %s for %" PRIu64 " s: %s", u->settings.name,
+                 u->settings.models[model].name, (uint64_t)((b->until_ns - now_ns) / NS_PER_S),
+                 why);
+    if (outlier_failed(&u->outlier, n_out, n, now_ns))
+        log_warn("upstream %s is left out for %" PRIu64 " s: %s", u->settings.name,
+                 (uint64_t)((u->outlier.until_ns - now_ns) / NS_PER_S), why);
+}
