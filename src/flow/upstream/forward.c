@@ -241,17 +241,6 @@ static struct forward *forward_new(struct pool *pool, struct exchange *x,
     return f;
 }
 
-static bool is_served(const struct pool *pool, const char *model)
-{
-    size_t m;
-
-    for (size_t i = 0; i < pool->n; i++) {
-        if (upstream_serves(&pool->upstreams[i], model, &m))
-            return true;
-    }
-    return false;
-}
-
 /* One gateway before this one is enough: two that know each other would pass a request on for ever. */
 bool forward_start(struct pool *pool, struct exchange *x, const struct forward_request *request)
 {
@@ -260,7 +249,7 @@ bool forward_start(struct pool *pool, struct exchange *x, const struct forward_r
     size_t m;
     int who;
 
-    if (!pool || !model || strlen(model) >= sizeof(f->model) || !is_served(pool, model) ||
+    if (!model || strlen(model) >= sizeof(f->model) || !pool_has_model(pool, model) ||
         exchange_header(x, FORWARDED_HEADER))
         return false;
     f = forward_new(pool, x, request);

@@ -141,6 +141,17 @@ bool upstream_serves(const struct upstream *u, const char *name, size_t *ret_mod
     return false;
 }
 
+bool pool_has_model(const struct pool *pool, const char *model)
+{
+    size_t m;
+
+    for (size_t i = 0; pool && i < pool->n; i++) {
+        if (upstream_serves(&pool->upstreams[i], model, &m))
+            return true;
+    }
+    return false;
+}
+
 static bool is_listed(const char *const *names, size_t n, const char *name)
 {
     for (size_t i = 0; i < n; i++) {

@@ -80,4 +80,7 @@ void pool_abort(struct pool *pool);
 /* Models served by upstreams, once each, ret [max] lent until pool_free(). */
 size_t pool_models(const struct pool *pool, const char **ret, size_t max);
 
+/* Does an upstream serve it? */
+bool pool_has_model(const struct pool *pool, const char *model);
+
 #endif
