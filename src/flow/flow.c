@@ -62,6 +62,7 @@ void flow_free(struct flow *f)
     if (f->next)
         f->next->link = f->link;
     f->service->n_flows--;
+    admission_leave(&f->service->admission, &f->ticket);
     flow_execute_release(f);
     flow_place_release(f);
     encoding_leave(f);

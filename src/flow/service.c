@@ -25,15 +25,16 @@ static void generate(void *arg, struct exchange *x, struct api_request *request)
     struct service *service = arg;
     struct api_error e;
 
-    if (!service->is_draining && service->n_flows < FLOWS_MAX) {
+    if (!service->is_draining && service->n_flows < FLOWS_MAX &&
+        service->admission.n_requests < ADMISSION_REQUESTS_MAX) {
         flow_start(service, x, request);
         return;
     }
     if (service->is_draining)
         (void)api_error_set(&e, API_SHUTTING_DOWN, NULL, "This node is shutting down.");
     else
-        (void)api_error_set(&e, API_OVERLOADED, NULL, "This node answers %d requests already.",
-                            FLOWS_MAX);
+        (void)api_error_set(&e, API_OVERLOADED, NULL, "This node answers %zu requests already.",
+                            service->n_flows);
     api_request_release(request);
     exchange_fail(x, &e);
 }
@@ -44,8 +45,8 @@ static bool forward(void *arg, struct exchange *x, const char *path, const struc
     struct service *service = arg;
     const struct forward_request request = { path, dialect, body };
 
-    if (service->is_draining || pool_n_running(service->pool) >= FLOWS_MAX)
-        return false; /* refused as any other */
+    if (!service->pool || service->is_draining) /* then it is refused as any other */
+        return false;
     return forward_start(service->pool, x, &request);
 }
 

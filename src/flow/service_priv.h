@@ -8,6 +8,7 @@
 #include "balance/policy.h"
 #include "base/paths.h"
 #include "cluster/cluster.h"
+#include "flow/admission.h"
 #include "flow/service.h"
 #include "flow/upstream/pool.h"
 #include "gateway/gateway.h"
@@ -38,7 +39,8 @@ struct service {
     size_t n_flows;
     struct pool *pool; /* NULL: there are no upstreams */
     const struct balance_policy *policy;
-    uint64_t n_turns;   /* of choosing an instance */
+    uint64_t n_turns; /* of choosing an instance */
+    struct admission admission;
     size_t n_encodings; /* jobs; they may outlive their flows */
     struct placing *placings;
     struct drain *drain;

@@ -103,6 +103,15 @@ static uint64_t who_cannot(const struct forward *f)
     return mask;
 }
 
+/* The last upstream's own words, where it said any, are better than ours. */
+static void give_up(struct forward *f, enum api_error_kind kind, const char *words)
+{
+    if (f->has_answer)
+        forward_reply(f);
+    else
+        forward_fail(f, kind, words);
+}
+
 void forward_try(struct forward *f)
 {
     int who;
@@ -115,7 +124,7 @@ void forward_try(struct forward *f)
         return;
     }
     if (who == POOL_NONE) {
-        forward_fail(f, API_NO_NODES, "No server of this model answers.");
+        give_up(f, API_NO_NODES, "No server of this model answers.");
         return;
     }
     f->at = &f->pool->upstreams[who];
@@ -143,9 +152,10 @@ static bool may_try_again(struct forward *f)
 void forward_again(struct forward *f, const char *why)
 {
     forward_leave(f);
-    buf_clear(&f->held);
+    if (!f->has_answer)
+        buf_clear(&f->held);
     if (!may_try_again(f)) {
-        forward_fail(f, API_UPSTREAM, why);
+        give_up(f, API_UPSTREAM, why);
         return;
     }
     log_info("request %s: %s; asking another server", exchange_id(f->x), why);
@@ -252,10 +262,11 @@ bool forward_start(struct pool *pool, struct exchange *x, const struct forward_r
     if (!model || strlen(model) >= sizeof(f->model) || !pool_has_model(pool, model) ||
         exchange_header(x, FORWARDED_HEADER))
         return false;
-    f = forward_new(pool, x, request);
+    f = pool->n_forwards < FORWARDS_MAX ? forward_new(pool, x, request) : NULL;
     if (!f) {
-        exchange_fail(x, &(struct api_error){ .kind = API_OVERLOADED,
-                                              .message = "There is no memory for this request." });
+        exchange_fail(
+            x, &(struct api_error){ .kind = API_OVERLOADED,
+                                    .message = "This node passes on as many requests as it can." });
         return true;
     }
     (void)snprintf(f->model, sizeof(f->model), "%s", model);

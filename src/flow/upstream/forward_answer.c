@@ -167,7 +167,7 @@ static void end_stream(struct forward *f)
     forward_free(f);
 }
 
-static void reply(struct forward *f)
+void forward_reply(struct forward *f)
 {
     struct exchange *x = f->x;
     struct buf body = f->held;
@@ -198,6 +198,7 @@ static void on_whole(struct forward *f)
     }
     if (may_be_better_elsewhere(f->head.status) && !f->is_streaming && f->n_tries <= RETRIES_MAX &&
         f->pool->n > 1) {
+        f->has_answer = true;
         forward_again(f, "a server was too busy, or failed");
         return;
     }
@@ -213,7 +214,7 @@ static void on_whole(struct forward *f)
             exchange_stream_send(f->x, f->held.data, f->held.len);
         end_stream(f);
     } else {
-        reply(f);
+        forward_reply(f);
     }
 }
 

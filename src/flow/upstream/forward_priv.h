@@ -12,6 +12,7 @@
 #define FORWARDED_HEADER "Pomona-Forwarded"
 
 enum {
+    FORWARDS_MAX = 8192,
     FORWARD_PATH_MAX = 64,
     FORWARD_KEY_MAX = 300,
     FORWARD_CONNECT_MS = 2000,
@@ -44,6 +45,7 @@ struct forward {
     bool is_retrying; /* counted by the budget */
     struct loop_timer *wait;
 
+    bool has_answer;   /* `held` is a whole one, a refusal; another may be better */
     bool is_streaming; /* headers went to the client */
     bool is_waiting;   /* its prompt counts as waiting at the upstream */
     struct buf held;   /* came, and was not passed on */
@@ -68,6 +70,9 @@ void forward_again(struct forward *f, const char *why);
 
 /* Over: the error, as status or as event. */
 void forward_fail(struct forward *f, enum api_error_kind kind, const char *words);
+
+/* Over: the answer held, as it came. */
+void forward_reply(struct forward *f);
 
 /* Over: the exchange was answered. */
 void forward_free(struct forward *f);

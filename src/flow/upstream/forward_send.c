@@ -104,6 +104,8 @@ static void enter(struct forward *f)
     u->n_waiting_tokens += f->wanted.n_prompt_tokens;
     f->is_waiting = true;
     f->n_waiting_tokens = u->n_waiting_tokens;
+    f->has_answer = false;
+    buf_clear(&f->held);
     f->sent_ns = clock_ns();
     f->head = (struct http_head){ 0 };
 }

@@ -250,8 +250,8 @@ void exchange_fail(struct exchange *x, const struct api_error *e)
         sse_fail(x, e);
         return;
     }
-    if (http_status == 503)
-        exchange_retry_after(x, 1);
+    if (http_status == 503 || http_status == 429)
+        exchange_retry_after(x, e->retry_after_s ? e->retry_after_s : 1);
     api_error_render(e, &body);
     exchange_reply(x, http_status, "application/json", &body);
 }

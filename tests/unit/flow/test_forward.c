@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tests/unit/flow/test_forward.c - bodies and events on their way to an upstream and back. */
+#include "support/check.h"
+
+#include <string.h>
+
+#include "flow/upstream/body.h"
+#include "flow/upstream/events.h"
+
+static void becomes(const char *text, const char *expected)
+{
+    json_t *body = json_loads(text, 0, NULL);
+    struct buf out = { 0 };
+
+    assert_non_null(body);
+    body_with_model(text, strlen(text), body, "new\"", &out);
+    assert_string_equal(buf_text(&out), expected);
+    buf_release(&out);
+    json_decref(body);
+}
+
+static void only_the_models_name_changes(void **state)
+{
+    (void)state;
+    becomes("{\"model\":\"m\"}", "{\"model\":\"new\\\"\"}");
+    becomes(
+        " { \"a\" : 1.50 , \"model\"\n:\t\"m\" , \"b\":{\"model\":\"m\"}, \"c\":[\"model\"] } ",
+        " { \"a\" : 1.50 , \"model\"\n:\t\"new\\\"\" , \"b\":{\"model\":\"m\"}, \"c\":[\"model\"] } ");
+    becomes("{\"x\":\"\\\\\\\"model\\\":\",\"model\":\"m\\\"\\\\\"}",
+            "{\"x\":\"\\\\\\\"model\\\":\",\"model\":\"new\\\"\"}");
+    becomes("{\"x\":\"model\",\"model\":\"model\"}", "{\"x\":\"model\",\"model\":\"new\\\"\"}");
+}
+
+static void a_name_written_twice_or_in_escapes_is_written_anew(void **state)
+{
+    (void)state;
+    becomes("{\"model\":\"a\",\"model\":\"b\"}", "{\"model\":\"new\\\"\"}");
+    becomes("{\"model\":\"a\", \"mod\\u0065l\":\"b\", \"n\": 1}",
+            "{\"model\":\"new\\\"\",\"n\":1}");
+}
+
+static struct balance_request measure(const char *text)
+{
+    json_t *body = json_loads(text, 0, NULL);
+    const struct balance_request r = body_measure(text, strlen(text), body, NULL, 200);
+
+    json_decref(body);
+    return r;
+}
+
+static void sessions_and_prefixes_are_told_apart(void **state)
+{
+    const struct balance_request a = measure("{\"messages\":[1],\"prompt_cache_key\":\"k\"}");
+    const struct balance_request b =
+        measure("{\"prompt_cache_key\":\"k\",\"messages\":[1],\"n\":1}");
+    const struct balance_request c = measure("{\"messages\":[2],\"max_tokens\":7}");
+
+    (void)state;
+    assert_true(a.session != 0 && a.session == b.session && a.prefix == b.prefix);
+    assert_true(c.session == 0 && c.prefix != a.prefix);
+    assert_int_equal(c.n_answer_tokens, 7);
+    assert_int_equal(a.n_answer_tokens, 200);
+}
+
+static void events_are_cut_where_they_end(void **state)
+{
+    (void)state;
+    assert_int_equal(events_whole("data: a\n\ndata: b", 16), 9);
+    assert_int_equal(events_whole("data: a\r\n\r\nda", 13), 11);
+    assert_int_equal(events_whole("data: a\n", 8), 0);
+    assert_int_equal(events_whole("\n\n", 2), 2);
+    assert_int_equal(events_whole("", 0), 0);
+}
+
+static void look(struct events_seen *seen, const char *text)
+{
+    events_look(seen, text, strlen(text));
+}
+
+static void what_matters_is_seen_and_nothing_else(void **state)
+{
+    struct events_seen seen = { 0 };
+
+    (void)state;
+    look(&seen,
+         ": c\n\ndata: {\"a\":1,\"resume_tokens\":12}\n\nevent: x\ndata:{\"resume_tokens\":9}\n\n");
+    assert_int_equal(seen.n_events, 2);
+    assert_int_equal(seen.resume_tokens, 12);
+    look(&seen, "data: {\"content\":\"\\\"resume_tokens\\\":99 data: [DONE] {\\\"error\\\"\"}\n\n");
+    assert_int_equal(seen.resume_tokens, 12);
+    assert_false(seen.is_done || seen.has_error);
+    look(&seen, "data: {\"error\":{}}\r\n\r\ndata: [DONE]\r\n\r\n");
+    assert_true(seen.is_done && seen.has_error);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(only_the_models_name_changes),
+        cmocka_unit_test(a_name_written_twice_or_in_escapes_is_written_anew),
+        cmocka_unit_test(sessions_and_prefixes_are_told_apart),
+        cmocka_unit_test(events_are_cut_where_they_end),
+        cmocka_unit_test(what_matters_is_seen_and_nothing_else),
+    };
+    return cmocka_run_group_tests_name("forward", tests, NULL, NULL);
+}
