@@ -339,9 +339,6 @@ static enum status start(struct node *node, struct err *err)
         .version = POMONA_VERSION,
         .kv_format = settings->kv_format,
         .activations = settings->activations,
-        .policy = settings->balancing,
-        .upstreams = settings->upstreams,
-        .n_upstreams = settings->n_upstreams,
     };
     enum status s;
 

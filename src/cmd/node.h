@@ -16,7 +16,6 @@
 #include "base/status.h"
 #include "cluster/cluster.h"
 #include "contract/route.h"
-#include "flow/upstream/pool.h"
 
 struct node_settings {
     char cluster_name[NODE_NAME_MAX];
@@ -42,11 +41,8 @@ struct node_settings {
     unsigned discovery; /* DISCOVER_* */
     struct cluster_seed seeds[SEEDS_MAX];
     size_t n_seeds;
-    char hub_endpoint[CLUSTER_HUB_MAX];  /* "": the usual one */
-    const char *hub_token;               /* NULL: none */
-    char balancing[UPSTREAM_NAME_MAX];   /* the policy; "": the default */
-    struct upstream_settings *upstreams; /* [n_upstreams], free(); NULL: none */
-    size_t n_upstreams;
+    char hub_endpoint[CLUSTER_HUB_MAX]; /* "": the usual one */
+    const char *hub_token;              /* NULL: none */
 };
 
 /* Serve until a signal ends it.

@@ -20,7 +20,6 @@
 #include "cmd/node.h"
 #include "cmd/options.h"
 #include "cmd/peers.h"
-#include "cmd/upstreams.h"
 #include "config/config.h"
 
 _Static_assert((int)CONFIG_NAME_MAX == (int)NODE_NAME_MAX, "a name fits both");
@@ -36,7 +35,6 @@ static const double MEMORY_SHARE = 0.75;
 struct serve_options {
     const char *cluster, *cluster_key, *join, *discovery, *host;
     uint32_t port;
-    const char *gateway;
     const char *config, *node, *listen, *model, *kernels, *kv;
     bool is_not_measured;
     double memory_gb;              /* 0: not given */
@@ -200,8 +198,6 @@ static enum status make_settings(const struct app *app, const struct serve_optio
     settings->model = options->model;
     settings->is_not_measured = options->is_not_measured;
     s = kv_format_find(options->kv, &settings->kv_format, err);
-    if (s == ST_OK && options->gateway)
-        s = upstreams_read(options->gateway, settings, err);
     if (s == ST_OK)
         s = activation_format_find(options->activations, &settings->activations, err);
     return s;
@@ -225,7 +221,6 @@ int cmd_serve(struct app *app, int argc, char **argv)
         { "memory-gb", 0, "X", "GiB for models (default: the file's, else 3/4 of the machine)", OPTION_REAL, &options.memory_gb, 0.001, 1048576 },
         { "threads", 't', "N", "threads of each runner (default: every core)", OPTION_U32, &options.threads, 1, CONFIG_THREADS_MAX },
         { "kernels", 0, "NAME", "kernels of the runners (default: the best here)", OPTION_TEXT, &options.kernels, 0, 0 },
-        { "gateway", 0, "FILE", "upstreams and balancing: config/api_gateway.yaml", OPTION_TEXT, &options.gateway, 0, 0 },
         { "kv", 0, "FORMAT", "how instances placed from here keep keys and values: f16, q8_0 (default f16)", OPTION_TEXT, &options.kv, 0, 0 },
         { "activations", 0, "BITS", "of activations in instances placed from here: 16, or 8, which is faster (default 16)", OPTION_U32, &options.activations, 1, 32 },
         { "no-measure", 0, NULL, "do not measure how fast this machine is while it is idle", OPTION_FLAG, &options.is_not_measured, 0, 0 },
@@ -250,7 +245,6 @@ int cmd_serve(struct app *app, int argc, char **argv)
     struct node_settings settings = { 0 };
     struct err err = { 0 };
     char source[NODE_NAME_MAX + 8];
-    enum status s;
     int exit_status;
 
     if (!options_parse(app, &usage, argc, argv, args, &exit_status))
@@ -262,12 +256,11 @@ int cmd_serve(struct app *app, int argc, char **argv)
         return app_wrong_use(app, "--config names the cluster; leave out --cluster");
     if (options.join && !options.config && !options.cluster)
         return app_wrong_use(app, "--join needs --cluster NAME");
-    s = make_settings(app, &options, &settings, &err);
-    if (s == ST_OK) {
-        (void)snprintf(source, sizeof(source), "node %s", settings.name);
-        log_set_source(source);
-        s = node_run(&settings, app->out_is_terminal, &err);
-    }
-    free(settings.upstreams);
-    return s == ST_OK ? EXIT_FINE : app_fail(app, &err);
+    if (make_settings(app, &options, &settings, &err) != ST_OK)
+        return app_fail(app, &err);
+    (void)snprintf(source, sizeof(source), "node %s", settings.name);
+    log_set_source(source);
+    if (node_run(&settings, app->out_is_terminal, &err) != ST_OK)
+        return app_fail(app, &err);
+    return EXIT_FINE;
 }
