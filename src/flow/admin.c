@@ -31,7 +31,7 @@ enum status admin_unknown_model(const char *name, struct api_error *e)
 static size_t add_upstream_models(struct service *service, struct model_info *models, size_t n)
 {
     const char *names[MODELS_MAX];
-    const size_t n_names = pool_models(service->pool, names, MODELS_MAX);
+    const size_t n_names = pool_models(pools_now(service->pools), names, MODELS_MAX);
 
     for (size_t i = 0; i < n_names && n < MODELS_MAX; i++) {
         if (models_find(models, n, names[i]))
@@ -66,7 +66,7 @@ void admin_model(void *arg, struct exchange *x, const char *name)
     struct buf body = { 0 };
     struct api_error e;
 
-    if (pool_has_model(((struct service *)arg)->pool, name)) {
+    if (pool_has_model(pools_now(((const struct service *)arg)->pools), name)) {
         (void)snprintf(model.name, sizeof(model.name), "%s", name);
     } else if (!service_find_model(arg, name, &model)) {
         (void)admin_unknown_model(name, &e);

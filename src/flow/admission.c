@@ -24,10 +24,12 @@ static struct admission_tenant *find(struct admission *a, uint64_t tenant)
     return empty;
 }
 
-static uint64_t tokens_max(const struct admission *a)
+static uint64_t tokens_max(const struct admission *a, const struct admission_bounds *b)
 {
-    const double by_speed = a->tokens_per_s * ADMISSION_WAIT_S;
+    const double by_speed = a->tokens_per_s * b->wait_s;
 
+    if (b->n_tokens > 0)
+        return b->n_tokens;
     if (a->tokens_per_s <= 0 || by_speed > ADMISSION_TOKENS_MAX)
         return ADMISSION_TOKENS_MAX;
     return by_speed > ADMISSION_TOKENS_MIN ? (uint64_t)by_speed : ADMISSION_TOKENS_MIN;
@@ -45,31 +47,31 @@ static uint32_t retry_s(const struct admission *a, uint64_t random)
 }
 
 /* One prompt may be longer than the bound: it is let in where nobody waits. */
-static bool is_full(const struct admission *a, uint64_t n_tokens)
+static bool is_full(const struct admission *a, const struct admission_bounds *b, uint64_t n_tokens)
 {
-    return a->n_requests >= ADMISSION_REQUESTS_MAX ||
-           (a->n_requests > 0 && a->n_tokens + n_tokens > tokens_max(a));
+    return a->n_requests >= b->n_requests ||
+           (a->n_requests > 0 && a->n_tokens + n_tokens > tokens_max(a, b));
 }
 
-static bool is_over_share(const struct admission *a, const struct admission_tenant *t,
-                          uint64_t tenant, uint64_t n_tokens)
+static bool is_over_share(const struct admission *a, const struct admission_bounds *b,
+                          const struct admission_tenant *t, uint64_t tenant, uint64_t n_tokens)
 {
     if (!t || t->n_requests == 0 || t->tenant != tenant || t->n_requests == a->n_requests)
         return false; /* it has nothing here, or is alone */
-    return t->n_requests >= ADMISSION_REQUESTS_MAX / 2 ||
-           t->n_tokens + n_tokens > tokens_max(a) / 2;
+    return t->n_requests >= b->n_requests / 2 || t->n_tokens + n_tokens > tokens_max(a, b) / 2;
 }
 
-enum admission_verdict admission_enter(struct admission *a, uint64_t tenant, uint64_t n_tokens,
-                                       uint64_t random, uint64_t now_ns,
-                                       struct admission_ticket *ret_ticket, uint32_t *ret_retry_s)
+enum admission_verdict admission_enter(struct admission *a, const struct admission_bounds *bounds,
+                                       uint64_t tenant, uint64_t n_tokens, uint64_t random,
+                                       uint64_t now_ns, struct admission_ticket *ret_ticket,
+                                       uint32_t *ret_retry_s)
 {
     struct admission_tenant *t = find(a, tenant);
     enum admission_verdict verdict = ADMISSION_OK;
 
-    if (is_full(a, n_tokens))
+    if (is_full(a, bounds, n_tokens))
         verdict = ADMISSION_FULL;
-    else if (is_over_share(a, t, tenant, n_tokens))
+    else if (is_over_share(a, bounds, t, tenant, n_tokens))
         verdict = ADMISSION_SHARE;
     if (verdict != ADMISSION_OK) {
         *ret_retry_s = retry_s(a, random);

@@ -19,12 +19,16 @@
 #include <stdint.h>
 
 enum {
-    ADMISSION_REQUESTS_MAX = 1024,
-    ADMISSION_TOKENS_MAX = 1 << 20, /* of prompts, where the speed is not known */
+    ADMISSION_TOKENS_MAX = 1 << 20, /* of prompts, where neither bound nor speed is known */
     ADMISSION_TOKENS_MIN = 32768,   /* may always wait, however slow it is */
-    ADMISSION_WAIT_S = 30,
     ADMISSION_TENANTS_MAX = 256,
     ADMISSION_RETRY_MAX_S = 30,
+};
+
+struct admission_bounds {
+    uint32_t n_requests;
+    uint64_t n_tokens; /* of prompts; 0: what is answered within wait_s */
+    uint32_t wait_s;
 };
 
 enum admission_verdict {
@@ -56,9 +60,10 @@ struct admission_ticket {
 
 /* ret_retry_s  when to come again, where the verdict is not ADMISSION_OK: 1..ADMISSION_RETRY_MAX_S, a fifth
  *              more or less by `random`, so that those refused together do not come back together */
-enum admission_verdict admission_enter(struct admission *a, uint64_t tenant, uint64_t n_tokens,
-                                       uint64_t random, uint64_t now_ns,
-                                       struct admission_ticket *ret_ticket, uint32_t *ret_retry_s);
+enum admission_verdict admission_enter(struct admission *a, const struct admission_bounds *bounds,
+                                       uint64_t tenant, uint64_t n_tokens, uint64_t random,
+                                       uint64_t now_ns, struct admission_ticket *ret_ticket,
+                                       uint32_t *ret_retry_s);
 
 /* Its first token came, or it will never: then nothing is learnt. A ticket that does not wait is ignored. */
 void admission_answered(struct admission *a, struct admission_ticket *ticket, uint64_t now_ns);

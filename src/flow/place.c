@@ -87,7 +87,8 @@ static void pick_from(struct flow *f, const struct cluster_instance *instances, 
             (instances[i].is_leaving && leaving == LEAVING_OUT))
             views[i].is_ready = false;
     }
-    balance_pick(f->service->policy, views, n, f->model.name, &wanted, &f->route);
+    balance_pick(pool_policy(pools_now(f->service->pools)), views, n, f->model.name, &wanted,
+                 &f->route);
 }
 
 /* The ready instance with the least to do, if there is one; one that leaves is better than none. */

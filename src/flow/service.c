@@ -26,7 +26,7 @@ static void generate(void *arg, struct exchange *x, struct api_request *request)
     struct api_error e;
 
     if (!service->is_draining && service->n_flows < FLOWS_MAX &&
-        service->admission.n_requests < ADMISSION_REQUESTS_MAX) {
+        service->admission.n_requests < reload_settings(service->reload)->queue.requests) {
         flow_start(service, x, request);
         return;
     }
@@ -45,9 +45,9 @@ static bool forward(void *arg, struct exchange *x, const char *path, const struc
     struct service *service = arg;
     const struct forward_request request = { path, dialect, body };
 
-    if (!service->pool || service->is_draining) /* then it is refused as any other */
+    if (service->is_draining) /* then it is refused as any other */
         return false;
-    return forward_start(service->pool, x, &request);
+    return forward_start(pools_now(service->pools), x, &request);
 }
 
 static const struct gateway_handlers handlers = {
@@ -72,7 +72,7 @@ static void end_flows(struct service *service)
     (void)api_error_set(&e, API_SHUTTING_DOWN, NULL, "This node is shutting down.");
     while (service->flows)
         flow_abort(service->flows, &e);
-    pool_abort(service->pool);
+    pools_abort(service->pools);
 }
 
 static void check_drain(struct service *service)
@@ -81,7 +81,7 @@ static void check_drain(struct service *service)
 
     if (!service->is_draining || !fn)
         return;
-    if (service->n_flows + pool_n_running(service->pool) > 0) {
+    if (service->n_flows + pools_n_running(service->pools) > 0) {
         if (clock_ns() > service->drain_until_ns)
             end_flows(service); /* their errors still have to be written */
         return;
@@ -152,17 +152,22 @@ static void local_answer(void *arg, struct exchange *x, const struct dialect *di
     gateway_generate(service->gateway, x, dialect);
 }
 
-static enum status make_pool(struct service *service, const struct service_options *options,
-                             struct err *err)
+static void on_settings(void *arg)
+{
+    struct service *service = arg;
+    struct err err;
+
+    if (pools_take(service->pools, reload_settings(service->reload), &err) != ST_OK)
+        log_warn("the upstreams stay as they were: %s", err.words);
+}
+
+static enum status make_pools(struct service *service, struct err *err)
 {
     const struct pool_locals locals = { local_instances, local_holds, local_answer, service };
-    const enum status s =
-        balance_policy_find(options->policy ? options->policy : "", &service->policy, err);
 
-    if (s != ST_OK || options->n_upstreams == 0)
-        return s;
-    return pool_new(service->loop, service->policy, options->upstreams, options->n_upstreams,
-                    &locals, &service->pool, err);
+    reload_on_change(service->reload, on_settings, service);
+    return pools_new(service->loop, reload_settings(service->reload), &locals, &service->pools,
+                     err);
 }
 
 enum status service_new(struct loop *loop, const struct service_options *options,
@@ -185,13 +190,15 @@ enum status service_new(struct loop *loop, const struct service_options *options
     (void)snprintf(service->version, sizeof(service->version), "%s", options->version);
     s = text_cache_new(loop, &service->texts, err);
     if (s == ST_OK)
+        s = reload_new(loop, options->gateway_config, &service->reload, err);
+    if (s == ST_OK)
         s = clients_new(loop, &service->clients, err);
     if (s == ST_OK)
         s = drain_new(service, &service->drain, err);
     if (s == ST_OK)
         s = upkeep_new(service, &service->upkeep, err);
     if (s == ST_OK)
-        s = make_pool(service, options, err);
+        s = make_pools(service, err);
     if (s == ST_OK && loop_timer_new(loop, tick, service, &service->tick) != ST_OK)
         s = err_set(err, ST_NOMEM, "the API could not be made");
     if (s != ST_OK) {
@@ -209,13 +216,14 @@ void service_free(struct service *service)
         return;
     while (service->flows)
         flow_free(service->flows);
-    pool_free(service->pool);
+    pools_free(service->pools);
     admin_release(service);
     drain_free(service->drain);
     upkeep_free(service->upkeep);
     gateway_free(service->gateway);
     clients_free(service->clients);
     text_cache_free(service->texts);
+    reload_free(service->reload);
     loop_timer_free(service->tick);
     free(service);
 }
@@ -236,6 +244,11 @@ enum status service_start(struct service *service, struct cluster *cluster, stru
                        service, &service->gateway, err);
 }
 
+void service_reload(struct service *service)
+{
+    reload_now(service->reload);
+}
+
 uint16_t service_port(const struct service *service)
 {
     return gateway_port(service->gateway);
@@ -244,7 +257,7 @@ uint16_t service_port(const struct service *service)
 void service_drain(struct service *service, uint64_t ms, loop_fn *done, void *arg)
 {
     log_info("shutting down: %zu requests are running",
-             service->n_flows + pool_n_running(service->pool));
+             service->n_flows + pools_n_running(service->pools));
     service->is_draining = true;
     service->drain_until_ns = deadline_after_ms(ms);
     service->on_drained = done;

@@ -9,8 +9,9 @@
 #include "base/paths.h"
 #include "cluster/cluster.h"
 #include "flow/admission.h"
+#include "flow/reload.h"
 #include "flow/service.h"
-#include "flow/upstream/pool.h"
+#include "flow/upstream/pools.h"
 #include "gateway/gateway.h"
 
 enum {
@@ -37,14 +38,14 @@ struct service {
 
     struct flow *flows;
     size_t n_flows;
-    struct pool *pool; /* NULL: there are no upstreams */
-    const struct balance_policy *policy;
+    struct pools *pools;
     uint64_t n_turns; /* of choosing an instance */
     struct admission admission;
     size_t n_encodings; /* jobs; they may outlive their flows */
     struct placing *placings;
     struct drain *drain;
     struct upkeep *upkeep;
+    struct reload *reload;
     struct loop_timer *tick;
 
     bool is_draining;

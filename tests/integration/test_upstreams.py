@@ -22,11 +22,11 @@ class Gateway(Node):
         folder.mkdir(exist_ok=True)
         port = free_ports(1)[0]
         config = folder / "api_gateway.yaml"
-        config.write_text(yaml.safe_dump({"balancing": balancing, "upstreams": upstreams}))
+        config.write_text(yaml.safe_dump({"balancing": {"policy": balancing}, "upstreams": upstreams}))
         super().__init__("gateway", 0, port,
                          ["env", *(environment or []), POMONA, "serve", "--data", str(folder / "data"),
                           "--listen", f"127.0.0.1:{port}", "--threads", "1", "--no-measure",
-                          "--gateway", str(config), *(["--model", model] if model else [])],
+                          "--gateway-config", str(config), *(["--model", model] if model else [])],
                          folder / "gateway.log")
 
     def __enter__(self):
@@ -237,12 +237,12 @@ def test_a_wrong_file_is_refused_by_line(tmp_path):
     import subprocess
     for text, words in (("upstreams:\n  - name: a\n    url: http://x\n    colour: red\n", "colour"),
                         ("upstreams:\n  - {name: a, url: ftp://x, models: [{name: m}]}\n", "http://"),
-                        ("balancing: fastest\n", "round-robin"),
+                        ("balancing: {policy: fastest}\n", "round-robin"),
                         ("upstreams:\n  - {name: a, url: http://x, kind: z, models: [{name: m}]}\n",
-                         "llama-server")):
+                         "kind")):
         (tmp_path / "g.yaml").write_text(text)
         done = subprocess.run([POMONA, "serve", "--data", str(tmp_path), "--listen", "127.0.0.1:0",
-                               "--gateway", str(tmp_path / "g.yaml")], capture_output=True, text=True,
+                               "--gateway-config", str(tmp_path / "g.yaml")], capture_output=True, text=True,
                               timeout=20)
         assert done.returncode == 1 and words in done.stderr, done.stderr
 

@@ -63,7 +63,7 @@ def double(folder, tokens_per_s):
                   folder / "double.log")
 
 
-def gateway(folder, upstream, option="--gateway"):
+def gateway(folder, upstream, option="--gateway-config"):
     port = free_ports(1)[0]
     config = folder / "api_gateway.yaml"
     config.write_text(json.dumps({"upstreams": [

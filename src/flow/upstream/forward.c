@@ -186,7 +186,7 @@ void forward_tick_all(void *arg)
 
 void pool_abort(struct pool *pool)
 {
-    while (pool && pool->forwards)
+    while (pool->forwards)
         forward_fail(pool->forwards, API_SHUTTING_DOWN, "This node is shutting down.");
 }
 

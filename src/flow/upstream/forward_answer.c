@@ -192,7 +192,7 @@ static void on_whole(struct forward *f)
     note_pace(f);
     note_answer(f);
     if (is_our_key(f->head.status)) {
-        log_warn("upstream %s refuses the key it is sent", f->at->settings.name);
+        log_warn("upstream %s refuses the key it is sent", f->at->settings->name);
         forward_fail(f, API_UPSTREAM, "The server of this model does not know this gateway.");
         return;
     }

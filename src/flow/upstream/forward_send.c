@@ -44,11 +44,11 @@ static void add(struct lines *lines, const char *name, const char *value)
 
 static void add_key(const struct forward *f, struct lines *lines)
 {
-    char value[UPSTREAM_KEY_MAX + 16];
+    char value[API_KEY_MAX + 16];
 
-    if (!f->at->settings.key[0])
+    if (!f->at->settings->key[0])
         return;
-    (void)snprintf(value, sizeof(value), "Bearer %s", f->at->settings.key);
+    (void)snprintf(value, sizeof(value), "Bearer %s", f->at->settings->key);
     add(lines, "Authorization", value);
 }
 
@@ -83,7 +83,7 @@ static void make_lines(const struct forward *f, struct lines *lines)
 
 static bool make_body(struct forward *f)
 {
-    const struct upstream_model *model = &f->at->settings.models[f->model_there];
+    const struct api_upstream_model *model = &f->at->settings->models[f->model_there];
     size_t n;
     const char *text = exchange_body(f->x, &n);
 
@@ -113,7 +113,7 @@ static void enter(struct forward *f)
 bool forward_send(struct forward *f)
 {
     struct lines lines = { .n = 0 };
-    char url[UPSTREAM_URL_MAX + FORWARD_PATH_MAX];
+    char url[API_UPSTREAM_URL_MAX + FORWARD_PATH_MAX];
     struct http_call_options options = {
         .url = url,
         .headers = lines.all,
@@ -136,6 +136,6 @@ bool forward_send(struct forward *f)
     options.n_body = f->sent.len;
     if (http_call_start(f->pool->client, &options, &f->call, &err) == ST_OK)
         return true;
-    log_warn("upstream %s: %s", f->at->settings.name, err.words);
+    log_warn("upstream %s: %s", f->at->settings->name, err.words);
     return false;
 }

@@ -20,31 +20,20 @@ enum { CANDIDATES_MAX = 256, TICK_MS = 1000 };
 static const double USUAL_ANSWER_TOKENS = 256;
 
 static const struct upstream_kind kinds[] = {
-    { "openai", "/v1/models", false },    { "pomona", "/readyz", true },
-    { "exo", "/v1/models", false },       { "mlx", "/v1/models", false },
-    { "llama-server", "/health", false }, { "vllm", "/health", false },
+    [API_UPSTREAM_OPENAI] = { "/v1/models", false },
+    [API_UPSTREAM_POMONA] = { "/readyz", true },
+    [API_UPSTREAM_EXO] = { "/v1/models", false },
+    [API_UPSTREAM_MLX] = { "/v1/models", false },
+    [API_UPSTREAM_LLAMA_SERVER] = { "/health", false },
+    [API_UPSTREAM_VLLM] = { "/health", false },
 };
-
-const char *upstream_kinds(void)
-{
-    return "openai, pomona, exo, mlx, llama-server, vllm";
-}
-
-static const struct upstream_kind *find_kind(const char *name)
-{
-    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
-        if (strcmp(kinds[i].name, name[0] ? name : "openai") == 0)
-            return &kinds[i];
-    }
-    return NULL;
-}
 
 /* People give the address with "/v1", as clients want it, or without. */
 static void take_base(struct upstream *u)
 {
     size_t n;
 
-    (void)snprintf(u->base, sizeof(u->base), "%s", u->settings.url);
+    (void)snprintf(u->base, sizeof(u->base), "%s", u->settings->url);
     n = strlen(u->base);
     while (n > 0 && u->base[n - 1] == '/')
         u->base[--n] = '\0';
@@ -52,18 +41,14 @@ static void take_base(struct upstream *u)
         u->base[n - 3] = '\0';
 }
 
-static enum status make_upstream(struct pool *pool, const struct upstream_settings *settings,
-                                 struct upstream *u, struct err *err)
+static void make_upstream(struct pool *pool, const struct api_upstream *settings,
+                          struct upstream *u)
 {
     u->pool = pool;
-    u->settings = *settings;
-    u->kind = find_kind(settings->kind);
+    u->settings = settings;
+    u->kind = &kinds[settings->kind];
     u->key = XXH3_64bits(settings->name, strlen(settings->name));
     take_base(u);
-    if (!u->kind)
-        return err_set(err, ST_NOTFOUND, "upstream '%s' is of no kind '%s'; there are %s",
-                       settings->name, settings->kind, upstream_kinds());
-    return ST_OK;
 }
 
 static enum status start(struct pool *pool, struct err *err)
@@ -80,26 +65,27 @@ static enum status start(struct pool *pool, struct err *err)
     return ST_OK;
 }
 
-enum status pool_new(struct loop *loop, const struct balance_policy *policy,
-                     const struct upstream_settings *settings, size_t n,
+enum status pool_new(struct loop *loop, struct api_gateway *config,
                      const struct pool_locals *locals, struct pool **ret_pool, struct err *err)
 {
+    const size_t n = config->upstreams_count;
     struct pool *pool = calloc(1, sizeof(*pool));
-    enum status s = ST_OK;
+    enum status s;
 
     if (pool)
-        pool->upstreams = calloc(n, sizeof(*pool->upstreams));
-    if (!pool || !pool->upstreams || n > UPSTREAMS_MAX) {
+        pool->upstreams = calloc(n + 1, sizeof(*pool->upstreams));
+    if (!pool || !pool->upstreams) {
         free(pool);
         return err_set(err, ST_NOMEM, "%zu upstreams", n);
     }
     pool->loop = loop;
-    pool->policy = policy;
+    pool->config = api_gateway_ref(config);
     pool->locals = *locals;
     pool->n = n;
     pool->answer_tokens = USUAL_ANSWER_TOKENS;
-    for (size_t i = 0; i < n && s == ST_OK; i++)
-        s = make_upstream(pool, &settings[i], &pool->upstreams[i], err);
+    for (size_t i = 0; i < n; i++)
+        make_upstream(pool, &config->upstreams[i], &pool->upstreams[i]);
+    s = balance_policy_find(config->balancing.policy, &pool->policy, err);
     if (s == ST_OK)
         s = start(pool, err);
     if (s != ST_OK) {
@@ -121,19 +107,25 @@ void pool_free(struct pool *pool)
     loop_timer_free(pool->tick);
     loop_timer_free(pool->probe_timer);
     http_client_free(pool->client);
+    api_gateway_unref(pool->config);
     free(pool->upstreams);
     free(pool);
 }
 
 size_t pool_n_running(const struct pool *pool)
 {
-    return pool ? pool->n_forwards : 0;
+    return pool->n_forwards;
+}
+
+const struct balance_policy *pool_policy(const struct pool *pool)
+{
+    return pool->policy;
 }
 
 bool upstream_serves(const struct upstream *u, const char *name, size_t *ret_model)
 {
-    for (size_t i = 0; i < u->settings.n_models; i++) {
-        if (strcmp(u->settings.models[i].name, name) != 0)
+    for (size_t i = 0; i < u->settings->models_count; i++) {
+        if (strcmp(u->settings->models[i].name, name) != 0)
             continue;
         *ret_model = i;
         return true;
@@ -145,7 +137,7 @@ bool pool_has_model(const struct pool *pool, const char *model)
 {
     size_t m;
 
-    for (size_t i = 0; pool && i < pool->n; i++) {
+    for (size_t i = 0; i < pool->n; i++) {
         if (upstream_serves(&pool->upstreams[i], model, &m))
             return true;
     }
@@ -165,10 +157,10 @@ size_t pool_models(const struct pool *pool, const char **ret, size_t max)
 {
     size_t n = 0;
 
-    for (size_t i = 0; pool && i < pool->n; i++) {
-        const struct upstream_settings *s = &pool->upstreams[i].settings;
+    for (size_t i = 0; i < pool->n; i++) {
+        const struct api_upstream *s = pool->upstreams[i].settings;
 
-        for (size_t m = 0; m < s->n_models && n < max; m++) {
+        for (size_t m = 0; m < s->models_count && n < max; m++) {
             if (!is_listed(ret, n, s->models[m].name))
                 ret[n++] = s->models[m].name;
         }
@@ -186,7 +178,7 @@ static struct balance_candidate candidate_of(const struct upstream *u, uint64_t 
 {
     return (struct balance_candidate){
         .key = u->key,
-        .weight = u->settings.weight,
+        .weight = u->settings->weight,
         .warmth = slow_start_warmth(u->pulse.up_since_ns, now_ns),
         .n_outstanding = u->n_outstanding,
         .n_waiting_tokens = u->n_waiting_tokens,
@@ -261,7 +253,7 @@ void upstream_succeeded(struct upstream *u, size_t model)
 /* Of those that serve the same model: how many, and how many are out. */
 static size_t count_peers(const struct upstream *u, size_t model, uint64_t now_ns, size_t *ret_out)
 {
-    const char *name = u->settings.models[model].name;
+    const char *name = u->settings->models[model].name;
     size_t n = 0, m;
 
     *ret_out = 0;
@@ -284,13 +276,13 @@ void upstream_failed(struct upstream *u, size_t model, const char *why)
     size_t n_out;
     const size_t n = count_peers(u, model, now_ns, &n_out);
 
-    log_debug("upstream %s failed: %s", u->settings.name, why);
+    log_debug("upstream %s failed: %s", u->settings->name, why);
     breaker_failed(b, random_u64(), now_ns);
     if (b->state == BREAKER_OPEN && before != BREAKER_OPEN)
-        log_warn("upstream %s is not asked for %s for %" PRIu64 " s: %s", u->settings.name,
-                 u->settings.models[model].name, (uint64_t)((b->until_ns - now_ns) / NS_PER_S),
+        log_warn("upstream %s is not asked for %s for %" PRIu64 " s: %s", u->settings->name,
+                 u->settings->models[model].name, (uint64_t)((b->until_ns - now_ns) / NS_PER_S),
                  why);
     if (outlier_failed(&u->outlier, n_out, n, now_ns))
-        log_warn("upstream %s is left out for %" PRIu64 " s: %s", u->settings.name,
+        log_warn("upstream %s is left out for %" PRIu64 " s: %s", u->settings->name,
                  (uint64_t)((u->outlier.until_ns - now_ns) / NS_PER_S), why);
 }

@@ -20,35 +20,8 @@
 
 #include "balance/policy.h"
 #include "base/status.h"
-#include "contract/model_info.h"
+#include "config/api_gateway.h"
 #include "net/loop.h"
-
-enum {
-    UPSTREAMS_MAX = 64,
-    UPSTREAM_NAME_MAX = 64,
-    UPSTREAM_URL_MAX = 256,
-    UPSTREAM_KEY_MAX = 512,
-    UPSTREAM_MODELS_MAX = 64,
-};
-
-struct upstream_model {
-    char name[MODEL_NAME_MAX];  /* that clients ask for */
-    char there[MODEL_NAME_MAX]; /* what the upstream calls it */
-};
-
-/* How one upstream is described: a copy is kept. */
-struct upstream_settings {
-    char name[UPSTREAM_NAME_MAX];
-    char url[UPSTREAM_URL_MAX];   /* "http://host:port", with "/v1" or without */
-    char kind[UPSTREAM_NAME_MAX]; /* of upstream_kinds() */
-    char key[UPSTREAM_KEY_MAX];   /* sent as bearer token; "": none */
-    double weight;                /* > 0 */
-    struct upstream_model models[UPSTREAM_MODELS_MAX];
-    size_t n_models;
-};
-
-/* "openai, pomona, ..."; lent for ever */
-const char *upstream_kinds(void);
 
 struct pool;
 struct exchange;
@@ -63,16 +36,18 @@ struct pool_locals {
     void *arg;
 };
 
-/* Errors  ST_NOTFOUND  a kind; ST_NOMEM */
-enum status pool_new(struct loop *loop, const struct balance_policy *policy,
-                     const struct upstream_settings *settings, size_t n,
+/* config  a reference is taken
+ * Errors  ST_NOTFOUND  the policy; ST_NOMEM */
+enum status pool_new(struct loop *loop, struct api_gateway *config,
                      const struct pool_locals *locals, struct pool **ret_pool, struct err *err);
 
 /* Requests under way end without an answer. NULL is allowed. */
 void pool_free(struct pool *pool);
 
-/* Requests under way. */
-size_t pool_n_running(const struct pool *pool); /* NULL: none */
+size_t pool_n_running(const struct pool *pool); /* requests under way */
+
+/* By which instances are chosen, too. */
+const struct balance_policy *pool_policy(const struct pool *pool);
 
 /* End them: the service goes. */
 void pool_abort(struct pool *pool);

@@ -12,21 +12,20 @@
 #include "net/http_client.h"
 
 struct upstream_kind {
-    const char *name;
     const char *health; /* 2xx: it is well */
     bool can_resume;    /* another of the same kind computes the same tokens: repeat.h */
 };
 
 struct upstream {
     struct pool *pool;
-    struct upstream_settings settings;
+    const struct api_upstream *settings;
     const struct upstream_kind *kind;
-    char base[UPSTREAM_URL_MAX]; /* without "/v1" */
+    char base[API_UPSTREAM_URL_MAX]; /* without "/v1" */
     uint64_t key;
 
     struct pulse pulse;
     struct outlier outlier;
-    struct breaker breakers[UPSTREAM_MODELS_MAX]; /* for each model */
+    struct breaker breakers[API_UPSTREAM_MODELS_MAX]; /* for each model */
     struct pace pace;
     uint64_t not_before_ns; /* it asked to be left alone */
 
@@ -41,6 +40,7 @@ struct forward;
 
 struct pool {
     struct loop *loop;
+    struct api_gateway *config;
     struct http_client *client;
     const struct balance_policy *policy;
     struct pool_locals locals;

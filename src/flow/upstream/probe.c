@@ -36,20 +36,20 @@ static void on_end(void *arg, enum http_end end, const char *why)
     if (!pulse_answer(&u->pulse, end == HTTP_END_WHOLE && is_fine(u->probe_status), clock_ns()))
         return;
     if (u->pulse.is_down)
-        log_warn("upstream %s is down: %s", u->settings.name,
+        log_warn("upstream %s is down: %s", u->settings->name,
                  end == HTTP_END_WHOLE ? "it says so" : why);
     else
-        log_info("upstream %s is up again", u->settings.name);
+        log_info("upstream %s is up again", u->settings->name);
 }
 
 static void probe(struct upstream *u)
 {
-    char url[UPSTREAM_URL_MAX + 64], authorization[UPSTREAM_KEY_MAX + 32];
+    char url[API_UPSTREAM_URL_MAX + 64], authorization[API_KEY_MAX + 32];
     const char *headers[] = { authorization };
     const struct http_call_options options = {
         .url = url,
         .headers = headers,
-        .n_headers = u->settings.key[0] ? 1 : 0,
+        .n_headers = u->settings->key[0] ? 1 : 0,
         .connect_ms = PULSE_WAIT_MS,
         .total_ms = PULSE_WAIT_MS,
         .on_head = on_head,
@@ -61,10 +61,10 @@ static void probe(struct upstream *u)
 
     (void)snprintf(url, sizeof(url), "%s%s", u->base, u->kind->health);
     (void)snprintf(authorization, sizeof(authorization), "Authorization: Bearer %s",
-                   u->settings.key);
+                   u->settings->key);
     u->probe_status = 0;
     if (http_call_start(u->pool->client, &options, &u->probe, &err) != ST_OK)
-        log_debug("upstream %s is not asked for its health: %s", u->settings.name, err.words);
+        log_debug("upstream %s is not asked for its health: %s", u->settings->name, err.words);
 }
 
 void pool_probe(void *arg)

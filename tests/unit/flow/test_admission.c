@@ -5,13 +5,16 @@
 #include "base/clock.h"
 #include "flow/admission.h"
 
+enum { REQUESTS = 1024 };
+
+static const struct admission_bounds BOUNDS = { REQUESTS, 0, 30 };
 static const uint64_t T0 = 1000 * NS_PER_S;
 static const uint64_t MIDDLE = (uint64_t)1 << 63;
 
 static enum admission_verdict enter(struct admission *a, uint64_t tenant, uint64_t n_tokens,
                                     struct admission_ticket *ticket, uint32_t *retry_s)
 {
-    return admission_enter(a, tenant, n_tokens, MIDDLE, T0, ticket, retry_s);
+    return admission_enter(a, &BOUNDS, tenant, n_tokens, MIDDLE, T0, ticket, retry_s);
 }
 
 static void requests_are_bounded_and_leave_room(void **state)
@@ -21,13 +24,13 @@ static void requests_are_bounded_and_leave_room(void **state)
     uint32_t retry_s = 0;
 
     (void)state;
-    for (int i = 0; i < ADMISSION_REQUESTS_MAX; i++)
+    for (int i = 0; i < REQUESTS; i++)
         assert_int_equal(enter(&a, 1, 1, &last, &retry_s), ADMISSION_OK);
     assert_int_equal(enter(&a, 2, 1, &ticket, &retry_s), ADMISSION_FULL);
     assert_in_range(retry_s, 1, ADMISSION_RETRY_MAX_S);
     admission_leave(&a, &last);
     admission_leave(&a, &last); /* once */
-    assert_int_equal(a.n_requests, ADMISSION_REQUESTS_MAX - 1);
+    assert_int_equal(a.n_requests, REQUESTS - 1);
     assert_int_equal(enter(&a, 2, 1, &ticket, &retry_s), ADMISSION_OK);
 }
 
@@ -85,8 +88,9 @@ static void those_refused_together_come_back_apart(void **state)
     a = (struct admission){ .tokens_per_s = 50000,
                             .n_tokens = ADMISSION_TOKENS_MAX,
                             .n_requests = 1 };
-    assert_int_equal(admission_enter(&a, 1, 1, 0, T0, &ticket, &soon), ADMISSION_FULL);
-    assert_int_equal(admission_enter(&a, 1, 1, UINT64_MAX, T0, &ticket, &late), ADMISSION_FULL);
+    assert_int_equal(admission_enter(&a, &BOUNDS, 1, 1, 0, T0, &ticket, &soon), ADMISSION_FULL);
+    assert_int_equal(admission_enter(&a, &BOUNDS, 1, 1, UINT64_MAX, T0, &ticket, &late),
+                     ADMISSION_FULL);
     assert_in_range(soon, 17, 18); /* of 21 */
     assert_in_range(late, 25, 26);
 }
