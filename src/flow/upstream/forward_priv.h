@@ -4,6 +4,7 @@
 #define POMONA_FLOW_UPSTREAM_FORWARD_PRIV_H
 
 #include "base/buf.h"
+#include "contract/model_info.h"
 #include "flow/upstream/events.h"
 #include "flow/upstream/forward.h"
 #include "flow/upstream/pool_priv.h"
