@@ -142,7 +142,7 @@ static void state_release(struct admin_state *state)
     free((void *)(uintptr_t)state->links);
 }
 
-static void health(struct service *service, struct exchange *x, int http_status)
+static void health(struct service *service, struct exchange *x, int http_status, const char *word)
 {
     struct admin_state state;
     struct buf body = { 0 };
@@ -151,22 +151,29 @@ static void health(struct service *service, struct exchange *x, int http_status)
         admin_no_memory(x);
         return;
     }
-    admin_render_health(&state, service->is_draining ? "draining" : "ok", &body);
+    admin_render_health(&state, word, &body);
     state_release(&state);
     exchange_reply(x, http_status, "application/json", &body);
 }
 
 void admin_live(void *arg, struct exchange *x)
 {
-    health(arg, x, 200);
+    struct service *service = arg;
+
+    health(service, x, 200, service->is_draining ? "draining" : "ok");
 }
 
-/* A load balancer should send nothing new to a node that drains. */
+/* A load balancer should send nothing new to a node that drains, or whose engine stands still. */
 void admin_ready(void *arg, struct exchange *x)
 {
-    const struct service *service = arg;
+    struct service *service = arg;
 
-    health(arg, x, service->is_draining ? 503 : 200);
+    if (service->is_draining)
+        health(service, x, 503, "draining");
+    else if (cluster_is_stalled(service->cluster))
+        health(service, x, 503, "stalled");
+    else
+        health(service, x, 200, "ok");
 }
 
 void admin_state_handler(void *arg, struct exchange *x)

@@ -2,8 +2,10 @@
 """tests/integration/test_upstreams.py - a gateway before servers of other kinds, that fail in every way."""
 import http.client
 import json
+import os
 import signal
 import socket
+import subprocess
 import threading
 import time
 
@@ -234,7 +236,6 @@ def test_sigterm_lets_every_accepted_request_end(two):
 
 
 def test_a_wrong_file_is_refused_by_line(tmp_path):
-    import subprocess
     for text, words in (("upstreams:\n  - name: a\n    url: http://x\n    colour: red\n", "colour"),
                         ("upstreams:\n  - {name: a, url: ftp://x, models: [{name: m}]}\n", "http://"),
                         ("balancing: {policy: fastest}\n", "round-robin"),
@@ -300,3 +301,31 @@ def test_the_cluster_goes_on_where_an_upstream_died(tmp_path):
     finally:
         if node.is_up():
             node.kill(signal.SIGTERM)
+
+
+def test_a_node_whose_engine_stands_still_is_not_ready(tmp_path):
+    node = pomona(tmp_path / "a")
+    try:
+        assert node.request("GET", "/readyz")[0] == 200
+        [runner] = node.runners()
+        os.kill(runner, signal.SIGSTOP)
+        status, body = wait_until(lambda: (lambda a: a[0] == 503 and a)(node.request("GET", "/readyz")), 5,
+                                  "it says that it is not")
+        assert body["status"] == "stalled" and node.request("GET", "/livez")[0] == 200
+        wait_until(lambda: node.request("GET", "/readyz")[0] == 200, 5, "the runner was ended")
+    finally:
+        node.kill(signal.SIGTERM)
+
+
+def test_settings_that_change_hold_for_the_next_request(tmp_path):
+    with Upstream() as a, Upstream() as b, Gateway(tmp_path, [entry("a", a)]) as gateway:
+        a.pause = 0.3
+        answers = []
+        thread = threading.Thread(target=lambda: answers.append(ask(gateway, stream=True)))
+        thread.start()
+        wait_until(lambda: a.requests, 5, "the first is under way")
+        (tmp_path / "api_gateway.yaml").write_text(yaml.safe_dump({"upstreams": [entry("b", b)]}))
+        gateway.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: ask(gateway)[0] == 200 and b.requests, 5, "b is asked")
+        thread.join()
+        assert answers[0][0] == 200 and answers[0][2].endswith(b"[DONE]\n\n")
