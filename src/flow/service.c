@@ -126,9 +126,10 @@ static size_t local_instances(void *arg, const char *model, struct balance_candi
     struct cluster_instance *instances;
     struct model_info info;
     const size_t n = service_instances(service, &instances);
+    const bool is_held = n > 0 && service_find_model(service, model, &info);
     size_t n_ready = 0;
 
-    for (size_t i = 0; i < n && n_ready < max && service_find_model(service, model, &info); i++) {
+    for (size_t i = 0; is_held && i < n && n_ready < max; i++) {
         const struct instance_view *v = &instances[i].view;
 
         if (v->is_ready && strcmp(v->model, info.name) == 0)

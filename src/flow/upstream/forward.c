@@ -81,7 +81,7 @@ static void answer_here(struct forward *f)
     char tokens[24];
 
     exchange_on_close(x, NULL, NULL);
-    if (f->is_streaming) {
+    if (f->seen.resume_tokens > 0) {
         (void)snprintf(tokens, sizeof(tokens), "%llu", (unsigned long long)f->seen.resume_tokens);
         exchange_take_header(x, REPEAT_KEY_HEADER, f->key);
         exchange_take_header(x, REPEAT_TOKENS_HEADER, tokens);
@@ -96,7 +96,7 @@ static uint64_t who_cannot(const struct forward *f)
 {
     uint64_t mask = f->tried;
 
-    for (size_t i = 0; f->is_streaming && i < f->pool->n; i++) {
+    for (size_t i = 0; f->seen.n_events > 0 && i < f->pool->n; i++) {
         if (!f->pool->upstreams[i].kind->can_resume)
             mask |= UINT64_C(1) << i;
     }
@@ -141,7 +141,7 @@ static void on_wait(void *arg)
 
 static bool may_try_again(struct forward *f)
 {
-    if (f->n_tries > RETRIES_MAX || (f->is_streaming && f->seen.resume_tokens == 0))
+    if (f->n_tries > RETRIES_MAX || (f->seen.n_events > 0 && f->seen.resume_tokens == 0))
         return false;
     if (f->is_retrying)
         return true;
@@ -165,7 +165,7 @@ void forward_again(struct forward *f, const char *why)
 /* A stream that says nothing for long is kept open by comments, once the upstream has taken it. */
 static void tick(struct forward *f, uint64_t now_ns)
 {
-    if (!f->streams || f->head.status != 200 ||
+    if (!f->call || !forward_is_stream(f) ||
         now_ns - f->last_ns < FORWARD_KEEP_ALIVE_MS * NS_PER_MS)
         return;
     if (!f->is_streaming)

@@ -22,7 +22,7 @@ enum {
     LEFT_ALONE_S = 1,
 };
 
-static bool is_stream(const struct forward *f)
+bool forward_is_stream(const struct forward *f)
 {
     return f->streams && f->head.status == OK &&
            strncasecmp(f->head.type, "text/event-stream", 17) == 0;
@@ -111,7 +111,7 @@ bool forward_on_bytes(void *arg, const char *bytes, size_t n)
     struct forward *f = arg;
 
     f->last_ns = clock_ns();
-    if (is_stream(f))
+    if (forward_is_stream(f))
         return stream_bytes(f, bytes, n);
     if (f->held.len + n > FORWARD_ANSWER_MAX)
         return false;
@@ -150,7 +150,7 @@ static void note_pace(struct forward *f)
 {
     static const double KEEP = 0.95;
 
-    if (!is_stream(f) || f->seen.n_events == 0)
+    if (!forward_is_stream(f) || f->seen.n_events == 0)
         return;
     pace_answer(&f->at->pace, f->seen.n_events,
                 (double)(f->last_ns - f->first_ns) / (double)NS_PER_S, f->at->n_outstanding);
@@ -184,7 +184,7 @@ void forward_reply(struct forward *f)
 /* Did all of the stream come? A connection that ends early looks whole where nothing says its length. */
 static bool is_complete(const struct forward *f)
 {
-    return !is_stream(f) || !f->ends_with_done || f->seen.is_done || f->seen.has_error;
+    return !forward_is_stream(f) || !f->ends_with_done || f->seen.is_done || f->seen.has_error;
 }
 
 static void on_whole(struct forward *f)
@@ -202,11 +202,11 @@ static void on_whole(struct forward *f)
         forward_again(f, "a server was too busy, or failed");
         return;
     }
-    if (f->is_streaming && (f->head.status != OK || !is_stream(f))) {
+    if (f->is_streaming && (f->head.status != OK || !forward_is_stream(f))) {
         forward_again(f, "the server that was to go on with the answer did not");
         return;
     }
-    if (f->is_streaming || is_stream(f)) {
+    if (f->is_streaming || forward_is_stream(f)) {
         if (!f->is_streaming)
             sse_start(f->x);
         f->is_streaming = true;

@@ -78,6 +78,9 @@ void forward_reply(struct forward *f);
 /* Over: the exchange was answered. */
 void forward_free(struct forward *f);
 
+/* Is what comes a stream of events, as was asked? */
+bool forward_is_stream(const struct forward *f);
+
 /* The callbacks of its call. forward_answer.c */
 bool forward_on_head(void *arg, const struct http_head *head);
 bool forward_on_bytes(void *arg, const char *bytes, size_t n);
