@@ -141,7 +141,8 @@ static void on_wait(void *arg)
 
 static bool may_try_again(struct forward *f)
 {
-    if (f->n_tries > RETRIES_MAX || (f->seen.n_events > 0 && f->seen.resume_tokens == 0))
+    if (f->n_tries > RETRIES_MAX ||
+        (f->seen.n_events > 0 && (!f->may_resume || f->seen.resume_tokens == 0)))
         return false;
     if (f->is_retrying)
         return true;
