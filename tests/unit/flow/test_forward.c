@@ -2,6 +2,7 @@
 /* tests/unit/flow/test_forward.c - bodies and events on their way to an upstream and back. */
 #include "support/check.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "flow/upstream/body.h"
@@ -37,6 +38,68 @@ static void a_name_written_twice_or_in_escapes_is_written_anew(void **state)
     becomes("{\"model\":\"a\",\"model\":\"b\"}", "{\"model\":\"new\\\"\"}");
     becomes("{\"model\":\"a\", \"mod\\u0065l\":\"b\", \"n\": 1}",
             "{\"model\":\"new\\\"\",\"n\":1}");
+}
+
+static uint64_t next_random;
+
+static size_t draw(size_t n)
+{
+    next_random = balance_next_random(next_random);
+    return (size_t)(next_random % n);
+}
+
+static const char *draw_word(void)
+{
+    static const char *const words[] = { "model", "m", "\"model\":", "\\", "\\\"",
+                                         "{",     "]", "ä\n",        "",   ",\"model\":\"x\"" };
+
+    return words[draw(sizeof(words) / sizeof(words[0]))];
+}
+
+static json_t *draw_value(size_t depth)
+{
+    json_t *value;
+
+    switch (draw(depth > 4 ? 3 : 5)) {
+    case 0: return json_string(draw_word());
+    case 1: return json_integer((json_int_t)draw(1000));
+    case 2: return json_null();
+    case 3:
+        value = json_array();
+        for (size_t n = draw(4); n > 0; n--)
+            (void)json_array_append_new(value, draw_value(depth + 1));
+        return value;
+    default:
+        value = json_object();
+        for (size_t n = draw(4); n > 0; n--)
+            (void)json_object_set_new(value, draw_word(), draw_value(depth + 1));
+        return value;
+    }
+}
+
+/* Whatever the body is, a reader of the result sees the new name and all else as it was. */
+static void any_body_stays_what_it_was_but_for_the_name(void **state)
+{
+    (void)state;
+    next_random = 20261126;
+    for (int i = 0; i < 3000; i++) {
+        json_t *body = json_object(), *after;
+        struct buf out = { 0 };
+        char *text;
+
+        for (size_t n = draw(5); n > 0; n--)
+            (void)json_object_set_new(body, draw_word(), draw_value(0));
+        (void)json_object_set_new(body, "model", json_string(draw_word()));
+        text = json_dumps(body, JSON_INDENT(draw(4)) | (draw(2) ? JSON_ENSURE_ASCII : 0u));
+        body_with_model(text, strlen(text), body, "new", &out);
+        (void)json_object_set_new(body, "model", json_string("new"));
+        after = json_loadb(out.data, out.len, JSON_REJECT_DUPLICATES, NULL);
+        assert_true(json_equal(body, after));
+        json_decref(after);
+        json_decref(body);
+        buf_release(&out);
+        free(text);
+    }
 }
 
 static struct balance_request measure(const char *text)
@@ -97,6 +160,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_the_models_name_changes),
+        cmocka_unit_test(any_body_stays_what_it_was_but_for_the_name),
         cmocka_unit_test(a_name_written_twice_or_in_escapes_is_written_anew),
         cmocka_unit_test(sessions_and_prefixes_are_told_apart),
         cmocka_unit_test(events_are_cut_where_they_end),
