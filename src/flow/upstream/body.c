@@ -130,7 +130,7 @@ static uint64_t find_session(const json_t *body, const char *header)
 }
 
 /* The beginning of what a model reads first: instructions, then the messages as far as they go. */
-static uint64_t hash_prefix(const json_t *body)
+uint64_t body_prefix(const json_t *body)
 {
     static const char *const fields[] = { "system",   "instructions", "tools",
                                           "messages", "input",        "prompt" };
@@ -168,14 +168,12 @@ static uint64_t answer_tokens(const json_t *body, double usual)
     return (uint64_t)usual;
 }
 
-struct balance_request body_measure(const char *text, size_t n, const json_t *body,
-                                    const char *session, double usual_answer_tokens)
+struct balance_request body_measure(size_t n, const json_t *body, const char *session,
+                                    double usual_answer_tokens)
 {
-    (void)text;
     return (struct balance_request){
         .n_prompt_tokens = n / BYTES_OF_A_TOKEN + 1,
         .n_answer_tokens = answer_tokens(body, usual_answer_tokens),
         .session = find_session(body, session),
-        .prefix = hash_prefix(body),
     };
 }

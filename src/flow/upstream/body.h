@@ -18,7 +18,10 @@ void body_with_model(const char *text, size_t n, const json_t *body, const char 
                      struct buf *out);
 
 /* What a policy wants to know of it. session: a header's value, or NULL. */
-struct balance_request body_measure(const char *text, size_t n, const json_t *body,
-                                    const char *session, double usual_answer_tokens);
+struct balance_request body_measure(size_t n, const json_t *body, const char *session,
+                                    double usual_answer_tokens);
+
+/* Of how the prompt begins, for struct balance_request. */
+uint64_t body_prefix(const json_t *body);
 
 #endif

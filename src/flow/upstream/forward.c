@@ -212,8 +212,8 @@ static void take_request(struct forward *f, const struct forward_request *reques
     const char *key = exchange_header(f->x, REPEAT_KEY_HEADER);
     const json_t *n = json_object_get(request->body, "n");
     size_t n_text;
-    const char *text = exchange_body(f->x, &n_text);
 
+    (void)exchange_body(f->x, &n_text);
     f->dialect = request->dialect;
     f->body = json_incref((json_t *)(uintptr_t)request->body);
     (void)snprintf(f->path, sizeof(f->path), "%s", request->path);
@@ -224,8 +224,9 @@ static void take_request(struct forward *f, const struct forward_request *reques
         (void)snprintf(f->key, sizeof(f->key), "%s", key);
     else if (f->may_resume)
         random_hex(f->key, 16);
-    f->wanted =
-        body_measure(text, n_text, request->body, session_header(f->x), f->pool->answer_tokens);
+    f->wanted = body_measure(n_text, request->body, session_header(f->x), f->pool->answer_tokens);
+    if (f->pool->policy == &balance_prefix_affinity) /* nobody else looks at it */
+        f->wanted.prefix = body_prefix(request->body);
     f->wanted.turn = f->pool->n_turns++;
 }
 

@@ -85,7 +85,10 @@ static bool pass_on(struct forward *f, const char *bytes, size_t n)
 /* Comments alone do not begin a stream: an error's status may follow yet. */
 static bool has_data(const char *bytes, size_t n)
 {
-    return memmem(bytes, n, "data:", 5) != NULL;
+    struct events_seen seen = { 0 };
+
+    events_look(&seen, bytes, n);
+    return seen.n_events > 0 || seen.is_done;
 }
 
 static bool stream_bytes(struct forward *f, const char *bytes, size_t n)

@@ -112,7 +112,7 @@ static void enter(struct forward *f)
 
 bool forward_send(struct forward *f)
 {
-    struct lines lines = { .n = 0 };
+    struct lines lines; /* large: not cleared */
     char url[API_UPSTREAM_URL_MAX + FORWARD_PATH_MAX];
     struct http_call_options options = {
         .url = url,
@@ -126,6 +126,7 @@ bool forward_send(struct forward *f)
     };
     struct err err;
 
+    lines.n = 0;
     enter(f);
     if (!make_body(f))
         return false;

@@ -224,9 +224,10 @@ static void add_instances(struct pool *pool, const char *model, struct choice_of
 int pool_choose(struct pool *pool, const char *model, uint64_t tried, bool is_local_allowed,
                 const struct balance_request *request, size_t *ret_model)
 {
-    struct choice_of c = { .n = 0 };
+    struct choice_of c; /* large: not cleared */
     int who;
 
+    c.n = 0;
     add_upstreams(pool, model, tried, THE_WELL, &c);
     if (is_local_allowed)
         add_instances(pool, model, &c);

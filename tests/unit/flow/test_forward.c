@@ -105,8 +105,9 @@ static void any_body_stays_what_it_was_but_for_the_name(void **state)
 static struct balance_request measure(const char *text)
 {
     json_t *body = json_loads(text, 0, NULL);
-    const struct balance_request r = body_measure(text, strlen(text), body, NULL, 200);
+    struct balance_request r = body_measure(strlen(text), body, NULL, 200);
 
+    r.prefix = body_prefix(body);
     json_decref(body);
     return r;
 }
