@@ -67,7 +67,7 @@ def ask(gateway, stream=False, headers=None, **body):
 def two(tmp_path):
     """A gateway and the two upstreams of its model."""
     with Upstream() as a, Upstream() as b:
-        with Gateway(tmp_path, [entry("a", a), entry("b", b)]) as gateway:
+        with Gateway(tmp_path, [entry("a", a), entry("b", b)], balancing="round-robin") as gateway:
             yield gateway, a, b
 
 

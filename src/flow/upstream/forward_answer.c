@@ -58,7 +58,7 @@ static void note_first(struct forward *f, uint64_t now_ns)
         return;
     f->is_waiting = false;
     u->n_waiting_tokens -= f->wanted.n_prompt_tokens;
-    f->first_ns = now_ns;
+    f->first_ns = u->measured_ns = now_ns;
     pace_first(&u->pace, f->n_waiting_tokens, (double)(now_ns - f->sent_ns) / (double)NS_PER_S);
 }
 

@@ -15,7 +15,7 @@
 #include "base/size.h"
 #include "flow/upstream/pool_priv.h"
 
-enum { CANDIDATES_MAX = 256, TICK_MS = 1000 };
+enum { CANDIDATES_MAX = 256, TICK_MS = 1000, MEASURED_FOR_S = 60 };
 
 static const double USUAL_ANSWER_TOKENS = 256;
 
@@ -174,16 +174,20 @@ static bool is_well(struct upstream *u, size_t model, uint64_t now_ns)
            now_ns >= u->not_before_ns && breaker_allows(&u->breakers[model], now_ns);
 }
 
+/* What was measured long ago is not believed: who was slow once would never be asked, and so never
+ * measured, again. */
 static struct balance_candidate candidate_of(const struct upstream *u, uint64_t now_ns)
 {
+    const bool is_fresh = now_ns - u->measured_ns < MEASURED_FOR_S * NS_PER_S;
+
     return (struct balance_candidate){
         .key = u->key,
         .weight = u->settings->weight,
         .warmth = slow_start_warmth(u->pulse.up_since_ns, now_ns),
         .n_outstanding = u->n_outstanding,
         .n_waiting_tokens = u->n_waiting_tokens,
-        .prompt_tokens_per_s = u->pace.prompt_tokens_per_s,
-        .token_s = pace_token_s(&u->pace, u->n_outstanding + 1.0),
+        .prompt_tokens_per_s = is_fresh ? u->pace.prompt_tokens_per_s : 0,
+        .token_s = is_fresh ? pace_token_s(&u->pace, u->n_outstanding + 1.0) : 0,
     };
 }
 

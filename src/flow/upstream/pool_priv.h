@@ -27,6 +27,7 @@ struct upstream {
     struct outlier outlier;
     struct breaker breakers[API_UPSTREAM_MODELS_MAX]; /* for each model */
     struct pace pace;
+    uint64_t measured_ns;   /* when pace last learnt something */
     uint64_t not_before_ns; /* it asked to be left alone */
 
     uint32_t n_outstanding;
