@@ -1,42 +1,52 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* balance/balance.c - stage 2: the ready instance with the least outstanding work. */
+/* balance/balance.c - stage 2: which running instance answers. */
 #include "balance/balance.h"
 
 #include <string.h>
 
-static uint64_t outstanding(const struct instance_view *v)
+/* FNV-1a, Fowler, Noll and Vo: ids are random already. */
+static uint64_t key_of(const char *id)
 {
-    return (uint64_t)v->n_active + v->n_waiting;
+    uint64_t key = 0xCBF29CE484222325u;
+
+    for (; *id; id++)
+        key = (key ^ (unsigned char)*id) * 0x100000001B3u;
+    return key;
 }
 
-/* One pass: the k-th of several equals replaces the one held with probability
- * 1/k, which leaves each of them equally likely (Vitter 1985, algorithm R). */
-void balance_pick(const struct instance_view *instances, size_t n_instances, const char *model,
-                  uint64_t random, struct route *ret_route)
+/* An instance's speed is not known here: what it has to do is all that sets it apart, so its
+ * sequences stand for tokens that wait. */
+struct balance_candidate balance_candidate_of(const struct instance_view *v)
 {
-    const struct instance_view *best = NULL;
-    uint64_t n_equal = 0;
+    enum { TOKENS_OF_A_SEQUENCE = 256 };
+    const uint64_t n = (uint64_t)v->n_active + v->n_waiting;
 
-    for (size_t i = 0; i < n_instances; i++) {
-        const struct instance_view *v = &instances[i];
+    return (struct balance_candidate){
+        .key = key_of(v->id),
+        .weight = 1,
+        .warmth = 1,
+        .n_outstanding = n < UINT32_MAX ? (uint32_t)n : UINT32_MAX,
+        .n_waiting_tokens = n * TOKENS_OF_A_SEQUENCE,
+    };
+}
 
-        if (!v->is_ready || strcmp(v->model, model) != 0)
+void balance_pick(const struct balance_policy *policy, const struct instance_view *instances,
+                  size_t n_instances, const char *model, const struct balance_request *request,
+                  struct route *ret_route)
+{
+    struct balance_candidate candidates[BALANCE_MAX];
+    size_t at[BALANCE_MAX], n = 0, best;
+
+    for (size_t i = 0; i < n_instances && n < BALANCE_MAX; i++) {
+        if (!instances[i].is_ready || strcmp(instances[i].model, model) != 0)
             continue;
-        if (!best || outstanding(v) < outstanding(best)) {
-            best = v;
-            n_equal = 1;
-            continue;
-        }
-        if (outstanding(v) > outstanding(best))
-            continue;
-        n_equal++;
-        if (random % n_equal == 0)
-            best = v;
-        random = random * 6364136223846793005u + 1442695040888963407u; /* Knuth's MMIX LCG */
+        candidates[n] = balance_candidate_of(&instances[i]);
+        at[n++] = i;
     }
-    *ret_route = (struct route){ .is_placed = best != NULL };
-    if (!best)
+    *ret_route = (struct route){ .is_placed = n > 0 };
+    if (n == 0)
         return;
-    memcpy(ret_route->instance_id, best->id, sizeof(best->id));
-    ret_route->driver = best->driver;
+    best = at[policy->choose(candidates, n, request)];
+    memcpy(ret_route->instance_id, instances[best].id, sizeof(ret_route->instance_id));
+    ret_route->driver = instances[best].driver;
 }

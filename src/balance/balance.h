@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* balance/balance.h - stage 2: which running instance answers.
  *
- * Pure: a snapshot and a random number in, a route out.
+ * Pure: a snapshot and a random number in, a route out.  What decides is a policy (policy.h).
  */
 #ifndef POMONA_BALANCE_BALANCE_H
 #define POMONA_BALANCE_BALANCE_H
@@ -9,13 +9,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "balance/policy.h"
 #include "base/status.h"
 #include "contract/route.h"
 
-/* Choose among the ready instances of `model`: least outstanding work
- * (n_active + n_waiting), ties broken by `random`.
+/* An instance as a policy sees it. */
+struct balance_candidate balance_candidate_of(const struct instance_view *v);
+
+/* Choose among the ready instances of `model`; BALANCE_MAX of them are looked at.
  * ret_route  is_placed false where no instance is ready */
-void balance_pick(const struct instance_view *instances, size_t n_instances, const char *model,
-                  uint64_t random, struct route *ret_route);
+enum { BALANCE_MAX = 256 };
+void balance_pick(const struct balance_policy *policy, const struct instance_view *instances,
+                  size_t n_instances, const char *model, const struct balance_request *request,
+                  struct route *ret_route);
 
 #endif

@@ -239,6 +239,10 @@ enum status cluster_unplace(struct cluster *cluster, const char *model, place_fn
 enum status cluster_end(struct cluster *cluster, const char *instance_id, const struct err *why,
                         struct err *err);
 
+/* Is a runner of this node late with its answers, or does its step not get on? A second later it is
+ * ended; until then requests may hang. */
+bool cluster_is_stalled(const struct cluster *cluster);
+
 /* A way to an instance's driver over another node, for a gateway that does not reach it itself:
  * a connected socket, given, of which the other end is what the driver hears and says.  It ends
  * where no node gets through.  -1: there is none to ask. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* flow/admin.c - answers to everything but generation: models, health, the cluster. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,6 +27,21 @@ enum status admin_unknown_model(const char *name, struct api_error *e)
     return ST_NOTFOUND;
 }
 
+/* What upstreams serve and this cluster does not hold: the new number of models [MODELS_MAX]. */
+static size_t add_upstream_models(struct service *service, struct model_info *models, size_t n)
+{
+    const char *names[MODELS_MAX];
+    const size_t n_names = pool_models(pools_now(service->pools), names, MODELS_MAX);
+
+    for (size_t i = 0; i < n_names && n < MODELS_MAX; i++) {
+        if (models_find(models, n, names[i]))
+            continue;
+        models[n] = (struct model_info){ .created_unix_s = clock_unix_s() };
+        (void)snprintf(models[n++].name, MODEL_NAME_MAX, "%s", names[i]);
+    }
+    return n;
+}
+
 void admin_models(void *arg, struct exchange *x)
 {
     struct service *service = arg;
@@ -38,18 +54,21 @@ void admin_models(void *arg, struct exchange *x)
         return;
     }
     n = cluster_models(service->cluster, models, MODELS_MAX);
-    models_render(models, n < MODELS_MAX ? n : MODELS_MAX, &body);
+    n = add_upstream_models(service, models, n < MODELS_MAX ? n : MODELS_MAX);
+    models_render(models, n, &body);
     free(models);
     exchange_reply(x, 200, "application/json", &body);
 }
 
 void admin_model(void *arg, struct exchange *x, const char *name)
 {
-    struct model_info model;
+    struct model_info model = { .created_unix_s = clock_unix_s() };
     struct buf body = { 0 };
     struct api_error e;
 
-    if (!service_find_model(arg, name, &model)) {
+    if (pool_has_model(pools_now(((const struct service *)arg)->pools), name)) {
+        (void)snprintf(model.name, sizeof(model.name), "%s", name);
+    } else if (!service_find_model(arg, name, &model)) {
         (void)admin_unknown_model(name, &e);
         exchange_fail(x, &e);
         return;
@@ -123,7 +142,7 @@ static void state_release(struct admin_state *state)
     free((void *)(uintptr_t)state->links);
 }
 
-static void health(struct service *service, struct exchange *x, int http_status)
+static void health(struct service *service, struct exchange *x, int http_status, const char *word)
 {
     struct admin_state state;
     struct buf body = { 0 };
@@ -132,22 +151,29 @@ static void health(struct service *service, struct exchange *x, int http_status)
         admin_no_memory(x);
         return;
     }
-    admin_render_health(&state, service->is_draining ? "draining" : "ok", &body);
+    admin_render_health(&state, word, &body);
     state_release(&state);
     exchange_reply(x, http_status, "application/json", &body);
 }
 
 void admin_live(void *arg, struct exchange *x)
 {
-    health(arg, x, 200);
+    struct service *service = arg;
+
+    health(service, x, 200, service->is_draining ? "draining" : "ok");
 }
 
-/* A load balancer should send nothing new to a node that drains. */
+/* A load balancer should send nothing new to a node that drains, or whose engine stands still. */
 void admin_ready(void *arg, struct exchange *x)
 {
-    const struct service *service = arg;
+    struct service *service = arg;
 
-    health(arg, x, service->is_draining ? 503 : 200);
+    if (service->is_draining)
+        health(service, x, 503, "draining");
+    else if (cluster_is_stalled(service->cluster))
+        health(service, x, 503, "stalled");
+    else
+        health(service, x, 200, "ok");
 }
 
 void admin_state_handler(void *arg, struct exchange *x)

@@ -62,6 +62,7 @@ void flow_free(struct flow *f)
     if (f->next)
         f->next->link = f->link;
     f->service->n_flows--;
+    admission_leave(&f->service->admission, &f->ticket);
     flow_execute_release(f);
     flow_place_release(f);
     encoding_leave(f);
@@ -167,8 +168,25 @@ static bool is_over_deadline(const struct flow *f, uint64_t now_ns)
     return now_ns > since_ns && now_ns - since_ns > allowed_ms * NS_PER_MS;
 }
 
+/* Too long without its first token, at an instance that is there: it would better have been refused. */
+static bool is_over_wait(const struct flow *f, uint64_t now_ns)
+{
+    const uint64_t wait_ns = reload_settings(f->service->reload)->queue.wait_s * NS_PER_S;
+
+    return f->stage == STAGE_EXECUTE && f->ticket.since_ns != 0 &&
+           now_ns > f->ticket.since_ns + wait_ns && now_ns > f->last_token_ns + wait_ns;
+}
+
 void flow_tick(struct flow *f, uint64_t now_ns)
 {
+    if (is_over_wait(f, now_ns)) {
+        struct api_error e;
+
+        (void)api_error_set(&e, API_OVERLOADED, NULL, "The request waited too long for its turn.");
+        e.retry_after_s = ADMISSION_RETRY_MAX_S;
+        flow_abort(f, &e);
+        return;
+    }
     if (is_over_deadline(f, now_ns)) {
         struct api_error e;
 

@@ -49,6 +49,7 @@ struct flow {
     struct loop_timer *wake;
 
     struct model_info model;
+    struct admission_ticket ticket; /* in the queue, until its first token */
     struct text_waiter text_waiter;
     struct text *text;
     struct encoding *encoding; /* while a job makes the prompts; NULL otherwise */

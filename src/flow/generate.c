@@ -105,6 +105,7 @@ static void on_token(void *arg, const struct token_event *event, const struct er
     if (f->has_failed || c->is_finished)
         return;
     f->last_token_ns = clock_ns();
+    admission_answered(&f->service->admission, &f->ticket, f->last_token_ns);
     end_outage(f);
     if (take_token(c, event, &is_finished, &err) != ST_OK)
         (void)flow_fail(f, API_OVERLOADED, &err);

@@ -73,13 +73,22 @@ enum leaving { LEAVING_OUT, LEAVING_TOO };
 static void pick_from(struct flow *f, const struct cluster_instance *instances, size_t n,
                       enum leaving leaving, struct instance_view *views)
 {
+    const struct balance_request wanted = {
+        .n_prompt_tokens = f->prompts ? f->prompts[0].n : 0,
+        .n_answer_tokens = f->request.max_tokens,
+        .session = f->request.tenant,
+        .random = random_u64(),
+        .turn = f->service->n_turns++,
+    };
+
     for (size_t i = 0; i < n; i++) {
         views[i] = instances[i].view;
         if (strcmp(views[i].id, f->lost_instance) == 0 || !may_take(f, &instances[i]) ||
             (instances[i].is_leaving && leaving == LEAVING_OUT))
             views[i].is_ready = false;
     }
-    balance_pick(views, n, f->model.name, random_u64(), &f->route);
+    balance_pick(pool_policy(pools_now(f->service->pools)), views, n, f->model.name, &wanted,
+                 &f->route);
 }
 
 /* The ready instance with the least to do, if there is one; one that leaves is better than none. */

@@ -74,6 +74,30 @@ static enum step check_tokens(struct flow *f)
     return STEP_NEXT;
 }
 
+/* Now that its size is known: may it wait? */
+static enum step admit(struct flow *f)
+{
+    const struct api_queue *queue = &reload_settings(f->service->reload)->queue;
+    const struct admission_bounds bounds = { queue->requests, queue->prompt_tokens, queue->wait_s };
+    uint64_t n_tokens = 0;
+    uint32_t retry_s;
+    enum admission_verdict verdict;
+
+    for (size_t i = 0; i < f->request.n_prompts; i++)
+        n_tokens += f->prompts[i].n;
+    verdict = admission_enter(&f->service->admission, &bounds, f->request.tenant, n_tokens,
+                              random_u64(), clock_ns(), &f->ticket, &retry_s);
+    if (verdict == ADMISSION_OK)
+        return STEP_NEXT;
+    (void)api_error_set(
+        &f->failure, verdict == ADMISSION_SHARE ? API_QUEUE_SHARE : API_OVERLOADED, NULL, "%s",
+        verdict == ADMISSION_SHARE ? "Half of the queue are your requests, and others wait."
+                                   : "More requests wait here than can be answered soon.");
+    f->failure.retry_after_s = retry_s;
+    f->has_failed = true;
+    return STEP_FAIL;
+}
+
 enum step flow_prompt(struct flow *f)
 {
     struct err err = { 0 };
@@ -90,6 +114,8 @@ enum step flow_prompt(struct flow *f)
     f->context_tokens = f->model.context_tokens; /* an instance may have less */
     if (step == STEP_NEXT)
         step = flow_check_context(f);
+    if (step == STEP_NEXT)
+        step = admit(f);
     if (step != STEP_NEXT)
         return step;
     if (!f->request.has_seed)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "balance/balance.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "flow/clients.h"
@@ -14,6 +15,7 @@
 #include "flow/service_priv.h"
 #include "flow/text_cache.h"
 #include "flow/upkeep.h"
+#include "flow/upstream/forward.h"
 #include "gateway/dialect/models.h"
 
 enum { TICK_MS = 500, DRAIN_TICK_MS = 50 };
@@ -23,20 +25,33 @@ static void generate(void *arg, struct exchange *x, struct api_request *request)
     struct service *service = arg;
     struct api_error e;
 
-    if (!service->is_draining && service->n_flows < FLOWS_MAX) {
+    if (!service->is_draining && service->n_flows < FLOWS_MAX &&
+        service->admission.n_requests < reload_settings(service->reload)->queue.requests) {
         flow_start(service, x, request);
         return;
     }
     if (service->is_draining)
         (void)api_error_set(&e, API_SHUTTING_DOWN, NULL, "This node is shutting down.");
     else
-        (void)api_error_set(&e, API_OVERLOADED, NULL, "This node answers %d requests already.",
-                            FLOWS_MAX);
+        (void)api_error_set(&e, API_OVERLOADED, NULL, "This node answers %zu requests already.",
+                            service->n_flows);
     api_request_release(request);
     exchange_fail(x, &e);
 }
 
+static bool forward(void *arg, struct exchange *x, const char *path, const struct dialect *dialect,
+                    const json_t *body)
+{
+    struct service *service = arg;
+    const struct forward_request request = { path, dialect, body };
+
+    if (service->is_draining) /* then it is refused as any other */
+        return false;
+    return forward_start(pools_now(service->pools), x, &request);
+}
+
 static const struct gateway_handlers handlers = {
+    .forward = forward,
     .generate = generate,
     .models = admin_models,
     .model = admin_model,
@@ -57,6 +72,7 @@ static void end_flows(struct service *service)
     (void)api_error_set(&e, API_SHUTTING_DOWN, NULL, "This node is shutting down.");
     while (service->flows)
         flow_abort(service->flows, &e);
+    pools_abort(service->pools);
 }
 
 static void check_drain(struct service *service)
@@ -65,7 +81,7 @@ static void check_drain(struct service *service)
 
     if (!service->is_draining || !fn)
         return;
-    if (service->n_flows > 0) {
+    if (service->n_flows + pools_n_running(service->pools) > 0) {
         if (clock_ns() > service->drain_until_ns)
             end_flows(service); /* their errors still have to be written */
         return;
@@ -103,6 +119,58 @@ const struct cluster_events service_cluster_events = {
     .on_instance_gone = on_instance_gone,
 };
 
+static size_t local_instances(void *arg, const char *model, struct balance_candidate *ret,
+                              size_t max)
+{
+    struct service *service = arg;
+    struct cluster_instance *instances;
+    struct model_info info;
+    const size_t n = service_instances(service, &instances);
+    const bool is_held = n > 0 && service_find_model(service, model, &info);
+    size_t n_ready = 0;
+
+    for (size_t i = 0; is_held && i < n && n_ready < max; i++) {
+        const struct instance_view *v = &instances[i].view;
+
+        if (v->is_ready && strcmp(v->model, info.name) == 0)
+            ret[n_ready++] = balance_candidate_of(v);
+    }
+    free(instances);
+    return n_ready;
+}
+
+static bool local_holds(void *arg, const char *model)
+{
+    struct model_info info;
+
+    return service_find_model(arg, model, &info);
+}
+
+static void local_answer(void *arg, struct exchange *x, const struct dialect *dialect)
+{
+    struct service *service = arg;
+
+    gateway_generate(service->gateway, x, dialect);
+}
+
+static void on_settings(void *arg)
+{
+    struct service *service = arg;
+    struct err err;
+
+    if (pools_take(service->pools, reload_settings(service->reload), &err) != ST_OK)
+        log_warn("the upstreams stay as they were: %s", err.words);
+}
+
+static enum status make_pools(struct service *service, struct err *err)
+{
+    const struct pool_locals locals = { local_instances, local_holds, local_answer, service };
+
+    reload_on_change(service->reload, on_settings, service);
+    return pools_new(service->loop, reload_settings(service->reload), &locals, &service->pools,
+                     err);
+}
+
 enum status service_new(struct loop *loop, const struct service_options *options,
                         struct service **ret_service, struct err *err)
 {
@@ -123,11 +191,15 @@ enum status service_new(struct loop *loop, const struct service_options *options
     (void)snprintf(service->version, sizeof(service->version), "%s", options->version);
     s = text_cache_new(loop, &service->texts, err);
     if (s == ST_OK)
+        s = reload_new(loop, options->gateway_config, &service->reload, err);
+    if (s == ST_OK)
         s = clients_new(loop, &service->clients, err);
     if (s == ST_OK)
         s = drain_new(service, &service->drain, err);
     if (s == ST_OK)
         s = upkeep_new(service, &service->upkeep, err);
+    if (s == ST_OK)
+        s = make_pools(service, err);
     if (s == ST_OK && loop_timer_new(loop, tick, service, &service->tick) != ST_OK)
         s = err_set(err, ST_NOMEM, "the API could not be made");
     if (s != ST_OK) {
@@ -145,12 +217,14 @@ void service_free(struct service *service)
         return;
     while (service->flows)
         flow_free(service->flows);
+    pools_free(service->pools);
     admin_release(service);
     drain_free(service->drain);
     upkeep_free(service->upkeep);
     gateway_free(service->gateway);
     clients_free(service->clients);
     text_cache_free(service->texts);
+    reload_free(service->reload);
     loop_timer_free(service->tick);
     free(service);
 }
@@ -171,6 +245,11 @@ enum status service_start(struct service *service, struct cluster *cluster, stru
                        service, &service->gateway, err);
 }
 
+void service_reload(struct service *service)
+{
+    reload_now(service->reload);
+}
+
 uint16_t service_port(const struct service *service)
 {
     return gateway_port(service->gateway);
@@ -178,7 +257,8 @@ uint16_t service_port(const struct service *service)
 
 void service_drain(struct service *service, uint64_t ms, loop_fn *done, void *arg)
 {
-    log_info("shutting down: %zu requests are running", service->n_flows);
+    log_info("shutting down: %zu requests are running",
+             service->n_flows + pools_n_running(service->pools));
     service->is_draining = true;
     service->drain_until_ns = deadline_after_ms(ms);
     service->on_drained = done;

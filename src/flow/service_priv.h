@@ -5,13 +5,17 @@
 
 #include <stdbool.h>
 
+#include "balance/policy.h"
 #include "base/paths.h"
 #include "cluster/cluster.h"
+#include "flow/admission.h"
+#include "flow/reload.h"
 #include "flow/service.h"
+#include "flow/upstream/pools.h"
 #include "gateway/gateway.h"
 
 enum {
-    FLOWS_MAX = 1024,
+    FLOWS_MAX = 4096,
     INSTANCES_MAX = 256,
     MODELS_MAX = 1024,
 };
@@ -34,10 +38,14 @@ struct service {
 
     struct flow *flows;
     size_t n_flows;
+    struct pools *pools;
+    uint64_t n_turns; /* of choosing an instance */
+    struct admission admission;
     size_t n_encodings; /* jobs; they may outlive their flows */
     struct placing *placings;
     struct drain *drain;
     struct upkeep *upkeep;
+    struct reload *reload;
     struct loop_timer *tick;
 
     bool is_draining;

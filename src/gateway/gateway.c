@@ -31,19 +31,16 @@ static json_t *body_of(struct exchange *x)
     return NULL;
 }
 
-static void generate(struct gateway *g, struct exchange *x, const struct dialect *dialect)
+static void parse(struct gateway *g, struct exchange *x, const struct dialect *dialect,
+                  json_t *body)
 {
     struct api_request request;
     struct api_error e;
-    json_t *body = body_of(x);
     enum status s;
 
-    if (!body)
-        return;
     api_request_init(&request);
     request.dialect = dialect;
     s = dialect->parse(body, &request, &e);
-    json_decref(body);
     if (s == ST_OK)
         s = repeat_read(exchange_header(x, REPEAT_KEY_HEADER),
                         exchange_header(x, REPEAT_TOKENS_HEADER), &request, &e);
@@ -55,14 +52,34 @@ static void generate(struct gateway *g, struct exchange *x, const struct dialect
     g->handlers->generate(g->arg, x, &request);
 }
 
+void gateway_generate(struct gateway *g, struct exchange *x, const struct dialect *dialect)
+{
+    json_t *body = body_of(x);
+
+    if (body)
+        parse(g, x, dialect, body);
+    json_decref(body);
+}
+
+/* Here, or at an upstream that is sent the body as it came. */
+static void generate(struct gateway *g, struct exchange *x, const char *path,
+                     const struct dialect *dialect)
+{
+    json_t *body = body_of(x);
+
+    if (body && !g->handlers->forward(g->arg, x, path, dialect, body))
+        parse(g, x, dialect, body);
+    json_decref(body);
+}
+
 static void chat(void *arg, struct exchange *x)
 {
-    generate(arg, x, &openai_chat);
+    generate(arg, x, "/v1/chat/completions", &openai_chat);
 }
 
 static void completions(void *arg, struct exchange *x)
 {
-    generate(arg, x, &openai_completions);
+    generate(arg, x, "/v1/completions", &openai_completions);
 }
 
 static void models(void *arg, struct exchange *x)

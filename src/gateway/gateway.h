@@ -19,6 +19,9 @@ struct gateway;
 
 /* Each handler must end the exchange, now or later. */
 struct gateway_handlers {
+    /* Does somebody else answer? True: x is taken. body: borrowed; path: "/v1/chat/completions" */
+    bool (*forward)(void *arg, struct exchange *x, const char *path, const struct dialect *dialect,
+                    const json_t *body);
     void (*generate)(void *arg, struct exchange *x, struct api_request *request); /* taken:
                       * api_request_release(); the struct itself is copied */
     void (*models)(void *arg, struct exchange *x);
@@ -38,6 +41,10 @@ struct gateway_handlers {
 enum status gateway_new(struct loop *loop, const char *host, uint16_t port,
                         const struct gateway_handlers *handlers, void *arg,
                         struct gateway **ret_gateway, struct err *err);
+
+/* Read a request and hand it to the handlers, without asking forward(): it is answered here. */
+void gateway_generate(struct gateway *gateway, struct exchange *x, const struct dialect *dialect);
+
 uint16_t gateway_port(const struct gateway *gateway);
 
 /* Open exchanges end by their on_close.  NULL is allowed. */

@@ -207,6 +207,11 @@ void guard_secure(struct guard *guard, struct tls *tls)
     guard->tls = tls;
 }
 
+bool guard_is_in_clear(struct bufferevent *connection)
+{
+    return bufferevent_openssl_get_ssl(connection) == NULL;
+}
+
 bool guard_is_secured(struct bufferevent *connection)
 {
     const SSL *session = bufferevent_openssl_get_ssl(connection);

@@ -24,6 +24,9 @@ enum {
 
 struct guard;
 
+/* Is what is written to its socket what the client reads? */
+bool guard_is_in_clear(struct bufferevent *connection);
+
 /* Watch every connection of `http` that listens on `socket`; at `n_max` of them no more are
  * accepted until some ended. */
 enum status guard_new(struct loop *loop, struct evhttp *http, struct evhttp_bound_socket *socket,

@@ -425,6 +425,16 @@ static void runner_tick(struct runner *r, uint64_t now_ns)
         (void)kill(r->pid, SIGKILL);
 }
 
+bool cluster_is_stalled(const struct cluster *cluster)
+{
+    for (const struct runner *r = cluster->runners; r; r = r->next) {
+        if (r->channel && r->is_ready &&
+            (r->n_unanswered >= BEATS_UNANSWERED_MAX / 2 || r->n_stuck >= BEATS_STUCK_MAX / 2))
+            return true;
+    }
+    return false;
+}
+
 void runners_tick(struct cluster *cluster, uint64_t now_ns)
 {
     for (struct runner *r = cluster->runners; r; r = r->next)

@@ -12,10 +12,12 @@ void model_render(const struct model_info *model, struct buf *out)
 {
     buf_puts(out, "{\"id\":");
     json_out_text(out, model->name);
-    buf_printf(out,
-               ",\"object\":\"model\",\"created\":%" PRId64
-               ",\"owned_by\":\"pomona\",\"context_length\":%u,\"max_model_len\":%u}",
-               model->created_unix_s, model->context_tokens, model->context_tokens);
+    buf_printf(out, ",\"object\":\"model\",\"created\":%" PRId64 ",\"owned_by\":\"pomona\"",
+               model->created_unix_s);
+    if (model->context_tokens > 0) /* an upstream's is not known */
+        buf_printf(out, ",\"context_length\":%u,\"max_model_len\":%u", model->context_tokens,
+                   model->context_tokens);
+    buf_putc(out, '}');
 }
 
 void models_render(const struct model_info *models, size_t n, struct buf *out)

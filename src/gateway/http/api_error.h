@@ -30,6 +30,7 @@ enum { PARAM_MAX = 96 };
     X(API_METHOD, 405, "invalid_request_error", "method_not_allowed")                              \
     X(API_TOO_LARGE, 413, "invalid_request_error", "request_too_large")                            \
     X(API_MEDIA_TYPE, 415, "invalid_request_error", "unsupported_media_type")                      \
+    X(API_QUEUE_SHARE, 429, "rate_limit_error", "queue_share_exceeded")                            \
     X(API_INTERNAL, 500, "server_error", "internal_error")                                         \
     X(API_UPSTREAM, 503, "server_error", "upstream_error")                                         \
     X(API_OVERLOADED, 503, "server_error", "server_overloaded")                                    \
@@ -49,6 +50,7 @@ struct api_error {
     char message[ERR_WORDS_MAX];
     uint64_t n_prompt_tokens; /* with API_CONTEXT_LENGTH only */
     uint64_t n_context_tokens;
+    uint32_t retry_after_s; /* with status 429 and 503; 0: soon */
 };
 
 /* Fill `e`; `param` may be NULL.  Always returns ST_FORMAT, so that a parser

@@ -19,6 +19,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/buf.h"
 #include "gateway/http/api_error.h"
@@ -37,6 +38,9 @@ const char *exchange_id(const struct exchange *x);    /* the x-request-id */
 const char *exchange_header(const struct exchange *x, const char *name); /* NULL: there is none */
 const char *exchange_body(const struct exchange *x, size_t *ret_n);
 
+/* From now on the request has this header, whatever it had: it goes on where another server left it. */
+void exchange_take_header(struct exchange *x, const char *name, const char *value);
+
 /* Called when the client is gone before the answer was complete. */
 void exchange_on_close(struct exchange *x, void (*fn)(void *arg), void *arg);
 
@@ -44,9 +48,12 @@ void exchange_on_close(struct exchange *x, void (*fn)(void *arg), void *arg);
  * body  taken: released, empty afterwards */
 void exchange_reply(struct exchange *x, int http_status, const char *content_type,
                     struct buf *body);
-void exchange_fail(struct exchange *x, const struct api_error *e);
+void exchange_fail(struct exchange *x, const struct api_error *e); /* an event, in a stream */
 
-/* Answer in pieces, with status 200.  Each piece is sent at once. */
+/* The answer says when to come again. */
+void exchange_retry_after(struct exchange *x, uint32_t seconds);
+
+/* Answer in pieces, with status 200.  Each piece is sent at once.  Starting again does nothing. */
 void exchange_stream_start(struct exchange *x, const char *content_type);
 void exchange_stream_send(struct exchange *x, const char *bytes, size_t n);
 void exchange_stream_end(struct exchange *x);

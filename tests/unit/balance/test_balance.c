@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tests/unit/balance/test_balance.c - the least loaded ready instance answers. */
+/* tests/unit/balance/test_balance.c - of the ready instances of a model one answers. */
 #include "support/check.h"
 
 #include <stdio.h>
@@ -17,6 +17,13 @@ static struct instance_view instance(const char *id, const char *model, bool is_
     return v;
 }
 
+static void pick(const struct instance_view *all, size_t n, uint64_t random, struct route *route)
+{
+    const struct balance_request request = { .random = random };
+
+    balance_pick(&balance_predicted_work, all, n, "m", &request, route);
+}
+
 static void the_least_outstanding_work_wins(void **state)
 {
     const struct instance_view all[] = {
@@ -28,7 +35,7 @@ static void the_least_outstanding_work_wins(void **state)
 
     (void)state;
     for (uint64_t random = 0; random < 50; random++) {
-        balance_pick(all, 3, "m", random, &route);
+        pick(all, 3, random, &route);
         assert_true(route.is_placed);
         assert_string_equal(route.instance_id, "b");
         assert_int_equal(route.driver.port, 'b');
@@ -44,9 +51,9 @@ static void others_models_and_instances_not_ready_are_left_out(void **state)
     struct route route = { .is_placed = true };
 
     (void)state;
-    balance_pick(all, 2, "m", 7, &route);
+    pick(all, 2, 7, &route);
     assert_false(route.is_placed);
-    balance_pick(NULL, 0, "m", 7, &route);
+    pick(NULL, 0, 7, &route);
     assert_false(route.is_placed);
 }
 
@@ -66,7 +73,7 @@ static void equals_share_the_work(void **state)
         random ^= random << 13; /* xorshift64, Marsaglia 2003 */
         random ^= random >> 7;
         random ^= random << 17;
-        balance_pick(all, 3, "m", random, &route);
+        pick(all, 3, random, &route);
         picked[route.instance_id[0] - 'a']++;
     }
     for (int i = 0; i < 3; i++)

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* config/api_gateway_priv.h - what reading and checking api_gateway.yaml share. */
+#ifndef POMONA_CONFIG_API_GATEWAY_PRIV_H
+#define POMONA_CONFIG_API_GATEWAY_PRIV_H
+
+#include <cyaml/cyaml.h>
+
+#include "config/api_gateway.h"
+
+enum { PLACE_MAX = 128 };
+
+/* Fill in what the file left out. */
+void api_gateway_complete(struct api_gateway *config);
+
+/* ret_place  [PLACE_MAX] what is wrong, "auth.issuers[1].issuer", for yaml_point()
+ * Errors     ST_RANGE */
+enum status api_gateway_check(const struct api_gateway *config, char *ret_place, struct err *err);
+
+/* Of the section `upstreams`: api_upstreams.c. */
+extern const struct cyaml_schema_value api_upstream_value;
+void api_upstream_complete(struct api_upstream *u);
+
+/* What is wrong, in words, and *ret_field where; NULL: nothing is, and its key is there. */
+const char *api_upstream_fault(struct api_upstream *u, const char **ret_field);
+
+#endif
