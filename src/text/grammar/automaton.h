@@ -36,10 +36,12 @@ struct grammar {
     uint32_t n_groups;
 };
 
-/* Remove edges that lead to no end, refuse what has none or calls itself first, and fill kinds and
- * groups.  trim.c
- * calls  the start nodes of rules, as edges name them: [n_starts] */
+/* Remove edges that lead to no end, refuse what has none or calls itself first, and fill groups.
+ * starts  the nodes that rules begin at: [n_starts].  trim.c */
 enum status automaton_finish(struct grammar *grammar, const uint32_t *starts, uint32_t n_starts,
                              struct err *err);
+
+/* Fill the kinds of nodes, which only a run needs.  Errors: ST_NOMEM */
+enum status automaton_fill_kinds(struct grammar *grammar);
 
 #endif

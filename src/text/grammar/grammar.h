@@ -33,9 +33,9 @@ enum {
     GRAMMAR_BYTES_MAX = 1 << 20,
     GRAMMAR_DEPTH_MAX = 64, /* of parentheses */
     GRAMMAR_RULES_MAX = 20000,
-    GRAMMAR_REPEAT_MAX = 10000,  /* in {m,n} */
-    GRAMMAR_NODES_MAX = 200000,  /* while compiling */
-    GRAMMAR_EDGES_MAX = 1000000, /* without empty ones */
+    GRAMMAR_REPEAT_MAX = 10000, /* in {m,n} */
+    GRAMMAR_NODES_MAX = 200000, /* while compiling */
+    GRAMMAR_EDGES_MAX = 300000, /* without empty ones */
 };
 
 struct grammar;

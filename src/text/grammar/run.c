@@ -70,8 +70,8 @@ enum status grammar_run_new(struct grammar *grammar, const struct grammar_vocab 
         r->allowed = calloc(r->n_words, sizeof(*r->allowed));
         r->list = calloc(LIST_MAX, sizeof(*r->list));
         r->masks = calloc((size_t)MASKS * r->n_words, sizeof(*r->masks));
-        is_made = sets_init(&r->sets, grammar) == ST_OK && r->kinds && r->kind_slots &&
-                  r->allowed && r->list && r->masks;
+        is_made = sets_init(&r->sets, grammar) == ST_OK && automaton_fill_kinds(grammar) == ST_OK &&
+                  r->kinds && r->kind_slots && r->allowed && r->list && r->masks;
     } else {
         grammar_free(grammar);
     }

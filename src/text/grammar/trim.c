@@ -195,7 +195,7 @@ static uint64_t mix(uint64_t x)
 
 /* Nodes are told apart by ever longer texts, as Moore's minimisation (1956) does; calls by whom
  * they call and where they return to. */
-static enum status fill_kinds(struct grammar *g)
+enum status automaton_fill_kinds(struct grammar *g)
 {
     uint64_t *next = calloc(g->n_nodes, sizeof(*next));
 
@@ -252,8 +252,6 @@ enum status automaton_finish(struct grammar *g, const uint32_t *starts, uint32_t
         s = err_set(err, ST_NOMEM, "a grammar");
     if (s == ST_OK)
         s = check(g, starts, n_starts, &w, marks, err);
-    if (s == ST_OK && fill_kinds(g) != ST_OK)
-        s = err_set(err, ST_NOMEM, "a grammar");
     if (s == ST_OK)
         fill_groups(g);
     free(marks);
