@@ -38,19 +38,19 @@ static const char *const fragments[] = {
 static void make_token(unsigned i, char *ret)
 {
     static const char *const syllables[] = {
-        "a",   "e",   "in",       "er",       "on",           "re", "th", "st", "al",
-        "ion", "ing", "tor",      "ma",       "ser",          "co", "un", "de", "pro",
-        "ly",  "ch",  "\xC3\xA9", "\xD0\xB0", "\xE4\xB8\xAD", "es", "or", "ti", "li",
+        "a",   "e",   "in",  "er", "on",       "re",       "th",           "st", "al",
+        "ion", "ing", "tor", "ma", "ser",      "co",       "un",           "de", "pro",
+        "ly",  "ch",  "es",  "or", "\xC3\xA9", "\xD0\xB0", "\xE4\xB8\xAD", "ti", "li",
     };
     const unsigned n = 1 + draw(5);
+    size_t len = 0;
 
-    ret[0] = '\0';
     if (i < 256) {
         ret[0] = (char)i;
         return;
     }
     if (i - 256 < sizeof(fragments) / sizeof(fragments[0])) {
-        strcpy(ret, fragments[i - 256]);
+        snprintf(ret, WORD_MAX, "%s", fragments[i - 256]);
         return;
     }
     if (draw(20) == 0) {
@@ -58,11 +58,12 @@ static void make_token(unsigned i, char *ret)
         return;
     }
     if (draw(2))
-        strcat(ret, " ");
-    for (unsigned k = 0; k < n && strlen(ret) < WORD_MAX - 5; k++)
-        strcat(ret, syllables[draw(sizeof(syllables) / sizeof(syllables[0]))]);
+        ret[len++] = ' ';
+    for (unsigned k = 0; k < n && len < WORD_MAX - 5; k++)
+        len += (size_t)snprintf(ret + len, WORD_MAX - len, "%s",
+                                syllables[draw(sizeof(syllables) / sizeof(syllables[0]))]);
     if (draw(30) == 0)
-        strcat(ret, draw(2) ? "\"" : ",");
+        snprintf(ret + len, WORD_MAX - len, "%s", draw(2) ? "\"" : ",");
 }
 
 static struct grammar_vocab *make_vocab(void)
