@@ -63,9 +63,9 @@ def no_constant(text):
 
 def check_document(client, seed, schema):
     """True where the document came to its end: a small model may write free text for ever."""
-    for temperature in (1.2, 0.6, 0):
+    for attempt in range(6):
         choice = ask(client, "Write a short JSON document.", response_format=of_schema(schema),
-                     seed=seed, temperature=temperature, max_tokens=300)
+                     seed=seed + 10000 * attempt, frequency_penalty=attempt / 4, max_tokens=300)
         if choice.finish_reason == "length":
             continue
         document = json.loads(choice.message.content, parse_constant=no_constant)
@@ -86,7 +86,7 @@ def test_random_schemas_hold(client):
             except Exception as e:
                 raise AssertionError(json.dumps(schema)) from e
     print(f"{N_DOCUMENTS} schemas, {n_cut} documents did not end")
-    assert n_cut <= N_DOCUMENTS // 20
+    assert n_cut <= N_DOCUMENTS // 100
 
 
 def test_any_object_is_json(client):
