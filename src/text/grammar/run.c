@@ -287,6 +287,7 @@ static bool go_to(struct grammar_run *r, struct walk *w, uint32_t node)
 
         w->nodes[d] = path[d];
         w->sets[d] = set;
+        w->has_left[d] = false;
     }
     return w->sets[v->depth[node] - 1] != SET_DEAD;
 }
