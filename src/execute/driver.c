@@ -24,6 +24,9 @@ static enum status check_options(const struct driver_options *o, struct err *err
     if (o->n_vocab == 0 || o->n_hidden == 0 || o->page_tokens == 0 || o->n_pages == 0 ||
         o->context_tokens < 2)
         return err_set(err, ST_RANGE, "a driver needs a vocabulary, a context and pages");
+    if (o->vocab && o->vocab->n_tokens != o->n_vocab)
+        return err_set(err, ST_RANGE, "text of %u tokens for a vocabulary of %u",
+                       o->vocab->n_tokens, o->n_vocab);
     if (o->max_sequences == 0 || o->max_sequences > o->max_rows)
         return err_set(err, ST_RANGE, "%u sequences do not fit steps of %u rows", o->max_sequences,
                        o->max_rows);
@@ -115,6 +118,8 @@ enum status driver_new(const struct driver_options *options, struct driver **ret
         s = sampler_new(options->n_vocab, &d->sampler, err);
     if (s == ST_OK)
         s = make_wire(d, err);
+    if (s == ST_OK && options->vocab)
+        s = constrainer_new(options->vocab, &d->constrainer, err);
     if (s == ST_OK && options->max_guesses > 0)
         s = spec_new(options->max_sequences, options->draft, &d->spec, err);
     if (s == ST_OK) {
@@ -128,6 +133,7 @@ enum status driver_new(const struct driver_options *options, struct driver **ret
 static void drop(struct driver *d, struct sequence *q)
 {
     spec_leave(d->spec, &q->spec);
+    constraint_leave(d->constrainer, &q->constraint);
     sequence_free(q);
 }
 
@@ -141,6 +147,7 @@ void driver_free(struct driver *d)
     free(d->asks);
     free(d->asked);
     spec_free(d->spec);
+    constrainer_free(d->constrainer);
     free(d->entries);
     free(d->rows);
     free(d->logits);
@@ -223,8 +230,10 @@ enum status driver_submit(struct driver *d, const struct generation *g, uint32_t
         return s;
     if (d->spec && !g->without_guesses)
         s = spec_join(d->spec, n_limit, &q->spec, err);
+    if (s == ST_OK && g->grammar)
+        s = driver_constrain(d, q, g, err);
     if (s != ST_OK) {
-        sequence_free(q);
+        drop(d, q);
         return s;
     }
     q->id = d->next_id++;

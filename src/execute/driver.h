@@ -32,6 +32,7 @@
 #include "contract/token_stream.h"
 #include "engine/engine.h"
 #include "execute/spec/draft.h"
+#include "text/grammar/vocab.h"
 #include "transport/transport.h"
 
 struct driver;
@@ -61,7 +62,9 @@ struct driver_options {
     uint32_t max_guesses;          /* tokens guessed in one step, of all sequences, where that pays;
                                     * 0: none.  More than max_logit_rows has room for are not */
     struct draft *draft;           /* borrowed; NULL: no second model guesses */
-    driver_times_fn *on_times;     /* called when a step is over; NULL: nobody is */
+    const struct grammar_vocab *vocab; /* borrowed: the text of n_vocab tokens; NULL: generations
+                                        * with a grammar are refused */
+    driver_times_fn *on_times;         /* called when a step is over; NULL: nobody is */
     void *times_arg;
     uint32_t max_waiting;         /* more are refused */
     uint64_t step_deadline_ms;    /* a step that waits longer for its peers is ST_DEADLINE */
@@ -82,7 +85,8 @@ void driver_free(struct driver *driver); /* NULL is allowed; drops every sequenc
  * generation  borrowed, copied
  * ret_id      for driver_cancel()
  * Errors      ST_RANGE  a token is not in the vocabulary, or the prompt leaves no room for a token
- *             ST_FULL   max_waiting */
+ *             ST_FULL   max_waiting
+ *             ST_FORMAT, ST_UNSUPPORTED  the grammar cannot be held */
 enum status driver_submit(struct driver *driver, const struct generation *generation,
                           uint32_t sequence, token_stream_fn *fn, void *arg, uint64_t *ret_id,
                           struct err *err);

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "contract/token_stream.h"
+#include "execute/constrain.h"
 #include "execute/spec/spec.h"
 
 struct sequence {
@@ -41,7 +42,8 @@ struct sequence {
     uint32_t tenant; /* its place in fair.h */
     enum priority priority;
 
-    struct spec_sequence spec; /* the driver's to join and leave */
+    struct spec_sequence spec;    /* the driver's to join and leave */
+    struct constraint constraint; /* the same */
 
     bool is_running; /* admitted */
     bool was_admitted;

@@ -217,8 +217,7 @@ def test_wrong_requests_raise_the_clients_errors(client):
             ({"messages": [{"role": "cat", "content": "x"}]}, "invalid_value", "messages[0].role"),
             ({"tools": [{"type": "function", "function": {"name": "f"}}]},
              "unsupported_parameter", "tools"),
-            ({"response_format": {"type": "json_object"}}, "unsupported_parameter",
-             "response_format"),
+            ({"response_format": {"type": "xml"}}, "invalid_value", "response_format.type"),
             ({"logit_bias": {"99999999": 1}}, "invalid_value", "logit_bias"),
     ):
         for streams in (False, True):

@@ -13,20 +13,13 @@
 
 #include "base/size.h"
 
-static bool choose(struct driver *d, struct sequence *q, const float *logits,
-                   struct sample *ret_sample, struct err *err)
+/* The grammar ended the answer: an event without a token says so. */
+static void tell_end(struct sequence *q)
 {
-    const struct sample_input in = {
-        .logits = logits,
-        .how = &q->sampling,
-        .tokens = q->tokens,
-        .n_prompt = q->n_prompt,
-        .n_tokens = q->n_tokens,
-        .banned = q->stop_tokens,
-        .n_banned = sequence_must_go_on(q) ? q->n_stop_tokens : 0,
-    };
+    const struct token_event event = { .sequence = q->tag, .token = -1, .finish = FINISH_STOP };
 
-    return sampler_choose(d->sampler, &in, ret_sample, err) == ST_OK;
+    q->is_over = true;
+    q->fn(q->arg, &event, NULL);
 }
 
 /* The token that follows, chosen, kept and told; -1 where none could be. */
@@ -36,7 +29,11 @@ static int32_t deliver_token(struct driver *d, struct sequence *q, const float *
     struct sample sample;
     struct err why;
 
-    if (!choose(d, q, logits, &sample, &why)) {
+    if (driver_must_end(d, q)) {
+        tell_end(q);
+        return -1;
+    }
+    if (driver_choose(d, q, logits, &sample, &why) != ST_OK) {
         q->is_over = true;
         q->fn(q->arg, NULL, &why);
         return -1;
@@ -51,6 +48,8 @@ static int32_t deliver_token(struct driver *d, struct sequence *q, const float *
     event.finish = sequence_finish(q, sample.token);
     q->is_over = event.finish != FINISH_NONE;
     q->fn(q->arg, &event, NULL);
+    if (!q->is_over && driver_must_end(d, q))
+        tell_end(q);
     return sample.token;
 }
 

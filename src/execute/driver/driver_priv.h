@@ -7,6 +7,7 @@
  *   driver/room.c     pages: taken as sequences grow, kept when full, given back
  *   driver/build.c    rows of the scheduler's plan become the batch of a flight
  *   driver/guess.c    guesses for the sequences that decode in a flight
+ *   driver/choose.c   the next token from a row of logits, within the sequence's grammar
  *   driver/deliver.c  logits become tokens, tokens are told
  *
  * A flight is one step under way.  With n ranks up to n are: while rank 0
@@ -57,9 +58,10 @@ struct driver {
     struct sched_entry *entries; /* [n_capacity] */
     uint32_t *rows;              /* [n_capacity] */
 
-    struct spec *spec;     /* NULL where nothing is guessed */
-    struct spec_ask *asks; /* [max_sequences] */
-    uint32_t *asked;       /* [max_sequences]: index of each ask's sequence */
+    struct constrainer *constrainer; /* NULL without options.vocab */
+    struct spec *spec;               /* NULL where nothing is guessed */
+    struct spec_ask *asks;           /* [max_sequences] */
+    uint32_t *asked;                 /* [max_sequences]: index of each ask's sequence */
 
     struct flight *flights; /* [n_ranks], a ring */
     uint32_t first_flight, n_flights;
@@ -74,6 +76,20 @@ uint32_t driver_pages_for(const struct driver *driver, uint32_t n_tokens);
  * ret_expected_ns  as driver_guess()
  * Returns  the number of rows; 0: nothing can be computed before something lands, or at all */
 uint32_t driver_plan(struct driver *driver, double *ret_expected_ns);
+
+/* Take up, and leave, the grammar of a generation.  Errors: as driver_submit() */
+enum status driver_constrain(struct driver *driver, struct sequence *sequence,
+                             const struct generation *generation, struct err *err);
+
+/* Of n guesses behind the known tokens, those that the sequence's grammar allows. */
+uint32_t driver_allowed_guesses(struct driver *driver, struct sequence *sequence, uint32_t n);
+
+/* The next token, from a row of logits: as the request wants it, and its grammar. */
+enum status driver_choose(struct driver *driver, struct sequence *sequence, const float *logits,
+                          struct sample *ret_sample, struct err *err);
+
+/* The answer is complete by its grammar: there is no next token. */
+bool driver_must_end(struct driver *driver, struct sequence *sequence);
 
 void driver_admit(struct driver *driver);
 void driver_find_room(struct driver *driver); /* pages for the rows planned */

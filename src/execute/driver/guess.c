@@ -55,8 +55,10 @@ double driver_guess(struct driver *d, uint32_t n_rows, uint32_t max_rows)
     expected_ns =
         spec_guess(d->spec, d->asks, n_asks, n_rows, (uint32_t)size_min(spare, d->o.max_guesses));
     for (uint32_t i = 0; i < n_asks; i++) {
-        d->sequences[d->asked[i]]->n_drafts = d->asks[i].what.n_wanted;
-        d->entries[d->asked[i]].n_drafts = d->asks[i].what.n_wanted;
+        struct sequence *q = d->sequences[d->asked[i]];
+
+        q->n_drafts = driver_allowed_guesses(d, q, d->asks[i].what.n_wanted);
+        d->entries[d->asked[i]].n_drafts = q->n_drafts;
     }
     return expected_ns;
 }

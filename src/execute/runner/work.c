@@ -38,7 +38,8 @@ struct work {
     struct engine_shard *shard;
     struct model *draft_file; /* NULL: none */
     struct draft_model *draft;
-    struct tls *tls; /* of the ring; NULL: in clear */
+    struct grammar_vocab *vocab; /* the driver's; NULL: the tokens have no text */
+    struct tls *tls;             /* of the ring; NULL: in clear */
     struct transport *ring;
     uint64_t progress_due_ns;
 };
@@ -268,6 +269,25 @@ static enum status open_draft(struct work *w, struct err *err)
     return s;
 }
 
+/* On the driver: the text of tokens, for grammars.  A model without is served without. */
+static enum status open_vocab(struct work *w, struct err *err)
+{
+    const struct assignment *a = w->assignment;
+    struct tokenizer *tokenizer;
+    struct err why = { 0 };
+    enum status s;
+
+    if (a->rank + 1 != a->n_ranks)
+        return ST_OK;
+    if (model_tokenizer(w->model, &tokenizer, &why) != ST_OK) {
+        log_warn("answers cannot be held to grammars: %s", why.words);
+        return ST_OK;
+    }
+    s = grammar_vocab_of(tokenizer, w->weights.shape.n_vocab, &w->vocab, err);
+    tokenizer_free(tokenizer);
+    return s;
+}
+
 static void report_ready(const struct work *w, uint64_t start_ns)
 {
     struct report report = {
@@ -312,6 +332,7 @@ static enum status drive(const struct work *w, const struct step_limits *limits,
         .max_logit_rows = limits->max_spans + RUNNER_MAX_GUESSES,
         .max_guesses = RUNNER_MAX_GUESSES,
         .draft = draft_model_draft(w->draft),
+        .vocab = w->vocab,
         .max_waiting = RUNNER_MAX_WAITING,
         .step_deadline_ms = RUNNER_STEP_DEADLINE_MS,
         .step_target_ms = RUNNER_STEP_TARGET_MS,
@@ -335,6 +356,8 @@ static enum status prepare(struct work *w, struct err *err)
         s = open_engine(w, err);
     if (s == ST_OK)
         s = open_draft(w, err);
+    if (s == ST_OK)
+        s = open_vocab(w, err);
     return s;
 }
 
@@ -343,6 +366,7 @@ static void release(struct work *w)
     transport_close(w->ring);
     tls_free(w->tls);
     draft_model_close(w->draft);
+    grammar_vocab_free(w->vocab);
     model_free(w->draft_file);
     if (w->shard)
         w->engine->close(w->shard);

@@ -95,6 +95,12 @@ static void penalise_presence(float *logit, uint32_t n, const struct sampling *h
     *logit -= how->presence_penalty + how->frequency_penalty * (float)n;
 }
 
+static void apply_mask(const struct sampler *s, const uint32_t *allowed)
+{
+    for (uint32_t i = 0; i < s->n_vocab; i++)
+        s->logits[i] = allowed[i / 32] >> i % 32 & 1 ? s->logits[i] : -INFINITY;
+}
+
 /* Logits as this request wants them: those of the model where nothing changes
  * them, otherwise a changed copy in the sampler. */
 static const float *adjusted_logits(struct sampler *s, const struct sample_input *in)
@@ -104,7 +110,8 @@ static const float *adjusted_logits(struct sampler *s, const struct sample_input
     const bool has_presence =
         differs(how->presence_penalty, 0) || differs(how->frequency_penalty, 0);
 
-    if (how->n_logit_bias == 0 && in->n_banned == 0 && !has_repetition && !has_presence)
+    if (how->n_logit_bias == 0 && in->n_banned == 0 && !in->allowed && !has_repetition &&
+        !has_presence)
         return in->logits;
 
     memcpy(s->logits, in->logits, s->n_vocab * sizeof(*s->logits));
@@ -118,6 +125,8 @@ static const float *adjusted_logits(struct sampler *s, const struct sample_input
         if (in->banned[i] >= 0 && (uint32_t)in->banned[i] < s->n_vocab)
             s->logits[in->banned[i]] = -INFINITY;
     }
+    if (in->allowed)
+        apply_mask(s, in->allowed);
     return s->logits;
 }
 
@@ -174,8 +183,7 @@ static void add_logprobs(struct sampler *s, const struct sample_input *in, struc
     const size_t n_max = in->how->n_top_logprobs < REQUEST_TOP_LOGPROBS_MAX
                              ? in->how->n_top_logprobs
                              : REQUEST_TOP_LOGPROBS_MAX;
-    const float log_sum =
-        (float)log(sample_weights(s->logits, in->logits, s->n_vocab, max, 1.0f));
+    const float log_sum = (float)log(sample_weights(s->logits, in->logits, s->n_vocab, max, 1.0f));
     size_t n = 0;
 
     for (uint32_t i = 0; n_max > 0 && i < s->n_vocab; i++)

@@ -36,6 +36,8 @@ struct sample_input {
     size_t n_prompt, n_tokens; /* the position drawn for is n_tokens */
     const int32_t *banned;     /* [n_banned]: not allowed at this position */
     size_t n_banned;
+    const uint32_t
+        *allowed; /* only tokens t whose bit t % 32 of allowed[t / 32] is set; NULL: all */
 };
 
 struct sample {

@@ -6,9 +6,9 @@
 
 enum { LANES = 8, EXPONENT_BIAS = 127, MANTISSA_BITS = 23 };
 
-#define LOG2_E      0x1.715476p+0f
-#define LEAST       -126.0f
-#define ROUND       0x1.8p23f /* adding it leaves the nearest integer in the low bits */
+#define LOG2_E       0x1.715476p+0f
+#define LEAST        -126.0f
+#define ROUND        0x1.8p23f /* adding it leaves the nearest integer in the low bits */
 #define LARGEST_REAL 0x1.fffffep+127f
 
 /* Coefficients of 2^f for |f| <= 1/2 with the least relative error, 1.9e-9. */

@@ -12,6 +12,7 @@
 #include <xxhash.h>
 
 #include "base/size.h"
+#include "gateway/dialect/constraint.h"
 
 enum { TOKENS_MAX = 1 << 30, TOKEN_ID_MAX = 1 << 30 };
 
@@ -53,13 +54,6 @@ enum status refuse_params(const json_t *body, const struct refused_param *params
 
 /* Not done by any dialect here. */
 static const struct refused_param refused[] = {
-    { "grammar", is_empty_value, "Leave it out: answers are not constrained." },
-    { "json_schema", is_never_value, "Leave it out: answers are not constrained." },
-    { "guided_json", is_never_value, "Leave it out: answers are not constrained." },
-    { "guided_regex", is_never_value, "Leave it out: answers are not constrained." },
-    { "guided_choice", is_never_value, "Leave it out: answers are not constrained." },
-    { "guided_grammar", is_never_value, "Leave it out: answers are not constrained." },
-    { "structured_outputs", is_never_value, "Leave it out: answers are not constrained." },
     { "prompt_logprobs", is_never_value, "Leave it out." },
     { "chat_template", is_never_value, "The model's own template is used." },
 };
@@ -318,5 +312,7 @@ enum status common_parse(const json_t *body, struct api_request *r, struct api_e
         s = param_bool(body, "ignore_eos", &r->ignores_eos, e);
     if (s == ST_OK)
         s = param_bool(body, "include_stop_str_in_output", &r->includes_stop, e);
+    if (s == ST_OK)
+        s = constraint_parse(body, r, e);
     return s;
 }

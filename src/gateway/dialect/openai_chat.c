@@ -12,14 +12,6 @@
 #include "gateway/dialect/messages.h"
 #include "gateway/http/json_out.h"
 
-static bool is_text_format(const json_t *value, const json_t *body)
-{
-    const char *type = json_string_value(json_object_get(value, "type"));
-
-    (void)body;
-    return type && strcmp(type, "text") == 0;
-}
-
 static bool is_no_tool_choice(const json_t *value, const json_t *body)
 {
     const char *choice = json_string_value(value);
@@ -53,7 +45,6 @@ static const struct refused_param refused[] = {
     { "tool_choice", is_no_tool_choice, "Tools are not called here: leave it out." },
     { "functions", is_empty_value, "Functions are not called here: leave them out." },
     { "function_call", is_no_tool_choice, "Functions are not called here: leave it out." },
-    { "response_format", is_text_format, "Only {\"type\":\"text\"} is answered." },
     { "modalities", is_text_alone, "Only [\"text\"] is answered." },
     { "audio", is_never_value, "Only text is answered." },
     { "web_search_options", is_never_value, "Nothing is searched: leave it out." },

@@ -31,7 +31,6 @@ static const struct refused_param refused[] = {
     { "suffix", is_empty_value, "Text is only continued: leave it out." },
     { "echo", is_false_value, "The prompt is not repeated: leave it out." },
     { "best_of", is_n_at_most, "It must not be more than 'n'." },
-    { "response_format", is_never_value, "Leave it out: answers are not constrained." },
 };
 
 static enum status set_text(const json_t *text, struct api_prompt *p, struct api_error *e)

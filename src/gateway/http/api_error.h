@@ -23,6 +23,8 @@ enum { PARAM_MAX = 96 };
     X(API_INVALID_VALUE, 400, "invalid_request_error", "invalid_value")                            \
     X(API_MISSING, 400, "invalid_request_error", "missing_required_parameter")                     \
     X(API_UNSUPPORTED, 400, "invalid_request_error", "unsupported_parameter")                      \
+    X(API_GRAMMAR, 400, "invalid_request_error", "invalid_grammar")                                \
+    X(API_SCHEMA, 400, "invalid_request_error", "invalid_json_schema")                             \
     X(API_CONTEXT_LENGTH, 400, "invalid_request_error", "context_length_exceeded")                 \
     X(API_UNKNOWN_URL, 404, "invalid_request_error", "unknown_url")                                \
     X(API_MODEL_NOT_FOUND, 404, "invalid_request_error", "model_not_found")                        \
