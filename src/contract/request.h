@@ -74,7 +74,7 @@ struct generation {
                                   * has to be; NULL: any text */
     const char *grammar_trigger; /* NULL: from the first token.  Else the answer is free until this
                                   * text occurs in it; what follows that is the grammar's, to the end */
-    uint64_t tenant; /* who asks: tenants are served in turn; 0 is one like any other */
+    uint64_t tenant;             /* who asks: tenants are served in turn; 0 is one like any other */
     enum priority priority;
 };
 

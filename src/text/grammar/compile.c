@@ -16,9 +16,9 @@
 #include "text/grammar/parse.h"
 
 enum {
-    COPY_NODES_MAX = 96,              /* a rule of more nodes stays a call */
+    COPY_NODES_MAX = 96,                      /* a rule of more nodes stays a call */
     COPIES_NODES_MAX = GRAMMAR_NODES_MAX / 2, /* and all do beyond this */
-    WORK_MAX = 20000000,              /* empty edges followed */
+    WORK_MAX = 20000000,                      /* empty edges followed */
     NOT_NUMBERED = UINT32_MAX,
 };
 

@@ -193,10 +193,9 @@ static uint32_t begin_element(struct parser *p, struct frame *f)
 
     graph_skip(g, f->tail, start);
     f->before = f->tail;
-    f->element = (struct graph_piece){ .start = start,
-                                       .end = graph_node(g),
-                                       .first_node = start,
-                                       .first_edge = g->n_edges };
+    f->element = (struct graph_piece){
+        .start = start, .end = graph_node(g), .first_node = start, .first_edge = g->n_edges
+    };
     return start;
 }
 
@@ -508,8 +507,10 @@ static enum status check_rules(const struct parser *p, uint32_t *ret_root)
 
     for (uint32_t i = 0; i < r->n; i++) {
         if (!r->rules[i].is_defined)
-            return err_set(p->err, ST_FORMAT, "the grammar names a rule '%.*s' that it does not "
-                           "define", r->rules[i].n_name < 64 ? (int)r->rules[i].n_name : 64,
+            return err_set(p->err, ST_FORMAT,
+                           "the grammar names a rule '%.*s' that it does not "
+                           "define",
+                           r->rules[i].n_name < 64 ? (int)r->rules[i].n_name : 64,
                            r->rules[i].name);
         if (r->rules[i].n_name == 4 && memcmp(r->rules[i].name, "root", 4) == 0)
             root = i;

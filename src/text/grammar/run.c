@@ -18,9 +18,9 @@ enum {
 /* What the tokens do from a node, whatever is below it. */
 struct kind {
     uint64_t kind;
-    uint32_t *mask;  /* allowed; NULL: they are a list */
-    uint32_t *list;  /* [n_list] */
-    uint32_t *open;  /* [n_open]: below these nodes of the vocabulary it depends on the stack */
+    uint32_t *mask; /* allowed; NULL: they are a list */
+    uint32_t *list; /* [n_list] */
+    uint32_t *open; /* [n_open]: below these nodes of the vocabulary it depends on the stack */
     uint32_t n_list, n_open;
 };
 
@@ -127,8 +127,7 @@ void grammar_run_make_room(struct grammar_run *r)
 
 void grammar_state_init(struct grammar_run *r, struct grammar_state *ret_state)
 {
-    *ret_state =
-        (struct grammar_state){ sets_begin(&r->sets, r->g->start, STACK_EMPTY), r->epoch };
+    *ret_state = (struct grammar_state){ sets_begin(&r->sets, r->g->start, STACK_EMPTY), r->epoch };
 }
 
 bool grammar_state_is_stale(const struct grammar_run *r, const struct grammar_state *state)

@@ -115,8 +115,7 @@ static uint32_t push(struct sets *s, uint32_t node, uint32_t below)
     }
     if (depth > RUN_DEPTH_MAX)
         return 0;
-    if (!reserve(&s->stacks, s->n_stacks, 1, &s->stacks_capacity, STACKS_MAX,
-                 sizeof(*s->stacks))) {
+    if (!reserve(&s->stacks, s->n_stacks, 1, &s->stacks_capacity, STACKS_MAX, sizeof(*s->stacks))) {
         s->is_full = true;
         return 0;
     }

@@ -9,7 +9,7 @@
 struct waiting {
     uint32_t *first; /* [n_nodes + 1] */
     uint32_t *edges;
-    uint32_t *from; /* [n_edges]: the node of each edge */
+    uint32_t *from;  /* [n_edges]: the node of each edge */
     uint32_t *queue; /* [n_nodes] */
 };
 

@@ -107,8 +107,7 @@ static enum status build_tree(struct grammar_vocab *v, const struct vocab_token 
         return ST_NOMEM;
     for (uint32_t i = 0; i < v->n_tokens; i++)
         if (tokens[i].is_text && tokens[i].n > 0 && tokens[i].n <= VOCAB_TOKEN_BYTES_MAX)
-            entries[n++] =
-                (struct entry){ v->bytes + v->offsets[i], (uint32_t)tokens[i].n, i };
+            entries[n++] = (struct entry){ v->bytes + v->offsets[i], (uint32_t)tokens[i].n, i };
     if (n > 0)
         qsort(entries, n, sizeof(*entries), by_bytes);
     s = allocate(v, entries, n);

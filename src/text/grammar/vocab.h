@@ -26,17 +26,17 @@ struct vocab_token {
 
 struct grammar_vocab {
     uint32_t n_tokens;
-    char *bytes;       /* of all tokens, control ones too */
-    uint32_t *offsets; /* [n_tokens + 1], in `bytes` */
+    char *bytes;         /* of all tokens, control ones too */
+    uint32_t *offsets;   /* [n_tokens + 1], in `bytes` */
     uint8_t usable[256]; /* there is a token of this byte alone */
 
     uint32_t n_nodes;
-    uint8_t *byte;     /* [n_nodes]; node 0 is the root and has none */
-    uint8_t *depth;    /* [n_nodes]: bytes from the root */
-    uint32_t *next;    /* [n_nodes]: the node after all that are below it */
-    uint32_t *parent;  /* [n_nodes] */
-    uint32_t *first;   /* [n_nodes + 1]: tokens that end at a node, in `sorted` */
-    uint32_t *sorted;  /* tokens in the order of their bytes */
+    uint8_t *byte;    /* [n_nodes]; node 0 is the root and has none */
+    uint8_t *depth;   /* [n_nodes]: bytes from the root */
+    uint32_t *next;   /* [n_nodes]: the node after all that are below it */
+    uint32_t *parent; /* [n_nodes] */
+    uint32_t *first;  /* [n_nodes + 1]: tokens that end at a node, in `sorted` */
+    uint32_t *sorted; /* tokens in the order of their bytes */
 };
 
 /* tokens     [n], borrowed, copied; n >= 1

@@ -21,9 +21,9 @@ enum kind { LITERAL, CLASS, SEQUENCE, CHOICE, REPEAT, CALL };
 
 struct tree {
     enum kind kind;
-    char text[4];          /* LITERAL; CLASS: first and last */
-    int left, right;       /* SEQUENCE, CHOICE; REPEAT: left; CALL: left is the rule */
-    int min, max;          /* REPEAT; max -1: no end */
+    char text[4];    /* LITERAL; CLASS: first and last */
+    int left, right; /* SEQUENCE, CHOICE; REPEAT: left; CALL: left is the rule */
+    int min, max;    /* REPEAT; max -1: no end */
 };
 
 struct fixture {

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* text/grammar/schema_merge.c - two schemas as one that holds where both do. */
+#include <string.h>
+
+#include "text/grammar/schema_priv.h"
+
+static bool is_nothing(const json_t *schema)
+{
+    return json_is_true(schema) || (json_is_object(schema) && json_object_size(schema) == 0);
+}
+
+static bool is_number(const json_t *type)
+{
+    return json_is_string(type) && strcmp(json_string_value(type), "number") == 0;
+}
+
+static bool is_integer(const json_t *type)
+{
+    return json_is_string(type) && strcmp(json_string_value(type), "integer") == 0;
+}
+
+/* The one of two types that holds where both do; NULL: none does. */
+static json_t *common_type(json_t *a, json_t *b)
+{
+    if (json_equal(a, b) || (is_integer(a) && is_number(b)))
+        return a;
+    return is_number(a) && is_integer(b) ? b : NULL;
+}
+
+static json_t *list_of(const json_t *types)
+{
+    return json_is_array(types) ? json_incref((json_t *)(uintptr_t)types) : json_pack("[O]", types);
+}
+
+/* Types that both allow. */
+static json_t *common_types(const json_t *a, const json_t *b)
+{
+    json_t *list_a = list_of(a), *list_b = list_of(b), *both = json_array();
+
+    for (size_t i = 0; i < json_array_size(list_a); i++) {
+        for (size_t k = 0; k < json_array_size(list_b); k++) {
+            json_t *type = common_type(json_array_get(list_a, i), json_array_get(list_b, k));
+
+            if (type)
+                (void)json_array_append(both, type);
+        }
+    }
+    json_decref(list_a);
+    json_decref(list_b);
+    return both;
+}
+
+/* Schemas of the same properties are both to hold: an allOf says so. */
+static enum status merge_properties(struct lowering *l, json_t *into, const json_t *from)
+{
+    const char *key;
+    json_t *value;
+
+    json_object_foreach((json_t *)(uintptr_t)from, key, value)
+    {
+        json_t *old = json_object_get(into, key), *both;
+
+        if (!old || json_equal(old, value)) {
+            (void)json_object_set(into, key, value);
+            continue;
+        }
+        both = json_pack("{s:[O,O]}", "allOf", old, value);
+        if (!both || json_object_set_new(into, key, both) != 0)
+            return err_set(l->err, ST_NOMEM, "a schema");
+    }
+    return ST_OK;
+}
+
+static void merge_lists(json_t *into, const json_t *from)
+{
+    for (size_t i = 0; i < json_array_size(from); i++) {
+        json_t *value = json_array_get(from, i);
+        bool is_there = false;
+
+        for (size_t k = 0; k < json_array_size(into); k++)
+            is_there |= json_equal(json_array_get(into, k), value);
+        if (!is_there)
+            (void)json_array_append(into, value);
+    }
+}
+
+static bool is_least(const char *key)
+{
+    return strcmp(key, "minimum") == 0 || strcmp(key, "exclusiveMinimum") == 0 ||
+           strcmp(key, "minItems") == 0 || strcmp(key, "minLength") == 0 ||
+           strcmp(key, "minProperties") == 0;
+}
+
+static bool is_most(const char *key)
+{
+    return strcmp(key, "maximum") == 0 || strcmp(key, "exclusiveMaximum") == 0 ||
+           strcmp(key, "maxItems") == 0 || strcmp(key, "maxLength") == 0;
+}
+
+static enum status merge_keyword(struct lowering *l, json_t *into, const char *key, json_t *value)
+{
+    json_t *old = json_object_get(into, key);
+
+    if (!old || schema_is_annotation(key) || json_equal(old, value))
+        return json_object_set(into, key, value) == 0 ? ST_OK
+                                                      : err_set(l->err, ST_NOMEM, "a schema");
+    if (strcmp(key, "type") == 0) {
+        json_t *types = common_types(old, value);
+
+        if (json_array_size(types) == 0) {
+            json_decref(types);
+            return schema_refuse(l, "allOf", "of types that exclude each other");
+        }
+        (void)json_object_set_new(into, key, types);
+    } else if (strcmp(key, "properties") == 0 && json_is_object(old) && json_is_object(value)) {
+        json_t *copy = json_copy(old);
+        const enum status s = copy ? merge_properties(l, copy, value) : ST_NOMEM;
+
+        (void)json_object_set_new(into, key, copy);
+        return s;
+    } else if (strcmp(key, "required") == 0 && json_is_array(old) && json_is_array(value)) {
+        json_t *copy = json_copy(old);
+
+        merge_lists(copy, value);
+        (void)json_object_set_new(into, key, copy);
+    } else if ((is_least(key) || is_most(key)) && json_is_number(old) && json_is_number(value)) {
+        if ((json_number_value(value) > json_number_value(old)) == is_least(key))
+            (void)json_object_set(into, key, value);
+    } else if (strcmp(key, "$defs") != 0 && strcmp(key, "definitions") != 0) {
+        return schema_refuse(l, key, "with two meanings at once (allOf, or beside anyOf)");
+    }
+    return ST_OK;
+}
+
+/* What a schema says of further properties is meant of its own list: two lists may not mix. */
+static bool has_closed_list(const json_t *schema, const json_t *other)
+{
+    const json_t *more = json_object_get(schema, "additionalProperties");
+
+    return more && !is_nothing(more) &&
+           (json_object_get(other, "properties") || json_object_get(other, "patternProperties") ||
+            json_object_get(other, "required")) &&
+           !json_equal(json_object_get(schema, "properties"), json_object_get(other, "properties"));
+}
+
+/* The other adds names to a list, but all of them are in the closed one. */
+static bool is_within(const json_t *schema, const json_t *other)
+{
+    const json_t *names = json_object_get(schema, "properties");
+    const json_t *required = json_object_get(other, "required");
+    const char *key;
+    json_t *value;
+
+    if (json_object_get(other, "patternProperties") || json_object_get(schema, "patternProperties"))
+        return false;
+    json_object_foreach(json_object_get(other, "properties"), key, value)
+    {
+        if (!json_object_get(names, key))
+            return false;
+    }
+    for (size_t i = 0; i < json_array_size(required); i++) {
+        const char *name = json_string_value(json_array_get(required, i));
+
+        if (!name || !json_object_get(names, name))
+            return false;
+    }
+    return true;
+}
+
+/* prefixItems and items, too, speak of each other. */
+static bool has_prefix(const json_t *schema, const json_t *other)
+{
+    return json_object_get(schema, "prefixItems") && json_object_get(other, "items");
+}
+
+/* A reference beside other keywords is read where it leads; alternatives stay, unless both have
+ * them. */
+static enum status merge_into(struct lowering *l, json_t *into, const json_t *from)
+{
+    enum status s = ST_OK;
+    const char *key;
+    json_t *value;
+
+    if ((has_closed_list(into, from) && !is_within(into, from)) ||
+        (has_closed_list(from, into) && !is_within(from, into)))
+        return schema_refuse(l, "additionalProperties",
+                             "in one of several schemas that hold at once and name other "
+                             "properties");
+    if (has_prefix(into, from) || has_prefix(from, into))
+        return schema_refuse(l, "prefixItems", "in one of several schemas that hold at once");
+    json_object_foreach((json_t *)(uintptr_t)from, key, value)
+    {
+        s = merge_keyword(l, into, key, value);
+        if (s != ST_OK)
+            return s;
+    }
+    return s;
+}
+
+/* Without a reference at its top. */
+static const json_t *flat(struct lowering *l, const json_t *schema, unsigned depth)
+{
+    const json_t *target;
+    json_t *rest;
+
+    if (!json_object_get(schema, "$ref"))
+        return schema;
+    target = schema_resolve(l, schema);
+    if (!target || depth > SCHEMA_DEPTH_MAX)
+        return NULL;
+    rest = json_copy((json_t *)(uintptr_t)schema);
+    if (!rest)
+        return NULL;
+    (void)json_object_del(rest, "$ref");
+    if (is_nothing(target))
+        return schema_keep(l, rest);
+    if (json_is_object(target) && merge_into(l, rest, target) == ST_OK)
+        return schema_keep(l, rest);
+    json_decref(rest);
+    return NULL;
+}
+
+enum status schema_merge(struct lowering *l, const json_t *a, const json_t *b, const json_t **ret)
+{
+    json_t *both;
+    enum status s;
+
+    if (++l->n_nodes > SCHEMA_NODES_MAX)
+        return err_set(l->err, ST_RANGE, "the schema has more than %d parts", SCHEMA_NODES_MAX);
+    if (is_nothing(a) || is_nothing(b)) {
+        *ret = is_nothing(a) ? b : a;
+        return ST_OK;
+    }
+    if (!json_is_object(a) || !json_is_object(b))
+        return schema_refuse(l, "false", "as a schema here");
+    if (l->err)
+        *l->err = (struct err){ 0 };
+    a = flat(l, a, 0);
+    b = flat(l, b, 0);
+    if (!a || !b)
+        return l->err && l->err->status != ST_OK
+                   ? l->err->status
+                   : err_set(l->err, ST_FORMAT, "a '$ref' leads nowhere in this schema");
+    both = json_copy((json_t *)(uintptr_t)a);
+    if (!both)
+        return err_set(l->err, ST_NOMEM, "a schema");
+    s = merge_into(l, both, b);
+    *ret = schema_keep(l, both);
+    return s;
+}
