@@ -25,8 +25,8 @@
 struct speech_options {
     const struct thought_format *thoughts; /* NULL: not told apart.  Borrowed, as are the others */
     const struct tool_format *tools;       /* NULL: nothing is called */
-    const json_t *functions;               /* what may be called, in OpenAI's shape; NULL: unknown */
-    bool begins_in_thoughts;               /* the prompt opened them */
+    const json_t *functions; /* what may be called, in OpenAI's shape; NULL: unknown */
+    bool begins_in_thoughts; /* the prompt opened them */
 };
 
 /* Bytes begin..end of all that was pushed made this. */

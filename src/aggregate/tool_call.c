@@ -237,8 +237,7 @@ static bool xml_parameter(const json_t *function, const char **p, const char *en
     const char *key_end = find(open, end, ">"), *value_end = find(open, end, "</parameter>");
     const char *value;
 
-    if (!key_end || !value_end || key_end > value_end ||
-        (size_t)(key_end - open) >= sizeof(key))
+    if (!key_end || !value_end || key_end > value_end || (size_t)(key_end - open) >= sizeof(key))
         return false;
     memcpy(key, open, (size_t)(key_end - open));
     key[key_end - open] = '\0';
@@ -248,8 +247,8 @@ static bool xml_parameter(const json_t *function, const char **p, const char *en
         value++;
     if (value < value_end && value_end[-1] == '\n')
         value_end--;
-    return json_object_set_new(
-               object, key, xml_value(function, key, value, (size_t)(value_end - value))) == 0;
+    return json_object_set_new(object, key,
+                               xml_value(function, key, value, (size_t)(value_end - value))) == 0;
 }
 
 static enum tool_head xml_head(const struct tool_format *format, const json_t *functions,

@@ -91,6 +91,8 @@ enum step flow_prompt(struct flow *f)
     }
     if (step == STEP_NEXT)
         step = check_tokens(f);
+    if (step == STEP_NEXT && !f->answer)
+        step = flow_force_call(f);
     f->context_tokens = f->model.context_tokens; /* an instance may have less */
     if (step == STEP_NEXT)
         step = flow_check_context(f);

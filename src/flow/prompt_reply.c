@@ -79,8 +79,12 @@ static void write_prompt(const struct flow *f, struct buf *out)
 
 static void write_count(const struct flow *f, struct buf *out)
 {
-    buf_printf(out, "{\"object\":\"chat.completion.input_tokens\",\"input_tokens\":%zu}",
-               f->prompts[0].n);
+    const char *object = f->request.dialect->object; /* some APIs name it */
+
+    buf_putc(out, '{');
+    if (object)
+        buf_printf(out, "\"object\":\"%s\",", object);
+    buf_printf(out, "\"input_tokens\":%zu}", f->prompts[0].n);
 }
 
 void flow_tell_prompt(struct flow *f)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "flow/flow_priv.h"
+#include "text/tool_grammar.h"
 
 enum { PROMPT_END_TOKENS = 16 };
 
@@ -34,6 +35,37 @@ bool flow_begins_in_thoughts(const struct flow *f, size_t choice)
     is_open = n >= n_open && memcmp(end.data + n - n_open, thoughts->open, n_open) == 0;
     buf_release(&end);
     return is_open;
+}
+
+enum step flow_force_call(struct flow *f)
+{
+    const bool must_call =
+        f->request.tool_choice == TOOLS_REQUIRED || f->request.tool_choice == TOOLS_NAMED;
+    const char *only = f->request.tool_choice == TOOLS_NAMED ? f->request.tool_name : NULL;
+    struct buf grammar = { 0 };
+    struct err err = { 0 };
+    enum status s;
+
+    if (!must_call || !f->request.tools)
+        return STEP_NEXT;
+    if (f->request.grammar) {
+        (void)api_error_set(&f->failure, API_INVALID_VALUE, "tool_choice",
+                            "An answer cannot be a call and keep to another format.");
+        f->has_failed = true;
+        return STEP_FAIL;
+    }
+    s = tool_grammar(f->text->speech.tools, f->request.tools, only, f->request.calls_once, &grammar,
+                     &err);
+    if (s == ST_OK)
+        f->request.grammar = buf_take(&grammar);
+    buf_release(&grammar);
+    if (s == ST_OK)
+        return STEP_NEXT;
+    if (s == ST_NOMEM)
+        return flow_fail(f, API_OVERLOADED, &err);
+    (void)api_error_set(&f->failure, API_INVALID_VALUE, "tools", "%s", err.words);
+    f->has_failed = true;
+    return STEP_FAIL;
 }
 
 void flow_speech(const struct flow *f, size_t choice, struct aggregate_options *options)

@@ -10,10 +10,10 @@
 #include "base/size.h"
 
 static const struct thought_format thoughts[] = {
-    { "<think>", "</think>" },                         /* Qwen 3, DeepSeek R1 and what follows them */
-    { "[THINK]", "[/THINK]" },                         /* Magistral */
-    { "<|START_THINKING|>", "<|END_THINKING|>" },      /* Command A */
-    { "<seed:think>", "</seed:think>" },               /* Seed OSS */
+    { "<think>", "</think>" },                    /* Qwen 3, DeepSeek R1 and what follows them */
+    { "[THINK]", "[/THINK]" },                    /* Magistral */
+    { "<|START_THINKING|>", "<|END_THINKING|>" }, /* Command A */
+    { "<seed:think>", "</seed:think>" },          /* Seed OSS */
 };
 
 /* The first whose sign is found is taken, so the more particular stand first. */

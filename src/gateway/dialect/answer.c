@@ -35,6 +35,8 @@ enum status answer_new(const struct api_request *request, const char *model, int
         goto no_memory;
     a->dialect = request->dialect;
     a->context = json_incref(request->context);
+    a->store = request->store;
+    a->tenant = request->tenant;
     a->created_unix_s = created_unix_s;
     (void)snprintf(a->model, sizeof(a->model), "%s", model);
     a->includes_usage = request->includes_usage;
@@ -82,6 +84,8 @@ void answer_free(struct answer *a)
         choice_release(&a->choices[i]);
     free(a->choices);
     json_decref(a->context);
+    json_decref(a->output);
+    buf_release(&a->item);
     buf_release(&a->head);
     buf_release(&a->event_head);
     free(a);

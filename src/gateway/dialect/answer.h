@@ -43,11 +43,17 @@ struct answer {
     char model[MODEL_NAME_MAX]; /* the name to show */
     int64_t created_unix_s;
     bool includes_usage, counts_tokens;
-    json_t *context;     /* the dialect's own, from struct api_request; owned */
-    uint64_t n_events;   /* the dialect's own counters, of a stream */
+    json_t *context;   /* the dialect's own, from struct api_request; owned */
+    uint64_t n_events; /* the dialect's own counters, of a stream */
     uint32_t n_blocks;
-    bool has_block;      /* one is open, */
+    bool has_block;        /* one is open, */
     enum reply_part block; /* of this kind */
+    char item_id[REQUEST_ID_MAX];
+    struct buf item;               /* its text */
+    struct answer_call call;       /* where it is a call; buffers are the choice's */
+    json_t *output;                /* what is complete; owned */
+    struct responses_store *store; /* borrowed; NULL: nothing is kept */
+    uint64_t tenant;
     struct answer_choice *choices; /* [n_choices] */
     size_t n_choices;
 };
@@ -64,7 +70,8 @@ void answer_whole(const struct answer *a, const struct reply_usage *usage, struc
 /* Of a stream, in this order; begin and end do nothing for most dialects. */
 void answer_begin(struct answer *a, const struct reply_usage *usage, struct buf *out);
 void answer_events(struct answer *a, const struct reply_delta *delta, struct buf *out);
-void answer_skip(struct answer *a, const struct reply_delta *delta); /* instead: the client has it */
+void answer_skip(struct answer *a,
+                 const struct reply_delta *delta); /* instead: the client has it */
 void answer_end(struct answer *a, const struct reply_usage *usage, struct buf *out);
 void answer_usage_event(const struct answer *a, const struct reply_usage *usage, struct buf *out);
 

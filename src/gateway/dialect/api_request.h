@@ -18,6 +18,7 @@
 enum { STOP_TOKENS_MAX = 64, TOOL_NAME_MAX = 129 /* NUL included */ };
 
 struct dialect;
+struct responses_store;
 
 /* What is asked for. */
 enum api_task {
@@ -70,6 +71,7 @@ struct api_request {
     bool answers_function;       /* chat completions: in the shape before there were tools */
     uint32_t thought_tokens_max; /* more, and the model is made to answer; 0: no bound */
 
+    struct responses_store *store; /* what went before, of one dialect; lent */
     json_t *context; /* what the dialect needs to write its answer; owned, may be NULL */
 
     char *grammar;         /* as in struct generation; owned */

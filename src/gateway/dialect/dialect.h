@@ -49,10 +49,15 @@ struct dialect {
 extern const struct dialect openai_chat;
 extern const struct dialect openai_completions;
 
+extern const struct dialect anthropic_messages;
+extern const struct dialect openai_responses;
+
 /* Of these parse() alone is there: what they ask for is no generated text. */
 extern const struct dialect tokenize;
 extern const struct dialect detokenize;
 extern const struct dialect apply_template;
 extern const struct dialect count_input_tokens;
+extern const struct dialect anthropic_count;
+extern const struct dialect responses_count;
 
 #endif

@@ -81,4 +81,6 @@ static enum status parse_count(const json_t *body, struct api_request *r, struct
 const struct dialect tokenize = { .name = "tokenize", .parse = parse_tokenize };
 const struct dialect detokenize = { .name = "detokenize", .parse = parse_detokenize };
 const struct dialect apply_template = { .name = "apply-template", .parse = parse_template };
-const struct dialect count_input_tokens = { .name = "input_tokens", .parse = parse_count };
+const struct dialect count_input_tokens = { .name = "input_tokens",
+                                            .object = "chat.completion.input_tokens",
+                                            .parse = parse_count };

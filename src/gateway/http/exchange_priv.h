@@ -17,7 +17,8 @@ struct exchange {
     struct buf body;
     char rest[PATH_BYTES_MAX];
     char id[X_REQUEST_ID_MAX];
-    bool is_cut; /* the connection was shut down here; on_close follows */
+    const struct error_shape *errors; /* NULL: OpenAI's */
+    bool is_cut;                      /* the connection was shut down here; on_close follows */
     void (*on_close)(void *arg);
     void *on_close_arg;
 };

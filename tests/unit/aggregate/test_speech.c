@@ -16,7 +16,9 @@ struct seen {
 static void note(void *arg, const struct speech_piece *piece)
 {
     static const char *const before[] = {
-        [REPLY_TEXT] = "|", [REPLY_REASONING] = "(", [REPLY_TOOL_NAME] = "@",
+        [REPLY_TEXT] = "|",
+        [REPLY_REASONING] = "(",
+        [REPLY_TOOL_NAME] = "@",
         [REPLY_TOOL_ARGUMENTS] = ":",
     };
     struct seen *seen = arg;
@@ -78,11 +80,13 @@ static const struct example {
       "[TOOL_CALLS][{\"name\":\"f\",\"arguments\":{\"a\":1},\"id\":\"x\"},"
       "{\"name\":\"g\",\"arguments\":{}}]",
       "@f:{\"a\":1}@g:{}" },
-    { MISTRAL, false, "Now[TOOL_CALLS]f[ARGS]{\"a\":1}[TOOL_CALLS]g[ARGS]{}", "|Now@f:{\"a\":1}@g:{}" },
+    { MISTRAL, false, "Now[TOOL_CALLS]f[ARGS]{\"a\":1}[TOOL_CALLS]g[ARGS]{}",
+      "|Now@f:{\"a\":1}@g:{}" },
     { LLAMA, false, "{\"name\": \"f\", \"parameters\": {\"a\": 1}}", "@f:{\"a\": 1}" },
     { LLAMA, false, "{\"name\": \"f\", \"parameters\": {}}; {\"name\":\"f\",\"parameters\":{}}",
       "@f:{}@f:{}" },
-    { LLAMA, false, "{\"name\": \"h\", \"parameters\": {}}", "|{\"name\": \"h\", \"parameters\": {}}" },
+    { LLAMA, false, "{\"name\": \"h\", \"parameters\": {}}",
+      "|{\"name\": \"h\", \"parameters\": {}}" },
     { LLAMA, false, "{\"age\": 5} is JSON", "|{\"age\": 5} is JSON" },
     { LLAMA, false, "It is {5}", "|It is {5}" },
 };
