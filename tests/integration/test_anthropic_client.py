@@ -106,7 +106,7 @@ def test_errors_have_their_own_shape(client):
         ask(client, model="other")
     assert e.value.body["error"]["type"] == "not_found_error" and e.value.request_id
     for wrong in ({"max_tokens": 0}, {"messages": []}, {"tool_choice": {"type": "often"}},
-                  {"tools": [{"name": "a b", "input_schema": {}}]}, {"temperature": 3}):
+                  {"tools": [{"name": "a b", "input_schema": {}}]}, {"extra_body": {"temperature": 3}}):
         with pytest.raises(anthropic.BadRequestError) as e:
             ask(client, **wrong)
         assert e.value.body["type"] == "error", wrong
