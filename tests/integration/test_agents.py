@@ -57,7 +57,7 @@ def claude(agents):
 
 
 def test_claude_code_does_a_turn_with_a_tool(agents, home):
-    with Scripted(home) as node:
+    with Scripted(home, context=65536) as node:
         node.says([{"when": f"<tool_response>\n{PROOF}", "say": "The file holds the proof."},
                    {"when": "show the proof", "say": call("Bash", command="cat proof.txt",
                                                           description="Read the file")},
@@ -72,7 +72,7 @@ def test_claude_code_does_a_turn_with_a_tool(agents, home):
 
 
 def test_codex_does_a_turn_with_a_tool(agents, home):
-    with Scripted(home) as node:
+    with Scripted(home, context=65536) as node:
         node.says([{"when": PROOF, "say": "The file holds the proof."},
                    {"when": "\"exec_command\"", "say": call("exec_command", cmd="cat proof.txt")},
                    {"when": "\"shell_command\"", "say": call("shell_command", command="cat proof.txt")},

@@ -95,12 +95,13 @@ def write_model(path, context=131072, template=TEMPLATE):
 
 
 class Scripted:
-    def __init__(self, folder, options=(), environment=None, template=TEMPLATE):
+    def __init__(self, folder, options=(), environment=None, template=TEMPLATE, context=None):
         self.folder = Path(folder)
         self.script = self.folder / "script.json"
         model = self.folder / f"{NAME}.gguf"
         write_model(model, template=template)
         self.says([{"say": "Hello."}])
+        self.context = context      # None: what a node takes by itself
         port, = free_ports(1)
         self.node = Node("solo", 0, port, [PROGRAM, "serve", "--model", str(model), "--listen",
                                            f"127.0.0.1:{port}", "--data", str(self.folder / "data"),
@@ -124,7 +125,16 @@ class Scripted:
             os.environ.clear()
             os.environ.update(before)
         wait_until(self.node.health, 30, "the node answers")
+        if self.context:
+            self.place()
         return self
+
+    def place(self):
+        """Once more, with room for longer prompts."""
+        wait_until(lambda: self.node.get("/cluster/state")["instances"], 30, "the model is placed")
+        for what, body in (("unplace", {}), ("place", {"context": self.context})):
+            status, answer = self.node.request("POST", f"/cluster/{what}", {"model": NAME, **body})
+            assert status == 200, (what, answer)
 
     def __exit__(self, kind, *_):
         if self.node.is_up():

@@ -140,7 +140,7 @@ static const struct bad bad_chat[] = {
     { "\"tools\":[{}]", "tools[0]", "missing_required_parameter" },
     { "\"tools\":[{\"type\":\"computer\"}]", "tools[0]", "unsupported_parameter" },
     { "\"tool_choice\":\"required\"", "tool_choice", "invalid_value" },
-    { "\"functions\":[{}]", "functions", "unsupported_parameter" },
+    { "\"functions\":[{}]", "functions[0]", "missing_required_parameter" },
     { "\"response_format\":{\"type\":\"json_object\"}", "response_format",
       "unsupported_parameter" },
     { "\"modalities\":[\"text\",\"audio\"]", "modalities", "unsupported_parameter" },
