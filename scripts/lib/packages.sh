@@ -40,6 +40,8 @@ test       iproute2                   -
 test       nftables                   -
 test       dbus                       -
 test       avahi-daemon               -
+test       nodejs                     node
+test       npm                        -
 cross      gcc-aarch64-linux-gnu      -
 cross      libc6-dev-arm64-cross      -
 full       debootstrap                -

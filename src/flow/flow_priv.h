@@ -27,6 +27,7 @@ enum step {
     STEP_NEXT,
     STEP_WAIT, /* flow_wake() will come; the stage is entered again then */
     STEP_FAIL, /* flow->failure is set */
+    STEP_DONE, /* answered: no later stage is needed */
 };
 
 /* One answer.  It outlives the instances that compute it: whatever another one needs to go on
@@ -39,6 +40,7 @@ struct choice {
     uint64_t generation;  /* at the client; 0: none is open */
     uint32_t n_cached_tokens;
     bool is_finished;
+    bool ends_thoughts; /* it has thought enough, and is to be told */
 };
 
 struct flow {
@@ -54,6 +56,7 @@ struct flow {
     struct text *text;
     struct encoding *encoding; /* while a job makes the prompts; NULL otherwise */
     struct tokens *prompts;    /* [request.n_prompts] */
+    struct buf rendered;       /* TASK_TEMPLATE: what the template wrote */
 
     struct node_set *nodes; /* stage 3 to 4; NULL otherwise */
     bool is_placing;
@@ -100,6 +103,9 @@ enum step flow_aggregate(struct flow *f); /* 6 */
 /* Make the prompts, the last part of stage 1 that may wait.  encoding.c */
 enum step flow_encode(struct flow *f);
 
+/* Answer what needs the prompt alone; the exchange is over.  prompt_reply.c */
+void flow_tell_prompt(struct flow *f);
+
 /* Undo what stages 2 to 4 did, so that they can be entered again. */
 void flow_place_release(struct flow *f);
 
@@ -109,6 +115,16 @@ void flow_execute_release(struct flow *f); /* the choices too */
 
 /* Is each prompt shorter than context_tokens, so that there is room for an answer? */
 enum step flow_check_context(struct flow *f);
+
+/* How a choice's text is told apart.  speech.c */
+void flow_speech(const struct flow *f, size_t choice, struct aggregate_options *options);
+enum step flow_force_call(struct flow *f); /* where the request wants one */
+bool flow_begins_in_thoughts(const struct flow *f, size_t choice);
+bool flow_has_thought_enough(const struct flow *f, const struct aggregate *aggregate);
+enum status flow_end_of_thoughts(const struct flow *f, struct tokens *ret_tokens, struct err *err);
+
+/* The answer's first bytes; once, and before any delta. */
+void flow_start_stream(struct flow *f);
 
 /* Stage 6 on the way: more text of a choice. */
 void flow_on_delta(void *arg, const struct reply_delta *delta);

@@ -109,8 +109,14 @@ enum step flow_prompt(struct flow *f)
         step = get_text(f);
     if (step == STEP_NEXT)
         step = f->prompts ? STEP_NEXT : flow_encode(f);
+    if (step == STEP_NEXT && f->request.task != TASK_GENERATE) {
+        flow_tell_prompt(f);
+        return STEP_DONE;
+    }
     if (step == STEP_NEXT)
         step = check_tokens(f);
+    if (step == STEP_NEXT && !f->answer)
+        step = flow_force_call(f);
     f->context_tokens = f->model.context_tokens; /* an instance may have less */
     if (step == STEP_NEXT)
         step = flow_check_context(f);

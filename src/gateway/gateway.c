@@ -8,6 +8,8 @@
 #include "gateway/dialect/dialect.h"
 #include "gateway/dialect/param.h"
 #include "gateway/dialect/repeat.h"
+#include "gateway/dialect/responses_store.h"
+#include "gateway/http/anthropic_error.h"
 #include "gateway/http/json_in.h"
 #include "gateway/http/server.h"
 
@@ -15,6 +17,7 @@ struct gateway {
     const struct gateway_handlers *handlers;
     void *arg;
     struct http_server *server;
+    struct responses_store *store;
 };
 
 /* The body as an object, or the exchange is answered. */
@@ -40,6 +43,7 @@ static void parse(struct gateway *g, struct exchange *x, const struct dialect *d
 
     api_request_init(&request);
     request.dialect = dialect;
+    request.store = g->store;
     s = dialect->parse(body, &request, &e);
     if (s == ST_OK)
         s = repeat_read(exchange_header(x, REPEAT_KEY_HEADER),
@@ -80,6 +84,64 @@ static void chat(void *arg, struct exchange *x)
 static void completions(void *arg, struct exchange *x)
 {
     generate(arg, x, "/v1/completions", &openai_completions);
+}
+
+static void messages(void *arg, struct exchange *x)
+{
+    exchange_shape_errors(x, &anthropic_errors);
+    generate(arg, x, &anthropic_messages);
+}
+
+static void count_messages(void *arg, struct exchange *x)
+{
+    exchange_shape_errors(x, &anthropic_errors);
+    generate(arg, x, &anthropic_count);
+}
+
+static void responses(void *arg, struct exchange *x)
+{
+    generate(arg, x, &openai_responses);
+}
+
+static void count_responses(void *arg, struct exchange *x)
+{
+    generate(arg, x, &responses_count);
+}
+
+static void tokenize_text(void *arg, struct exchange *x)
+{
+    generate(arg, x, &tokenize);
+}
+
+static void detokenize_tokens(void *arg, struct exchange *x)
+{
+    generate(arg, x, &detokenize);
+}
+
+static void show_template(void *arg, struct exchange *x)
+{
+    generate(arg, x, &apply_template);
+}
+
+static void input_tokens(void *arg, struct exchange *x)
+{
+    generate(arg, x, &count_input_tokens);
+}
+
+static void version(void *arg, struct exchange *x)
+{
+    struct buf body = { 0 };
+
+    (void)arg;
+    buf_puts(&body, "{\"version\":\"" POMONA_VERSION "\"}");
+    exchange_reply(x, 200, "application/json", &body);
+}
+
+static void props(void *arg, struct exchange *x)
+{
+    struct gateway *g = arg;
+
+    g->handlers->props(g->arg, x);
 }
 
 static void models(void *arg, struct exchange *x)
@@ -205,7 +267,17 @@ static void undrain(void *arg, struct exchange *x)
 /* A dialect is a row here and a handler above. */
 static const struct http_route routes[] = {
     { "POST", "/chat/completions", chat },
+    { "POST", "/chat/completions/input_tokens", input_tokens },
     { "POST", "/completions", completions },
+    { "POST", "/messages", messages },
+    { "POST", "/messages/count_tokens", count_messages },
+    { "POST", "/responses", responses },
+    { "POST", "/responses/input_tokens", count_responses },
+    { "POST", "/tokenize", tokenize_text },
+    { "POST", "/detokenize", detokenize_tokens },
+    { "POST", "/apply-template", show_template },
+    { "GET", "/version", version },
+    { "GET", "/props", props },
     { "GET", "/models", models },
     { "GET", "/models/", model },
     { "GET", "/health", live },
@@ -237,8 +309,11 @@ enum status gateway_new(struct loop *loop, const char *host, uint16_t port,
         return err_set(err, ST_NOMEM, "the API could not be started");
     g->handlers = handlers;
     g->arg = arg;
-    s = http_server_new(loop, &options, &g->server, err);
+    g->store = responses_store_new();
+    s = g->store ? http_server_new(loop, &options, &g->server, err)
+                 : err_set(err, ST_NOMEM, "the API could not be started");
     if (s != ST_OK) {
+        responses_store_free(g->store);
         free(g);
         return s;
     }
@@ -256,5 +331,6 @@ void gateway_free(struct gateway *gateway)
     if (!gateway)
         return;
     http_server_free(gateway->server);
+    responses_store_free(gateway->store);
     free(gateway);
 }

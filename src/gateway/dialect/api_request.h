@@ -15,9 +15,26 @@
 
 #include "contract/request.h"
 
-enum { STOP_TOKENS_MAX = 64 };
+enum { STOP_TOKENS_MAX = 64, TOOL_NAME_MAX = 129 /* NUL included */ };
 
 struct dialect;
+struct responses_store;
+
+/* What is asked for. */
+enum api_task {
+    TASK_GENERATE = 0,
+    TASK_TOKENIZE,   /* the prompt as tokens */
+    TASK_DETOKENIZE, /* the prompt, tokens, as text */
+    TASK_TEMPLATE,   /* the conversation as the model's template writes it */
+    TASK_COUNT,      /* how many tokens the prompt is */
+};
+
+enum tool_choice {
+    TOOLS_AUTO = 0, /* as the model likes */
+    TOOLS_NONE,
+    TOOLS_REQUIRED, /* at least one call */
+    TOOLS_NAMED,    /* one of `tool_name` */
+};
 
 /* One prompt of a completion: text, or tokens where `tokens` is set. */
 struct api_prompt {
@@ -29,12 +46,16 @@ struct api_prompt {
 
 struct api_request {
     const struct dialect *dialect;
+    enum api_task task;
     char model[MODEL_NAME_MAX]; /* "" where the client left it open */
 
     json_t *variables;          /* chat: what the template is rendered with; owned.  Else NULL */
     struct api_prompt *prompts; /* completions: [n_prompts], owned */
     size_t n_prompts;           /* 1 for a chat */
     uint32_t n;                 /* choices of each prompt */
+    bool adds_special;          /* TASK_TOKENIZE: the model's first token, where it wants one */
+    bool parses_special;        /* the same: special tokens written in the text count as such */
+    bool with_pieces;           /* the same: each token's text is given too */
 
     uint32_t max_tokens; /* 0: as many as the context holds */
     uint32_t min_tokens;
@@ -42,6 +63,16 @@ struct api_request {
     bool has_seed;
     struct sampling sampling; /* logit_bias is owned */
     struct logit_bias *logit_bias;
+
+    json_t *tools; /* what may be called (tools.h); owned.  NULL: nothing */
+    enum tool_choice tool_choice;
+    char tool_name[TOOL_NAME_MAX];
+    bool calls_once;             /* the first call ends the answer */
+    bool answers_function;       /* chat completions: in the shape before there were tools */
+    uint32_t thought_tokens_max; /* more, and the model is made to answer; 0: no bound */
+
+    struct responses_store *store; /* what went before, of one dialect; lent */
+    json_t *context; /* what the dialect needs to write its answer; owned, may be NULL */
 
     char *grammar;         /* as in struct generation; owned */
     char *grammar_trigger; /* as in struct generation; owned */

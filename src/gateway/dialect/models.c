@@ -1,25 +1,45 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gateway/dialect/models.c - OpenAI's list of models. */
+/* gateway/dialect/models.c - the list of models, for OpenAI's and for Anthropic's clients. */
 #include "gateway/dialect/models.h"
 
 #include <inttypes.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 #include "gateway/http/json_out.h"
 
 void model_render(const struct model_info *model, struct buf *out)
 {
+    char created[32] = "";
+    const time_t at = (time_t)model->created_unix_s;
+    struct tm utc;
+
+    if (gmtime_r(&at, &utc))
+        (void)strftime(created, sizeof(created), "%Y-%m-%dT%H:%M:%SZ", &utc);
     buf_puts(out, "{\"id\":");
     json_out_text(out, model->name);
-    buf_printf(out, ",\"object\":\"model\",\"created\":%" PRId64 ",\"owned_by\":\"pomona\"",
-               model->created_unix_s);
+    buf_puts(out, ",\"type\":\"model\",\"display_name\":");
+    json_out_text(out, model->name);
+    buf_printf(out,
+               ",\"created_at\":\"%s\",\"object\":\"model\",\"created\":%" PRId64
+               ",\"owned_by\":\"pomona\"",
+               created, model->created_unix_s);
     if (model->context_tokens > 0) /* an upstream's is not known */
         buf_printf(out, ",\"context_length\":%u,\"max_model_len\":%u", model->context_tokens,
                    model->context_tokens);
     buf_putc(out, '}');
 }
 
+static void id_or_null(const char *name, struct buf *out)
+{
+    if (name)
+        json_out_text(out, name);
+    else
+        buf_puts(out, "null");
+}
+
+/* Both APIs' keys, so that either's client lists what is there. */
 void models_render(const struct model_info *models, size_t n, struct buf *out)
 {
     buf_puts(out, "{\"object\":\"list\",\"data\":[");
@@ -28,7 +48,11 @@ void models_render(const struct model_info *models, size_t n, struct buf *out)
             buf_putc(out, ',');
         model_render(&models[i], out);
     }
-    buf_puts(out, "]}");
+    buf_puts(out, "],\"has_more\":false,\"first_id\":");
+    id_or_null(n ? models[0].name : NULL, out);
+    buf_puts(out, ",\"last_id\":");
+    id_or_null(n ? models[n - 1].name : NULL, out);
+    buf_putc(out, '}');
 }
 
 const struct model_info *models_find(const struct model_info *models, size_t n, const char *name)

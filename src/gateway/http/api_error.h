@@ -63,6 +63,13 @@ enum status api_error_set(struct api_error *e, enum api_error_kind kind, const c
 int api_error_http(enum api_error_kind kind);
 const char *api_error_code(enum api_error_kind kind); /* may be NULL */
 
+/* How errors of an API look. */
+struct error_shape {
+    int (*http)(enum api_error_kind kind);
+    void (*render)(const struct api_error *e, const char *request_id, struct buf *out);
+    const char *id_header; /* where its clients look for the request's id, beside x-request-id */
+};
+
 /* Append the JSON object. */
 void api_error_render(const struct api_error *e, struct buf *out);
 

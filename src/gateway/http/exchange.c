@@ -195,6 +195,7 @@ static const char *reason(int http_status)
     case 503: return "Service Unavailable";
     case 504: return "Gateway Timeout";
     case 500: return "Internal Server Error";
+    case 529: return "Overloaded";
     default: return NULL; /* evhttp has its words */
     }
 }
@@ -210,6 +211,13 @@ static void free_body(const void *data, size_t n, void *arg)
     (void)data;
     (void)n;
     free(arg);
+}
+
+static void add_id(struct exchange *x)
+{
+    exchange_add_header(x, "x-request-id", x->id);
+    if (x->errors)
+        exchange_add_header(x, x->errors->id_header, x->id);
 }
 
 void exchange_reply(struct exchange *x, int http_status, const char *content_type, struct buf *body)
@@ -231,7 +239,7 @@ void exchange_reply(struct exchange *x, int http_status, const char *content_typ
     exchange_add_header(x, "Content-Type", content_type);
     if (exchange_method(x) == EVHTTP_REQ_HEAD)
         exchange_add_header(x, "Content-Length", length);
-    exchange_add_header(x, "x-request-id", x->id);
+    add_id(x);
     let_go(x);
     evhttp_send_reply(req, http_status, reason(http_status), out);
     if (out)
@@ -249,18 +257,26 @@ void exchange_retry_after(struct exchange *x, uint32_t seconds)
     exchange_add_header(x, "retry-after", text);
 }
 
+void exchange_shape_errors(struct exchange *x, const struct error_shape *shape)
+{
+    x->errors = shape;
+}
+
 void exchange_fail(struct exchange *x, const struct api_error *e)
 {
-    const int http_status = api_error_http(e->kind);
+    const int http_status = x->errors ? x->errors->http(e->kind) : api_error_http(e->kind);
     struct buf body = { 0 };
 
     if (x->is_streaming) {
         sse_fail(x, e);
         return;
     }
-    if (http_status == 503 || http_status == 429)
+    if (http_status == 503 || http_status == 429 || http_status == 529)
         exchange_retry_after(x, e->retry_after_s ? e->retry_after_s : 1);
-    api_error_render(e, &body);
+    if (x->errors)
+        x->errors->render(e, x->id, &body);
+    else
+        api_error_render(e, &body);
     exchange_reply(x, http_status, "application/json", &body);
 }
 
@@ -272,7 +288,7 @@ void exchange_stream_start(struct exchange *x, const char *content_type)
     exchange_add_header(x, "Content-Type", content_type);
     exchange_add_header(x, "Cache-Control", "no-cache, no-transform");
     exchange_add_header(x, "X-Accel-Buffering", "no");
-    exchange_add_header(x, "x-request-id", x->id);
+    add_id(x);
     if (x->req->major == 1 && x->req->minor == 0) /* no chunks there: the end is the connection's */
         exchange_add_header(x, "Connection", "close");
     evhttp_send_reply_start(x->req, 200, "OK");

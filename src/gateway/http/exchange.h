@@ -48,6 +48,9 @@ void exchange_on_close(struct exchange *x, void (*fn)(void *arg), void *arg);
  * body  taken: released, empty afterwards */
 void exchange_reply(struct exchange *x, int http_status, const char *content_type,
                     struct buf *body);
+
+/* Errors of this exchange have another shape than OpenAI's.  shape  lent */
+void exchange_shape_errors(struct exchange *x, const struct error_shape *shape);
 void exchange_fail(struct exchange *x, const struct api_error *e); /* an event, in a stream */
 
 /* The answer says when to come again. */

@@ -17,6 +17,7 @@ struct exchange {
     struct buf body;
     char rest[PATH_BYTES_MAX];
     char id[X_REQUEST_ID_MAX];
+    const struct error_shape *errors; /* NULL: OpenAI's */
     bool is_streaming;
     bool is_cut; /* the connection was shut down here; on_close follows */
     void (*on_close)(void *arg);

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gateway/dialect/responses.c - OpenAI's Responses: the request.
+ *
+ * Tools that run at the provider are left out, with a line in the log: agents name them always, and
+ * do without them. A custom tool takes free text; the model is shown a function of one string.
+ *
+ * Source: OpenAI API reference, "Responses"; what openai-python and Codex send
+ */
+#include "gateway/dialect/responses.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "base/log.h"
+#include "base/size.h"
+#include "gateway/dialect/common.h"
+#include "gateway/dialect/responses_store.h"
+#include "gateway/dialect/tools.h"
+
+enum { TOKENS_MAX = 1 << 30 };
+
+static const struct refused_param refused[] = {
+    { "background", is_false_value, "Wait for the answer, or stream it." },
+    { "conversation", is_never_value, "Send the items, or previous_response_id." },
+    { "prompt", is_never_value, "Prompts are not kept here: send instructions and input." },
+};
+
+static bool is_type(const json_t *tool, const char *want)
+{
+    const char *type = json_string_value(json_object_get(tool, "type"));
+
+    return type && strcmp(type, want) == 0;
+}
+
+static enum status add_custom(const json_t *tool, json_t *list, json_t *names, const char *path,
+                              struct api_error *e)
+{
+    json_t *parameters = json_pack("{s:s,s:{s:{s:s}},s:[s]}", "type", "object", "properties",
+                                   "input", "type", "string", "required", "input");
+    const enum status s = tools_add(list, json_string_value(json_object_get(tool, "name")),
+                                    param_get(tool, "description"), parameters, path, e);
+
+    json_decref(parameters);
+    if (s != ST_OK)
+        return s;
+    return json_array_append(names, json_object_get(tool, "name")) == 0 ? ST_OK
+                                                                        : param_no_memory(e);
+}
+
+static enum status parse_tools(const json_t *body, json_t *list, json_t *names, struct api_error *e)
+{
+    const json_t *tools = param_get(body, "tools");
+    enum status s = ST_OK;
+
+    if (tools && !json_is_array(tools))
+        return param_wrong_type("tools", "an array", tools, e);
+    for (size_t i = 0; i < json_array_size(tools) && s == ST_OK; i++) {
+        const json_t *tool = json_array_get(tools, i);
+        char path[PARAM_MAX];
+
+        (void)snprintf(path, sizeof(path), "tools[%zu]", i);
+        if (!json_is_object(tool))
+            s = param_wrong_type(path, "an object", tool, e);
+        else if (is_type(tool, "custom"))
+            s = add_custom(tool, list, names, path, e);
+        else if (is_type(tool, "function"))
+            s = tools_add(list, json_string_value(json_object_get(tool, "name")),
+                          param_get(tool, "description"), param_get(tool, "parameters"), path, e);
+        else
+            log_info("a request offers a tool that is not called here (%s): it is left out", path);
+    }
+    return s;
+}
+
+static enum status parse_choice(const json_t *body, struct api_request *r, struct api_error *e)
+{
+    const json_t *choice = param_get(body, "tool_choice");
+    const char *word = json_string_value(choice);
+
+    if (is_type(choice, "allowed_tools"))
+        word = json_string_value(json_object_get(choice, "mode"));
+    if (is_type(choice, "function") || is_type(choice, "custom")) {
+        r->tool_choice = TOOLS_NAMED;
+        return param_text(choice, "name", r->tool_name, sizeof(r->tool_name), e);
+    }
+    if (word && strcmp(word, "required") == 0)
+        r->tool_choice = TOOLS_REQUIRED;
+    else if (word && strcmp(word, "none") == 0)
+        r->tool_choice = TOOLS_NONE;
+    else if (choice && (!word || strcmp(word, "auto") != 0))
+        return api_error_set(e, API_INVALID_VALUE, "tool_choice",
+                             "'tool_choice' must be 'auto', 'none', 'required' or name a tool.");
+    return ST_OK;
+}
+
+static enum status parse_format(const json_t *body, struct api_error *e)
+{
+    const json_t *format = param_get(param_get(body, "text"), "format");
+
+    if (format && !is_type(format, "text"))
+        return api_error_set(e, API_UNSUPPORTED, "text.format",
+                             "Answers are text here: leave 'text.format' out.");
+    return ST_OK;
+}
+
+static enum status parse_numbers(const json_t *body, struct api_request *r, struct api_error *e)
+{
+    uint32_t n_top = 0;
+    enum status s = param_float(body, "temperature", 0, 2, &r->sampling.temperature, e);
+
+    if (s == ST_OK)
+        s = param_float(body, "top_p", 0, 1, &r->sampling.top_p, e);
+    if (s == ST_OK)
+        s = param_u32(body, "max_output_tokens", 1, TOKENS_MAX, &r->max_tokens, e);
+    if (s == ST_OK)
+        s = param_u32(body, "top_logprobs", 0, REQUEST_TOP_LOGPROBS_MAX, &n_top, e);
+    if (s == ST_OK && n_top > 0)
+        s = api_error_set(e, API_UNSUPPORTED, "top_logprobs",
+                          "Log probabilities are given by /v1/chat/completions.");
+    return s == ST_OK ? param_bool(body, "stream", &r->streams, e) : s;
+}
+
+static enum status parse_effort(const json_t *body, struct api_request *r, struct api_error *e)
+{
+    const json_t *reasoning = param_get(body, "reasoning");
+    json_t *effort = param_get(reasoning, "effort");
+    const char *word = json_string_value(effort);
+    const bool thinks = !word || (strcmp(word, "none") != 0 && strcmp(word, "minimal") != 0);
+
+    if (effort && !word)
+        return param_wrong_type("reasoning.effort", "a string", effort, e);
+    if (word && (json_object_set(r->variables, "reasoning_effort", effort) != 0 ||
+                 json_object_set_new(r->variables, "enable_thinking", json_boolean(thinks)) != 0))
+        return param_no_memory(e);
+    return ST_OK;
+}
+
+static void parse_tenant(const json_t *body, struct api_request *r)
+{
+    static const char *const names[] = { "user", "safety_identifier" };
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        const char *name = json_string_value(param_get(body, names[i]));
+
+        if (name)
+            r->tenant = XXH3_64bits(name, strlen(name));
+    }
+}
+
+/* What was said in the answer before, and this input: the turns, without instructions. */
+static enum status parse_turns(const json_t *body, struct api_request *r, json_t **ret_turns,
+                               struct api_error *e)
+{
+    static const char name[] = "previous_response_id";
+    const json_t *input = param_get(body, "input");
+    char id[REQUEST_ID_MAX] = "";
+    json_t *turns = NULL;
+    enum status s = param_text(body, name, id, sizeof(id), e);
+
+    if (s == ST_OK && id[0]) {
+        turns = r->store ? responses_store_get(r->store, r->tenant, id) : NULL;
+        if (!turns)
+            s = api_error_set(e, API_INVALID_VALUE, name,
+                              "The response '%s' is not kept here: send its items as input.", id);
+    } else if (s == ST_OK) {
+        turns = json_array();
+    }
+    if (s == ST_OK && !input)
+        s = api_error_set(e, API_MISSING, "input", "You must provide an input parameter.");
+    if (s == ST_OK)
+        s = responses_input(input, turns, e);
+    if (s == ST_OK && json_array_size(turns) == 0)
+        s = api_error_set(e, API_INVALID_VALUE, "input", "'input' must not be empty.");
+    if (s == ST_OK)
+        *ret_turns = turns;
+    else
+        json_decref(turns);
+    return s;
+}
+
+/* Templates know one system message at the front: instructions, and what else the first turns say
+ * as the system. */
+static enum status make_messages(const json_t *body, const json_t *turns, json_t *list,
+                                 struct api_error *e)
+{
+    const json_t *instructions = param_get(body, "instructions");
+    struct buf text = { 0 };
+    size_t first = 0;
+    enum status s = ST_OK;
+
+    if (instructions && !json_is_string(instructions))
+        return param_wrong_type("instructions", "a string", instructions, e);
+    if (instructions)
+        buf_puts(&text, json_string_value(instructions));
+    for (; first < json_array_size(turns); first++) {
+        const json_t *turn = json_array_get(turns, first);
+        const char *role = json_string_value(json_object_get(turn, "role"));
+
+        if (!role || strcmp(role, "system") != 0)
+            break;
+        buf_puts(&text, text.len ? "\n\n" : "");
+        buf_puts(&text, json_string_value(json_object_get(turn, "content")));
+    }
+    if (text.len > 0 && json_array_append_new(list, json_pack("{s:s,s:s%}", "role", "system",
+                                                              "content", text.data, text.len)))
+        s = param_no_memory(e);
+    for (size_t i = first; i < json_array_size(turns) && s == ST_OK; i++) {
+        if (json_array_append(list, json_array_get(turns, i)) != 0)
+            s = param_no_memory(e);
+    }
+    buf_release(&text);
+    return s;
+}
+
+/* What an answer repeats of its request. */
+static json_t *repeated(const json_t *body)
+{
+    static const char *const names[] = {
+        "instructions",
+        "max_output_tokens",
+        "metadata",
+        "previous_response_id",
+        "reasoning",
+        "temperature",
+        "text",
+        "tool_choice",
+        "tools",
+        "top_p",
+        "truncation",
+        "user",
+        "parallel_tool_calls",
+    };
+    json_t *object = json_pack("{s:{},s:s,s:[],s:b,s:s,s:{s:{s:s}}}", "metadata", "tool_choice",
+                               "auto", "tools", "parallel_tool_calls", 1, "truncation", "disabled",
+                               "text", "format", "type", "text");
+
+    for (size_t i = 0; object && i < ARRAY_LEN(names); i++) {
+        json_t *value = param_get(body, names[i]);
+
+        if (!value && !json_object_get(object, names[i]))
+            (void)json_object_set_new(object, names[i], json_null());
+        else if (value)
+            (void)json_object_set(object, names[i], value);
+    }
+    return object;
+}
+
+static enum status parse_prompt(const json_t *body, struct api_request *r, struct api_error *e)
+{
+    json_t *list = json_array(), *names = json_array(), *tools = json_array(), *turns = NULL;
+    bool in_parallel = true, stores = true;
+    enum status s = param_text(body, "model", r->model, sizeof(r->model), e);
+
+    r->variables = json_pack("{s:O,s:b}", "messages", list, "add_generation_prompt", 1);
+    if (s == ST_OK && !r->variables)
+        s = param_no_memory(e);
+    if (s == ST_OK && !param_get(body, "model"))
+        s = api_error_set(e, API_MISSING, "model", "You must provide a model parameter.");
+    parse_tenant(body, r);
+    if (s == ST_OK)
+        s = param_bool(body, "parallel_tool_calls", &in_parallel, e);
+    if (s == ST_OK)
+        s = param_bool(body, "store", &stores, e);
+    r->calls_once = !in_parallel;
+    if (s == ST_OK)
+        s = parse_turns(body, r, &turns, e);
+    if (s == ST_OK)
+        s = make_messages(body, turns, list, e);
+    if (s == ST_OK)
+        s = parse_tools(body, tools, names, e);
+    if (s == ST_OK)
+        s = parse_choice(body, r, e);
+    if (s == ST_OK)
+        s = tools_offer(json_incref(tools), r, e);
+    if (s == ST_OK)
+        r->context = json_pack("{s:o,s:O,s:O,s:b}", "response", repeated(body), "custom", names,
+                               "turns", turns, "stores", stores);
+    if (s == ST_OK && !r->context)
+        s = param_no_memory(e);
+    json_decref(tools);
+    json_decref(turns);
+    json_decref(names);
+    json_decref(list);
+    return s;
+}
+
+static enum status parse(const json_t *body, struct api_request *r, struct api_error *e)
+{
+    enum status s = refuse_params(body, refused, ARRAY_LEN(refused), e);
+
+    if (s == ST_OK)
+        s = parse_format(body, e);
+    if (s == ST_OK)
+        s = parse_numbers(body, r, e);
+    if (s == ST_OK)
+        s = parse_prompt(body, r, e);
+    return s == ST_OK ? parse_effort(body, r, e) : s;
+}
+
+static enum status parse_count(const json_t *body, struct api_request *r, struct api_error *e)
+{
+    const enum status s = parse(body, r, e);
+
+    r->task = TASK_COUNT;
+    return s;
+}
+
+const struct dialect openai_responses = {
+    .name = "openai responses",
+    .id_prefix = "resp_",
+    .parse = parse,
+    .whole = responses_whole,
+    .begin = responses_begin,
+    .events = responses_events,
+    .end = responses_end,
+    .fail = responses_fail,
+    .keeps_text = true,
+};
+
+const struct dialect responses_count = { .name = "responses input_tokens",
+                                         .object = "response.input_tokens",
+                                         .parse = parse_count };

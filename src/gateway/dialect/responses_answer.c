@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gateway/dialect/responses_answer.c - OpenAI's Responses: the answer, whole and as events.
+ *
+ *   response.created, response.in_progress,
+ *   (response.output_item.added, deltas, done, response.output_item.done)...,
+ *   one of response.completed, response.incomplete, response.failed
+ *
+ * Every event is numbered.  One item is open at a time.  The last event holds the whole output, so it
+ * is the one line that may be long.
+ *
+ * Source: OpenAI API reference, "Responses", "Streaming events"
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/random.h"
+#include "gateway/dialect/responses.h"
+#include "gateway/dialect/responses_store.h"
+#include "gateway/dialect/tools.h"
+#include "gateway/http/json_out.h"
+
+static void make_id(const char *prefix, char ret_id[REQUEST_ID_MAX])
+{
+    char digits[33];
+
+    random_hex(digits, 16);
+    (void)snprintf(ret_id, REQUEST_ID_MAX, "%s%s", prefix, digits);
+}
+
+static void write_json(const json_t *value, struct buf *out)
+{
+    char *text = value ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+
+    if (text)
+        buf_puts(out, text);
+    else
+        out->failed = true;
+    free(text);
+}
+
+static json_t *usage_json(const struct reply_usage *u)
+{
+    return json_pack("{s:I,s:{s:I},s:I,s:{s:I},s:I}", "input_tokens", (json_int_t)u->prompt_tokens,
+                     "input_tokens_details", "cached_tokens", (json_int_t)u->cached_tokens,
+                     "output_tokens", (json_int_t)u->completion_tokens, "output_tokens_details",
+                     "reasoning_tokens", (json_int_t)u->reasoning_tokens, "total_tokens",
+                     (json_int_t)(u->prompt_tokens + u->completion_tokens));
+}
+
+/* usage, e  may be NULL */
+static json_t *response_json(const struct answer *a, const char *status, json_t *output,
+                             const struct reply_usage *usage, const struct api_error *e)
+{
+    const bool is_cut = strcmp(status, "incomplete") == 0;
+    json_t *r = json_copy(json_object_get(a->context, "response"));
+    json_t *own =
+        json_pack("{s:s,s:s,s:I,s:s,s:s,s:O,s:o,s:o,s:o,s:O}", "id", a->id, "object", "response",
+                  "created_at", (json_int_t)a->created_unix_s, "status", status, "model", a->model,
+                  "output", output, "usage", usage ? usage_json(usage) : json_null(), "error",
+                  e ? json_pack("{s:s,s:s}", "code",
+                                api_error_code(e->kind) ? api_error_code(e->kind) : "server_error",
+                                "message", e->message)
+                    : json_null(),
+                  "incomplete_details",
+                  is_cut ? json_pack("{s:s}", "reason", "max_output_tokens") : json_null(), "store",
+                  json_object_get(a->context, "stores"));
+
+    if (r && (!own || json_object_update(r, own) != 0)) {
+        json_decref(r);
+        r = NULL;
+    }
+    json_decref(own);
+    return r;
+}
+
+static const char *status_of(const struct answer_choice *c)
+{
+    return c->finish == FINISH_LENGTH ? "incomplete" : "completed";
+}
+
+/* The turn that the answer was, for whoever goes on with it. */
+static json_t *turn_json(const struct answer_choice *c)
+{
+    json_t *calls = json_array();
+    json_t *turn =
+        json_pack("{s:s,s:s%}", "role", "assistant", "content", buf_text(&c->text), c->text.len);
+
+    for (size_t i = 0; i < c->n_calls; i++) {
+        const struct answer_call *call = &c->calls[i];
+
+        (void)json_array_append_new(calls, tool_call_for_template(call->id, buf_text(&call->name),
+                                                                  buf_text(&call->arguments),
+                                                                  call->arguments.len));
+    }
+    if (c->thoughts.len > 0)
+        (void)json_object_set_new(turn, "reasoning_content",
+                                  json_stringn(c->thoughts.data, c->thoughts.len));
+    if (c->n_calls > 0)
+        (void)json_object_set(turn, "tool_calls", calls);
+    json_decref(calls);
+    return turn;
+}
+
+static void keep(const struct answer *a)
+{
+    json_t *turns;
+
+    if (!a->store || !json_is_true(json_object_get(a->context, "stores")))
+        return;
+    turns = json_copy(json_object_get(a->context, "turns"));
+    if (turns && json_array_append_new(turns, turn_json(&a->choices[0])) == 0)
+        responses_store_put(a->store, a->tenant, a->id, turns);
+    json_decref(turns);
+}
+
+static void append_items(const struct answer *a, json_t *output)
+{
+    const struct answer_choice *c = &a->choices[0];
+    char id[REQUEST_ID_MAX];
+
+    if (c->thoughts.len > 0) {
+        make_id("rs_", id);
+        (void)json_array_append_new(output,
+                                    responses_thoughts(id, c->thoughts.data, c->thoughts.len));
+    }
+    if (c->text.len > 0 || c->n_calls == 0) {
+        make_id("msg_", id);
+        (void)json_array_append_new(
+            output, responses_message(id, buf_text(&c->text), c->text.len, status_of(c)));
+    }
+    for (size_t i = 0; i < c->n_calls; i++) {
+        const struct answer_call *call = &c->calls[i];
+        const bool is_custom = responses_is_custom(a, call);
+
+        make_id(is_custom ? "ctc_" : "fc_", id);
+        (void)json_array_append_new(output, responses_call(id, call, buf_text(&call->arguments),
+                                                           call->arguments.len, is_custom));
+    }
+}
+
+void responses_whole(const struct answer *a, const struct reply_usage *usage, struct buf *out)
+{
+    json_t *output = json_array();
+    json_t *response;
+
+    append_items(a, output);
+    response = response_json(a, status_of(&a->choices[0]), output, usage, NULL);
+    write_json(response, out);
+    keep(a);
+    if (a->choices[0].text.failed)
+        out->failed = true;
+    json_decref(response);
+    json_decref(output);
+}
+
+static void event_begin(struct answer *a, const char *type, struct buf *out)
+{
+    buf_printf(out, "event: %s\ndata: {\"type\":\"%s\",\"sequence_number\":%" PRIu64, type, type,
+               a->n_events++);
+}
+
+static void event_end(struct buf *out)
+{
+    buf_puts(out, "}\n\n");
+}
+
+static void response_event(struct answer *a, const char *type, const char *status,
+                           const struct reply_usage *usage, const struct api_error *e,
+                           struct buf *out)
+{
+    json_t *response = response_json(a, status, a->output, usage, e);
+
+    event_begin(a, type, out);
+    buf_puts(out, ",\"response\":");
+    write_json(response, out);
+    event_end(out);
+    json_decref(response);
+}
+
+void responses_begin(struct answer *a, const struct reply_usage *usage, struct buf *out)
+{
+    (void)usage;
+    a->output = json_array();
+    response_event(a, "response.created", "in_progress", NULL, NULL, out);
+    response_event(a, "response.in_progress", "in_progress", NULL, NULL, out);
+}
+
+/* An event of the open item. */
+static void item_event(struct answer *a, const char *type, struct buf *out)
+{
+    event_begin(a, type, out);
+    buf_printf(out, ",\"item_id\":\"%s\",\"output_index\":%u", a->item_id, a->n_blocks - 1);
+}
+
+static void text_event(struct answer *a, const char *type, const char *key, const char *text,
+                       size_t n, struct buf *out)
+{
+    item_event(a, type, out);
+    if (a->block == REPLY_TEXT || a->block == REPLY_REASONING)
+        buf_puts(out, ",\"content_index\":0");
+    if (a->block == REPLY_TEXT && strstr(type, "output_text"))
+        buf_puts(out, ",\"logprobs\":[]");
+    buf_printf(out, ",\"%s\":", key);
+    json_out_string(out, text, n);
+    event_end(out);
+}
+
+static void part_event(struct answer *a, const char *type, struct buf *out)
+{
+    item_event(a, type, out);
+    buf_printf(out, ",\"content_index\":0,\"part\":{\"type\":\"%s\",\"text\":",
+               a->block == REPLY_TEXT ? "output_text" : "reasoning_text");
+    json_out_string(out, buf_text(&a->item), a->item.len);
+    buf_puts(out, a->block == REPLY_TEXT ? ",\"annotations\":[],\"logprobs\":[]}" : "}");
+    event_end(out);
+}
+
+static const struct answer_call *open_call(const struct answer *a)
+{
+    return &a->choices[0].calls[a->choices[0].n_calls - 1];
+}
+
+/* The open item as far as it is known; in_progress: as it is announced, empty. */
+static json_t *item_json(const struct answer *a, bool in_progress)
+{
+    const char *text = buf_text(&a->item);
+    const struct answer_choice *c = &a->choices[0];
+    json_t *item;
+
+    if (a->block == REPLY_TEXT)
+        item = responses_message(a->item_id, text, a->item.len, status_of(c));
+    else if (a->block == REPLY_REASONING)
+        item = responses_thoughts(a->item_id, text, a->item.len);
+    else
+        item = responses_call(a->item_id, &a->call, text, a->item.len,
+                              responses_is_custom(a, &a->call));
+    if (in_progress) {
+        (void)json_object_set_new(item, "status", json_string("in_progress"));
+        if (json_object_get(item, "content"))
+            (void)json_object_set_new(item, "content", json_array());
+    }
+    return item;
+}
+
+static void item_done_event(struct answer *a, const char *type, bool in_progress, struct buf *out)
+{
+    json_t *item = item_json(a, in_progress);
+
+    event_begin(a, type, out);
+    buf_printf(out, ",\"output_index\":%u,\"item\":", a->n_blocks - 1);
+    write_json(item, out);
+    event_end(out);
+    if (!in_progress && json_array_append(a->output, item) != 0)
+        out->failed = true;
+    json_decref(item);
+}
+
+static void close_call(struct answer *a, struct buf *out)
+{
+    const char *text = buf_text(&a->item);
+    json_t *input;
+
+    if (!responses_is_custom(a, &a->call)) {
+        text_event(a, "response.function_call_arguments.done", "arguments", text, a->item.len, out);
+        return;
+    }
+    input = responses_custom_input(text, a->item.len);
+    text_event(a, "response.custom_tool_call_input.delta", "delta", json_string_value(input),
+               json_string_length(input), out);
+    text_event(a, "response.custom_tool_call_input.done", "input", json_string_value(input),
+               json_string_length(input), out);
+    json_decref(input);
+}
+
+static void close_item(struct answer *a, struct buf *out)
+{
+    if (!a->has_block)
+        return;
+    if (a->block == REPLY_TOOL_NAME) {
+        close_call(a, out);
+    } else {
+        text_event(a,
+                   a->block == REPLY_TEXT ? "response.output_text.done"
+                                          : "response.reasoning_text.done",
+                   "text", buf_text(&a->item), a->item.len, out);
+        part_event(a, "response.content_part.done", out);
+    }
+    item_done_event(a, "response.output_item.done", false, out);
+    a->has_block = false;
+}
+
+static void open_item(struct answer *a, enum reply_part part, struct buf *out)
+{
+    close_item(a, out);
+    a->n_blocks++;
+    a->has_block = true;
+    a->block = part;
+    buf_clear(&a->item);
+    if (part == REPLY_TOOL_NAME) {
+        a->call = *open_call(a); /* its buffers are the choice's, and do not move */
+        make_id(responses_is_custom(a, &a->call) ? "ctc_" : "fc_", a->item_id);
+    } else {
+        make_id(part == REPLY_TEXT ? "msg_" : "rs_", a->item_id);
+    }
+    item_done_event(a, "response.output_item.added", true, out);
+    if (part != REPLY_TOOL_NAME)
+        part_event(a, "response.content_part.added", out);
+}
+
+static void add_delta(struct answer *a, const struct reply_delta *delta, struct buf *out)
+{
+    static const char *const types[] = {
+        [REPLY_TEXT] = "response.output_text.delta",
+        [REPLY_REASONING] = "response.reasoning_text.delta",
+        [REPLY_TOOL_ARGUMENTS] = "response.function_call_arguments.delta",
+    };
+
+    buf_append(&a->item, delta->text, delta->n_text);
+    if (delta->part == REPLY_TOOL_ARGUMENTS && responses_is_custom(a, &a->call))
+        return; /* its text is known once the arguments are whole */
+    text_event(a, types[delta->part], "delta", delta->text, delta->n_text, out);
+}
+
+void responses_events(struct answer *a, const struct reply_delta *delta, struct buf *out)
+{
+    const bool has_call = a->has_block && a->block == REPLY_TOOL_NAME;
+
+    if (delta->n_text == 0)
+        return;
+    if (delta->part == REPLY_TOOL_NAME) {
+        if (a->choices[0].n_calls > 0)
+            open_item(a, REPLY_TOOL_NAME, out);
+        return;
+    }
+    if (delta->part == REPLY_TOOL_ARGUMENTS) {
+        if (has_call)
+            add_delta(a, delta, out);
+        return;
+    }
+    if (!a->has_block || a->block != delta->part)
+        open_item(a, delta->part, out);
+    add_delta(a, delta, out);
+}
+
+void responses_end(struct answer *a, const struct reply_usage *usage, struct buf *out)
+{
+    const char *status = status_of(&a->choices[0]);
+    const bool is_whole = strcmp(status, "completed") == 0;
+
+    if (!a->has_block && a->n_blocks == 0)
+        open_item(a, REPLY_TEXT, out); /* an answer without a word is a message all the same */
+    close_item(a, out);
+    response_event(a, is_whole ? "response.completed" : "response.incomplete", status, usage, NULL,
+                   out);
+    keep(a);
+}
+
+void responses_fail(struct answer *a, const struct api_error *e, struct buf *out)
+{
+    response_event(a, "response.failed", "failed", NULL, e, out);
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* text/tool_grammar.c - a grammar of answers that are calls of functions. */
+#include "text/tool_grammar.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "text/grammar/grammar.h"
+#include "text/grammar/schema.h"
+
+enum { SCHEMAS_BYTES_MAX = 256 << 10 }; /* of rules: more, and the rest are objects of any kind */
+
+static void literal(const char *text, struct buf *out)
+{
+    grammar_literal(text, strlen(text), out);
+}
+
+/* The rule callN, and argsN that it needs. */
+static enum status call_rules(const struct tool_format *format, const json_t *function, size_t n,
+                              struct buf *out, struct err *err)
+{
+    const char *name = json_string_value(json_object_get(function, "name"));
+    const json_t *parameters = json_object_get(function, "parameters");
+    const char *arguments = "json-object";
+    char rule[32];
+    struct buf before = { 0 };
+
+    (void)snprintf(rule, sizeof(rule), "args%zu-", n);
+    if (out->len < SCHEMAS_BYTES_MAX && format->body != TOOL_BODY_XML && parameters) {
+        const enum status s = schema_rules(parameters, rule, out, err);
+
+        if (s == ST_NOMEM)
+            return s;
+        if (s == ST_OK)
+            arguments = rule;
+    }
+    buf_printf(out, "call%zu ::= ", n);
+    if (format->body == TOOL_BODY_XML) {
+        buf_printf(&before, "<function=%s>\n", name);
+        literal(buf_text(&before), out);
+        buf_puts(out, " parameter* \"</function>\"\n");
+    } else {
+        buf_printf(&before, "{\"name\": \"%s\", \"%s\": ", name, format->arguments_key);
+        literal(buf_text(&before), out);
+        buf_printf(out, " %s \"}\"\n", arguments);
+    }
+    buf_release(&before);
+    return ST_OK;
+}
+
+/* `root`, of a rule `call`: between marks, in a list, or as it is. */
+static void root_rule(const struct tool_format *format, bool calls_once, struct buf *out)
+{
+    buf_puts(out, "root ::= [ \\n]{0,2} ");
+    if (format->body == TOOL_BODY_NAMED) {
+        literal(format->open, out);
+        buf_puts(out, calls_once ? " \"[\" call \"]\"\n" : " \"[\" call (\", \" call)* \"]\"\n");
+    } else if (!format->close) {
+        buf_puts(out, calls_once ? "call\n" : "call (\"; \" call)*\n");
+    } else {
+        buf_puts(out, calls_once ? "marked\nmarked ::= " : "marked (\"\\n\" marked)*\nmarked ::= ");
+        literal(format->open, out);
+        buf_puts(out, " \"\\n\" call \"\\n\" ");
+        literal(format->close, out);
+        buf_putc(out, '\n');
+    }
+}
+
+enum status tool_grammar(const struct tool_format *format, const json_t *functions,
+                         const char *only, bool calls_once, struct buf *out, struct err *err)
+{
+    struct buf call = { 0 };
+    enum status s = ST_OK;
+
+    grammar_json_rules(out);
+    buf_puts(&call, "call ::= ");
+    for (size_t i = 0; i < json_array_size(functions) && s == ST_OK; i++) {
+        const json_t *function = json_object_get(json_array_get(functions, i), "function");
+        const char *name = json_string_value(json_object_get(function, "name"));
+
+        if (only && strcmp(only, name) != 0)
+            continue;
+        s = call_rules(format, function, i, out, err);
+        buf_printf(&call, call.len > 9 ? " | call%zu" : "call%zu", i);
+    }
+    if (format->body == TOOL_BODY_XML)
+        buf_puts(out, "parameter ::= \"<parameter=\" [a-zA-Z0-9_.-]+ \">\\n\" [^<]* "
+                      "\"\\n</parameter>\\n\"\n");
+    buf_puts(out, buf_text(&call));
+    buf_putc(out, '\n');
+    root_rule(format, calls_once, out);
+    if (s == ST_OK && (call.failed || buf_status(out) != ST_OK))
+        s = err_set(err, ST_NOMEM, "a grammar of calls");
+    if (s == ST_OK && out->len > GRAMMAR_BYTES_MAX)
+        s = err_set(err, ST_RANGE, "the functions are too many to be held to");
+    buf_release(&call);
+    return s;
+}

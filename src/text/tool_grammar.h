@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* text/tool_grammar.h - a grammar (grammar/grammar.h) of answers that are calls of functions. */
+#ifndef POMONA_TEXT_TOOL_GRAMMAR_H
+#define POMONA_TEXT_TOOL_GRAMMAR_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "base/buf.h"
+#include "base/status.h"
+#include "text/speech_format.h"
+
+/* Append the grammar of one call, or of several, written as `format` has it.
+ * functions  borrowed: [{"function":{"name","parameters"}}...], at least one
+ * only       the one that may be called; NULL: each
+ * Arguments are held to a function's parameters, where these can be held; else to being an object.
+ * Errors     ST_RANGE the grammar is too long; ST_NOMEM */
+enum status tool_grammar(const struct tool_format *format, const json_t *functions,
+                         const char *only, bool calls_once, struct buf *out, struct err *err);
+
+#endif

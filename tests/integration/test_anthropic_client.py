@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""tests/integration/test_anthropic_client.py - Anthropic's own client, unmodified.
+
+The model says what the test wrote down (support/scripted.py); all around it is real.
+"""
+import anthropic
+import pytest
+
+from support.scripted import NAME, Scripted, call
+
+ASK = [{"role": "user", "content": "How is the weather in Paris?"}]
+WEATHER = {"name": "get_weather", "description": "The weather of a city.",
+           "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}}}
+PARIS = call("get_weather", city="Paris")
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory):
+    with Scripted(tmp_path_factory.mktemp("scripted")) as node:
+        yield node
+
+
+@pytest.fixture(scope="module")
+def client(node):
+    return anthropic.Anthropic(base_url=node.url, api_key="none", max_retries=0, timeout=60)
+
+
+def ask(client, **more):
+    return client.messages.create(**{"model": NAME, "messages": ASK, "max_tokens": 500, **more})
+
+
+def test_a_message_is_answered(node, client):
+    node.says([{"say": "Fine."}])
+    answer = ask(client, system="Be short.")
+    assert answer.content[0].text == "Fine." and answer.stop_reason == "end_turn"
+    assert answer.model == NAME and answer.id.startswith("msg_") and answer.role == "assistant"
+    assert answer.usage.input_tokens > 5 and answer.usage.output_tokens >= 2
+    assert [m.id for m in client.models.list()] == [NAME]
+
+
+def test_max_tokens_and_stop_sequences_end_it(node, client):
+    node.says([{"say": "one two three four"}])
+    assert ask(client, max_tokens=2).stop_reason == "max_tokens"
+    answer = ask(client, stop_sequences=["nine", "three"])
+    assert (answer.content[0].text, answer.stop_reason, answer.stop_sequence) == (
+        "one two ", "stop_sequence", "three")
+
+
+def test_a_turn_with_a_tool(node, client):
+    node.says([{"when": "<tool_response>\n18 degrees", "say": "Eighteen."},
+               {"when": "<tools>", "say": f"I look.\n{PARIS}"}])
+    answer = ask(client, tools=[WEATHER])
+    text, use = answer.content
+    assert text.text == "I look." and answer.stop_reason == "tool_use"
+    assert use.name == "get_weather" and use.input == {"city": "Paris"} and use.id.startswith("toolu_")
+    messages = ASK + [{"role": "assistant", "content": answer.content},
+                      {"role": "user", "content": [{"type": "tool_result", "tool_use_id": use.id,
+                                                    "content": [{"type": "text", "text": "18 degrees"}]}]}]
+    assert ask(client, messages=messages, tools=[WEATHER]).content[0].text == "Eighteen."
+
+
+def test_a_stream_with_thoughts_words_and_calls(node, client):
+    node.says([{"say": f"Hm.</think>I look.\n{PARIS}\n{call('get_weather')}"}])
+    with client.messages.stream(model=NAME, messages=ASK, max_tokens=500, tools=[WEATHER],
+                                thinking={"type": "enabled", "budget_tokens": 1024}) as stream:
+        kinds = [event.type for event in stream]
+        answer = stream.get_final_message()
+    thoughts, text, first, second = answer.content
+    assert thoughts.thinking == "Hm." and thoughts.signature
+    assert text.text == "I look."
+    assert first.input == {"city": "Paris"} and second.input == {} and first.id != second.id
+    assert answer.stop_reason == "tool_use" and answer.usage.output_tokens > 10
+    assert kinds[0] == "message_start" and kinds[-1] == "message_stop"
+    assert kinds.count("content_block_start") == kinds.count("content_block_stop") == 4
+    again = ASK + [{"role": "assistant", "content": answer.content},
+                   {"role": "user", "content": [{"type": "tool_result", "tool_use_id": b.id,
+                                                 "content": "?"} for b in (first, second)]}]
+    assert ask(client, messages=again, tools=[WEATHER]).stop_reason
+
+
+def test_what_changes_with_each_request_is_not_in_the_prompt(node, client):
+    def count(system):
+        return client.messages.count_tokens(model=NAME, messages=ASK, system=system).input_tokens
+
+    plain = [{"type": "text", "text": "You are an agent."}]
+    billing = {"type": "text", "text": "x-anthropic-billing-header: cc_version=2; cch=12345;"}
+    marked = [{**plain[0], "cache_control": {"type": "ephemeral"}}]
+    assert count(plain) == count([billing] + plain) == count(marked)
+    assert count(plain) > client.messages.count_tokens(model=NAME, messages=ASK).input_tokens
+    node.says([{"say": "Yes."}])
+    system = [{"type": "text", "text": "words " * 200}]
+    ask(client, system=[billing] + system)
+    later = {**billing, "text": billing["text"].replace("12345", "99999")}
+    assert ask(client, system=[later] + system).usage.cache_read_input_tokens > 150
+
+
+def test_a_system_message_stays_where_it_is(node, client):
+    node.says([{"when": "first?<|im_end|>\n<|im_start|>system\nnow this", "say": "In place."},
+               {"say": "Moved."}])
+    messages = [{"role": "user", "content": "first?"}, {"role": "system", "content": "now this"}]
+    assert ask(client, messages=messages).content[0].text == "In place."
+
+
+def test_errors_have_their_own_shape(client):
+    with pytest.raises(anthropic.NotFoundError) as e:
+        ask(client, model="other")
+    assert e.value.body["error"]["type"] == "not_found_error" and e.value.request_id
+    for wrong in ({"max_tokens": 0}, {"messages": []}, {"tool_choice": {"type": "often"}},
+                  {"tools": [{"name": "a b", "input_schema": {}}]}, {"extra_body": {"temperature": 3}}):
+        with pytest.raises(anthropic.BadRequestError) as e:
+            ask(client, **wrong)
+        assert e.value.body["type"] == "error", wrong
+        assert e.value.body["error"]["type"] == "invalid_request_error"
+    with pytest.raises(anthropic.BadRequestError) as e:
+        ask(client, messages=[{"role": "user", "content": "word " * 140000}])
+    assert "prompt is too long: " in str(e.value) and "tokens > " in str(e.value)

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tests/unit/text/test_tool_grammar.c - grammars of calls compile, for each family of models. */
+#include "support/check.h"
+
+#include <string.h>
+
+#include "base/size.h"
+#include "text/grammar/grammar.h"
+#include "text/tool_grammar.h"
+
+static const char *const templates[] = {
+    "tools <tool_call>",
+    "tools <tool_call> <function=",
+    "tools [TOOL_CALLS]",
+    "tools \"parameters\": ",
+};
+
+static json_t *functions(void)
+{
+    return json_loads(
+        "[{\"function\":{\"name\":\"f\",\"parameters\":{\"type\":\"object\",\"properties\":"
+        "{\"n\":{\"type\":\"integer\"}},\"required\":[\"n\"]}}},"
+        "{\"function\":{\"name\":\"g\",\"parameters\":{\"not\":{}}}},"
+        "{\"function\":{\"name\":\"h\"}}]",
+        0, NULL);
+}
+
+static void grammars_of_calls_compile(void **state)
+{
+    json_t *list = functions();
+
+    (void)state;
+    for (size_t i = 0; i < 4 * ARRAY_LEN(templates); i++) {
+        const char *template = templates[i / 4];
+        const struct speech_format format = speech_format_of(template, strlen(template));
+        struct grammar *grammar = NULL;
+        struct buf text = { 0 };
+        struct err err = { 0 };
+
+        assert_ok(tool_grammar(format.tools, list, i % 2 ? "g" : NULL, i % 4 > 1, &text, &err),
+                  err);
+        assert_ok(grammar_compile(text.data, text.len, NULL, &grammar, &err), err);
+        assert_true(i % 2 == 0 || !strstr(buf_text(&text), "call0 ::="));
+        grammar_free(grammar);
+        buf_release(&text);
+    }
+    json_decref(list);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test(grammars_of_calls_compile) };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
