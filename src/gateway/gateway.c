@@ -89,43 +89,43 @@ static void completions(void *arg, struct exchange *x)
 static void messages(void *arg, struct exchange *x)
 {
     exchange_shape_errors(x, &anthropic_errors);
-    generate(arg, x, &anthropic_messages);
+    gateway_generate(arg, x, &anthropic_messages);
 }
 
 static void count_messages(void *arg, struct exchange *x)
 {
     exchange_shape_errors(x, &anthropic_errors);
-    generate(arg, x, &anthropic_count);
+    gateway_generate(arg, x, &anthropic_count);
 }
 
 static void responses(void *arg, struct exchange *x)
 {
-    generate(arg, x, &openai_responses);
+    gateway_generate(arg, x, &openai_responses);
 }
 
 static void count_responses(void *arg, struct exchange *x)
 {
-    generate(arg, x, &responses_count);
+    gateway_generate(arg, x, &responses_count);
 }
 
 static void tokenize_text(void *arg, struct exchange *x)
 {
-    generate(arg, x, &tokenize);
+    gateway_generate(arg, x, &tokenize);
 }
 
 static void detokenize_tokens(void *arg, struct exchange *x)
 {
-    generate(arg, x, &detokenize);
+    gateway_generate(arg, x, &detokenize);
 }
 
 static void show_template(void *arg, struct exchange *x)
 {
-    generate(arg, x, &apply_template);
+    gateway_generate(arg, x, &apply_template);
 }
 
 static void input_tokens(void *arg, struct exchange *x)
 {
-    generate(arg, x, &count_input_tokens);
+    gateway_generate(arg, x, &count_input_tokens);
 }
 
 static void version(void *arg, struct exchange *x)

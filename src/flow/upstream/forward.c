@@ -173,7 +173,7 @@ static void tick(struct forward *f, uint64_t now_ns)
         sse_start(f->x);
     f->is_streaming = true;
     f->last_ns = now_ns;
-    sse_keep_alive(f->x);
+    sse_keep_alive(f->x, NULL);
 }
 
 void forward_tick_all(void *arg)
