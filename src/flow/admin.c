@@ -58,6 +58,21 @@ void admin_model(void *arg, struct exchange *x, const char *name)
     exchange_reply(x, 200, "application/json", &body);
 }
 
+/* What llama.cpp's clients look for; of the one model where there is one. */
+void admin_props(void *arg, struct exchange *x)
+{
+    const struct service *service = arg;
+    struct model_info model = { 0 };
+    struct buf body = { 0 };
+
+    (void)service_find_model(arg, "", &model);
+    buf_printf(&body, "{\"build_info\":\"pomona-%s\",\"total_slots\":%d,\"model_alias\":",
+               service->version, FLOWS_MAX);
+    json_out_text(&body, model.name);
+    buf_printf(&body, ",\"default_generation_settings\":{\"n_ctx\":%u}}", model.context_tokens);
+    exchange_reply(x, 200, "application/json", &body);
+}
+
 /* What shall be placed: ret [WANTED_MAX]. */
 static size_t take_wanted(struct service *service, struct admin_wanted *ret)
 {

@@ -12,16 +12,20 @@
 
 #include "net/job.h"
 #include "text/prompt.h"
+#include "text/tokenizer/tokens.h"
 
 struct encoding {
     struct service *service;
     struct flow *flow; /* NULL: its client left */
     struct text *text;
     char model[MODEL_NAME_MAX];
-    json_t *variables; /* as in struct api_request */
+    enum api_task task; /* as in struct api_request, as the following */
+    bool adds_special, parses_special;
+    json_t *variables;
     struct api_prompt *prompts;
     size_t n_prompts;
     struct tokens *tokens; /* [n_prompts] */
+    struct buf rendered;   /* TASK_TEMPLATE */
     bool has_failed;
     struct api_error failure;
 };
@@ -30,6 +34,18 @@ static void fail(struct encoding *e, enum api_error_kind kind, const char *param
 {
     (void)api_error_set(&e->failure, kind, param, "%s", words);
     e->has_failed = true;
+}
+
+static enum status render(struct encoding *e, struct err *err)
+{
+    struct rendered rendered = { 0 };
+    const enum status s =
+        template_render(e->text->template, e->text->trusted, e->variables, &rendered, err);
+
+    if (s == ST_OK)
+        buf_append(&e->rendered, buf_text(&rendered.text), rendered.text.len);
+    rendered_release(&rendered);
+    return s;
 }
 
 static void encode_chat(struct encoding *e)
@@ -45,8 +61,9 @@ static void encode_chat(struct encoding *e)
         e->has_failed = true;
         return;
     }
-    s = prompt_chat(text->tokenizer, text->template, text->trusted, e->variables, &e->tokens[0],
-                    &err);
+    s = e->task == TASK_TEMPLATE ? render(e, &err)
+                                 : prompt_chat(text->tokenizer, text->template, text->trusted,
+                                               e->variables, &e->tokens[0], &err);
     if (s == ST_OK)
         return;
     if (s == ST_NOMEM) {
@@ -56,6 +73,32 @@ static void encode_chat(struct encoding *e)
     (void)api_error_set(&e->failure, API_INVALID_VALUE, "messages",
                         "The model's chat template refuses these messages: %s.", err.words);
     e->has_failed = true;
+}
+
+static enum status encode_text(const struct encoding *e, const struct api_prompt *prompt,
+                               struct tokens *tokens, struct err *err)
+{
+    const struct tokenizer *tokenizer = e->text->tokenizer;
+    uint8_t *trusted = NULL;
+    enum status s;
+
+    if (e->task != TASK_TOKENIZE)
+        return prompt_plain(tokenizer, prompt->text, prompt->n_text, tokens, err);
+    if (e->adds_special && tokenizer_adds_bos(tokenizer)) {
+        s = tokens_reserve(tokens, 1, err);
+        if (s != ST_OK)
+            return s;
+        tokens->ids[tokens->n++] = tokenizer_bos(tokenizer);
+    }
+    if (e->parses_special) {
+        trusted = malloc(prompt->n_text + 1);
+        if (!trusted)
+            return err_set(err, ST_NOMEM, "There is no memory.");
+        memset(trusted, 1, prompt->n_text + 1);
+    }
+    s = tokenizer_encode(tokenizer, prompt->text, prompt->n_text, trusted, tokens, err);
+    free(trusted);
+    return s;
 }
 
 static void encode_prompt(struct encoding *e, struct api_prompt *prompt, struct tokens *tokens)
@@ -75,7 +118,7 @@ static void encode_prompt(struct encoding *e, struct api_prompt *prompt, struct 
         prompt->tokens = NULL;
         return;
     }
-    if (prompt_plain(tokenizer, prompt->text, prompt->n_text, tokens, &err) != ST_OK)
+    if (encode_text(e, prompt, tokens, &err) != ST_OK)
         fail(e, API_OVERLOADED, NULL, err.words);
 }
 
@@ -106,6 +149,9 @@ static struct encoding *encoding_new(struct flow *f)
         .service = f->service,
         .flow = f,
         .text = f->text,
+        .task = f->request.task,
+        .adds_special = f->request.adds_special,
+        .parses_special = f->request.parses_special,
         .variables = f->request.variables,
         .prompts = f->request.prompts,
         .n_prompts = f->request.n_prompts,
@@ -125,6 +171,7 @@ static void hand_over(struct encoding *e)
     f->request.variables = e->variables;
     f->request.prompts = e->prompts;
     f->prompts = e->tokens;
+    f->rendered = e->rendered;
     if (e->has_failed && !f->has_failed) {
         f->failure = e->failure;
         f->has_failed = true;
@@ -143,6 +190,7 @@ static void encoding_free(struct encoding *e)
     for (size_t i = 0; i < e->n_prompts; i++)
         tokens_release(&e->tokens[i]);
     free(e->tokens);
+    buf_release(&e->rendered);
     api_request_release(&rest);
     text_cache_put(e->service->texts, e->text);
     free(e);

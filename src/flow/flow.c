@@ -72,6 +72,7 @@ void flow_free(struct flow *f)
     free(f->prompts);
     answer_free(f->answer);
     buf_release(&f->events);
+    buf_release(&f->rendered);
     api_request_release(&f->request);
     loop_timer_free(f->wake);
     free(f);
@@ -144,12 +145,14 @@ static void flow_run(void *arg)
 
         if (step == STEP_WAIT)
             return;
+        if (step == STEP_DONE)
+            break;
         if (step == STEP_FAIL) {
             flow_wake(f); /* from the loop: it may be tried again */
             return;
         }
     }
-    f->x = NULL; /* the last stage answered */
+    f->x = NULL; /* a stage answered */
     flow_free(f);
 }
 

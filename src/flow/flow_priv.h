@@ -27,6 +27,7 @@ enum step {
     STEP_NEXT,
     STEP_WAIT, /* flow_wake() will come; the stage is entered again then */
     STEP_FAIL, /* flow->failure is set */
+    STEP_DONE, /* answered: no later stage is needed */
 };
 
 /* One answer.  It outlives the instances that compute it: whatever another one needs to go on
@@ -53,6 +54,7 @@ struct flow {
     struct text *text;
     struct encoding *encoding; /* while a job makes the prompts; NULL otherwise */
     struct tokens *prompts;    /* [request.n_prompts] */
+    struct buf rendered;       /* TASK_TEMPLATE: what the template wrote */
 
     struct node_set *nodes; /* stage 3 to 4; NULL otherwise */
     bool is_placing;
@@ -98,6 +100,9 @@ enum step flow_aggregate(struct flow *f); /* 6 */
 
 /* Make the prompts, the last part of stage 1 that may wait.  encoding.c */
 enum step flow_encode(struct flow *f);
+
+/* Answer what needs the prompt alone; the exchange is over.  prompt_reply.c */
+void flow_tell_prompt(struct flow *f);
 
 /* Undo what stages 2 to 4 did, so that they can be entered again. */
 void flow_place_release(struct flow *f);

@@ -85,6 +85,10 @@ enum step flow_prompt(struct flow *f)
         step = get_text(f);
     if (step == STEP_NEXT)
         step = f->prompts ? STEP_NEXT : flow_encode(f);
+    if (step == STEP_NEXT && f->request.task != TASK_GENERATE) {
+        flow_tell_prompt(f);
+        return STEP_DONE;
+    }
     if (step == STEP_NEXT)
         step = check_tokens(f);
     f->context_tokens = f->model.context_tokens; /* an instance may have less */

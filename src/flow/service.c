@@ -40,6 +40,7 @@ static const struct gateway_handlers handlers = {
     .generate = generate,
     .models = admin_models,
     .model = admin_model,
+    .props = admin_props,
     .live = admin_live,
     .ready = admin_ready,
     .state = admin_state_handler,

@@ -58,6 +58,7 @@ enum status admin_unknown_model(const char *name, struct api_error *e); /* ST_NO
 /* The handlers of the admin API, admin.c and admin_place.c. */
 void admin_models(void *arg, struct exchange *x);
 void admin_model(void *arg, struct exchange *x, const char *name);
+void admin_props(void *arg, struct exchange *x);
 void admin_live(void *arg, struct exchange *x);
 void admin_ready(void *arg, struct exchange *x);
 void admin_state_handler(void *arg, struct exchange *x);

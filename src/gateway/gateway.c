@@ -65,6 +65,42 @@ static void completions(void *arg, struct exchange *x)
     generate(arg, x, &openai_completions);
 }
 
+static void tokenize_text(void *arg, struct exchange *x)
+{
+    generate(arg, x, &tokenize);
+}
+
+static void detokenize_tokens(void *arg, struct exchange *x)
+{
+    generate(arg, x, &detokenize);
+}
+
+static void show_template(void *arg, struct exchange *x)
+{
+    generate(arg, x, &apply_template);
+}
+
+static void input_tokens(void *arg, struct exchange *x)
+{
+    generate(arg, x, &count_input_tokens);
+}
+
+static void version(void *arg, struct exchange *x)
+{
+    struct buf body = { 0 };
+
+    (void)arg;
+    buf_puts(&body, "{\"version\":\"" POMONA_VERSION "\"}");
+    exchange_reply(x, 200, "application/json", &body);
+}
+
+static void props(void *arg, struct exchange *x)
+{
+    struct gateway *g = arg;
+
+    g->handlers->props(g->arg, x);
+}
+
 static void models(void *arg, struct exchange *x)
 {
     struct gateway *g = arg;
@@ -188,7 +224,13 @@ static void undrain(void *arg, struct exchange *x)
 /* A dialect is a row here and a handler above. */
 static const struct http_route routes[] = {
     { "POST", "/chat/completions", chat },
+    { "POST", "/chat/completions/input_tokens", input_tokens },
     { "POST", "/completions", completions },
+    { "POST", "/tokenize", tokenize_text },
+    { "POST", "/detokenize", detokenize_tokens },
+    { "POST", "/apply-template", show_template },
+    { "GET", "/version", version },
+    { "GET", "/props", props },
     { "GET", "/models", models },
     { "GET", "/models/", model },
     { "GET", "/health", live },

@@ -23,6 +23,7 @@ struct gateway_handlers {
                       * api_request_release(); the struct itself is copied */
     void (*models)(void *arg, struct exchange *x);
     void (*model)(void *arg, struct exchange *x, const char *name);
+    void (*props)(void *arg, struct exchange *x);
     void (*live)(void *arg, struct exchange *x);  /* /health and /livez */
     void (*ready)(void *arg, struct exchange *x); /* /readyz */
     void (*state)(void *arg, struct exchange *x);

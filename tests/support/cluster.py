@@ -11,6 +11,7 @@ store links $POMONA_TEST_MODEL; or has one of its own; with holders="a" the stor
 holders alone link the model.  Leaving the block ends every node and fails
 if a process of theirs is left over.
 """
+import contextlib
 import http.client
 import json
 import os
@@ -304,3 +305,24 @@ class Stream(threading.Thread):
         """The longest silence that ended after `moment`, as seen by the client."""
         return max((b - max(a, moment) for a, b in zip(self.arrivals, self.arrivals[1:])
                     if b > moment), default=0.0)
+
+
+@contextlib.contextmanager
+def one_node(folder, *more):
+    """A node that serves the test model alone; nothing of it is left afterwards."""
+    port, = free_ports(1)
+    node = Node("solo", 0, port, [POMONA, "serve", "--model", str(MODEL_FILE), "--listen",
+                                  f"127.0.0.1:{port}", "--data", str(folder / "data"), *more],
+                folder / "log")
+    node.start()
+    try:
+        wait_until(node.health, 30, "the node answers")
+        yield node
+        node.kill(signal.SIGTERM)
+        assert node.process.returncode == 0
+        for pid in node.known_runners:
+            wait_until(lambda: not is_running(pid), 5, f"runner {pid} ended")
+    finally:
+        if node.is_up():
+            node.kill()
+        print(node.log.read_text()[-6000:])

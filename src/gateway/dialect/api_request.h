@@ -19,6 +19,15 @@ enum { STOP_TOKENS_MAX = 64 };
 
 struct dialect;
 
+/* What is asked for. */
+enum api_task {
+    TASK_GENERATE = 0,
+    TASK_TOKENIZE,   /* the prompt as tokens */
+    TASK_DETOKENIZE, /* the prompt, tokens, as text */
+    TASK_TEMPLATE,   /* the conversation as the model's template writes it */
+    TASK_COUNT,      /* how many tokens the prompt is */
+};
+
 /* One prompt of a completion: text, or tokens where `tokens` is set. */
 struct api_prompt {
     char *text; /* owned; NULL for tokens */
@@ -29,12 +38,16 @@ struct api_prompt {
 
 struct api_request {
     const struct dialect *dialect;
+    enum api_task task;
     char model[MODEL_NAME_MAX]; /* "" where the client left it open */
 
     json_t *variables;          /* chat: what the template is rendered with; owned.  Else NULL */
     struct api_prompt *prompts; /* completions: [n_prompts], owned */
     size_t n_prompts;           /* 1 for a chat */
     uint32_t n;                 /* choices of each prompt */
+    bool adds_special;          /* TASK_TOKENIZE: the model's first token, where it wants one */
+    bool parses_special;        /* the same: special tokens written in the text count as such */
+    bool with_pieces;           /* the same: each token's text is given too */
 
     uint32_t max_tokens; /* 0: as many as the context holds */
     uint32_t min_tokens;

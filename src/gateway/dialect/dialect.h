@@ -37,4 +37,10 @@ struct dialect {
 extern const struct dialect openai_chat;
 extern const struct dialect openai_completions;
 
+/* Of these parse() alone is there: what they ask for is no generated text. */
+extern const struct dialect tokenize;
+extern const struct dialect detokenize;
+extern const struct dialect apply_template;
+extern const struct dialect count_input_tokens;
+
 #endif

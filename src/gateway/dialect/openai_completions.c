@@ -5,18 +5,15 @@
  *
  * Source: OpenAI API reference, "Completions"
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/size.h"
 #include "gateway/dialect/answer.h"
 #include "gateway/dialect/common.h"
+#include "gateway/dialect/prompts.h"
 #include "gateway/http/json_out.h"
 
-enum {
-    DEFAULT_TOKENS = 16, /* the API's default of max_tokens */
-    PROMPT_TOKENS_MAX = 1 << 22,
-};
+enum { DEFAULT_TOKENS = 16 }; /* the API's default of max_tokens */
 
 /* best_of more than n would generate answers that nobody sees. */
 static bool is_n_at_most(const json_t *value, const json_t *body)
@@ -34,67 +31,6 @@ static const struct refused_param refused[] = {
     { "response_format", is_never_value, "Leave it out: answers are not constrained." },
 };
 
-static enum status set_text(const json_t *text, struct api_prompt *p, struct api_error *e)
-{
-    p->n_text = json_string_length(text);
-    p->text = strdup(json_string_value(text)); /* JSON with NUL was refused */
-    return p->text ? ST_OK : param_no_memory(e);
-}
-
-static enum status set_tokens(const json_t *ids, struct api_prompt *p, struct api_error *e)
-{
-    const size_t n = json_array_size(ids);
-
-    if (n == 0 || n > PROMPT_TOKENS_MAX)
-        return api_error_set(e, API_INVALID_VALUE, "prompt", "A prompt must not be empty.");
-    p->tokens = malloc(n * sizeof(*p->tokens));
-    if (!p->tokens)
-        return param_no_memory(e);
-    for (size_t i = 0; i < n; i++) {
-        const json_t *id = json_array_get(ids, i);
-
-        if (!json_is_integer(id))
-            return param_wrong_type("prompt", "token ids alone", id, e);
-        if (json_integer_value(id) < 0 || json_integer_value(id) > INT32_MAX)
-            return api_error_set(e, API_INVALID_VALUE, "prompt", "A token id is out of range.");
-        p->tokens[i] = (int32_t)json_integer_value(id);
-    }
-    p->n_tokens = n;
-    return ST_OK;
-}
-
-static enum status set_prompt(const json_t *prompt, struct api_prompt *p, struct api_error *e)
-{
-    if (json_is_string(prompt))
-        return set_text(prompt, p, e);
-    if (json_is_array(prompt))
-        return set_tokens(prompt, p, e);
-    return param_wrong_type("prompt", "strings or arrays of token ids", prompt, e);
-}
-
-/* A string, [strings], [token ids] or [[token ids]]. */
-static enum status parse_prompt(const json_t *body, struct api_request *r, struct api_error *e)
-{
-    const json_t *prompt = param_get(body, "prompt");
-    const bool is_list = json_is_array(prompt) && !json_is_integer(json_array_get(prompt, 0));
-    const size_t n = is_list ? json_array_size(prompt) : 1;
-    enum status s = ST_OK;
-
-    if (!prompt)
-        return api_error_set(e, API_MISSING, "prompt", "You must provide a prompt parameter.");
-    if (n == 0 || n > REQUEST_PROMPTS_MAX)
-        return api_error_set(e, API_INVALID_VALUE, "prompt",
-                             "'prompt' must hold 1 to %d prompts, not %zu.", REQUEST_PROMPTS_MAX,
-                             n);
-    r->prompts = calloc(n, sizeof(*r->prompts));
-    if (!r->prompts)
-        return param_no_memory(e);
-    r->n_prompts = n;
-    for (size_t i = 0; i < n && s == ST_OK; i++)
-        s = set_prompt(is_list ? json_array_get(prompt, i) : prompt, &r->prompts[i], e);
-    return s;
-}
-
 static enum status parse_logprobs(const json_t *body, struct api_request *r, struct api_error *e)
 {
     r->sampling.wants_logprobs = param_get(body, "logprobs") != NULL;
@@ -111,7 +47,7 @@ static enum status parse(const json_t *body, struct api_request *r, struct api_e
     if (s == ST_OK)
         s = parse_logprobs(body, r, e);
     if (s == ST_OK)
-        s = parse_prompt(body, r, e);
+        s = prompts_parse(body, "prompt", REQUEST_PROMPTS_MAX, r, e);
     return s;
 }
 
