@@ -52,6 +52,13 @@ enum priority {
     PRIORITY_BATCH,           /* computed where nothing interactive needs the place */
 };
 
+/* What is wanted of a sequence in place of tokens. */
+enum pooling {
+    POOLING_NONE = 0, /* tokens */
+    POOLING_MEAN,     /* one vector: the mean of the rows of all its tokens after the output norm */
+    POOLING_LAST,     /* one vector: the row of its last token after the output norm */
+};
+
 /* One sequence to generate: what a driver is given.
  *
  * An answer that another instance began goes on where the tokens it has are given after the
@@ -66,6 +73,9 @@ struct generation {
     bool ignores_eos;           /* go on after end of text */
     const int32_t *stop_tokens; /* end of text, end of turn, and the client's: [n_stop_tokens] */
     size_t n_stop_tokens;
+    enum pooling pooling; /* not POOLING_NONE: no tokens are made, max_tokens is 1 */
+    bool scores_prompt;   /* first an event for each token of the prompt but the first, with its
+                           * logprob; max_tokens may then be 0, and n_prior is 0 */
     bool without_guesses; /* no tokens are guessed ahead: the answer is the same */
     struct sampling sampling;
     uint64_t tenant; /* who asks: tenants are served in turn; 0 is one like any other */
