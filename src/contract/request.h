@@ -22,6 +22,8 @@ enum {
     REQUEST_STOP_BYTES_MAX = 256,
     REQUEST_LOGIT_BIAS_MAX = 1024,
     REQUEST_TOP_LOGPROBS_MAX = 20,
+    REQUEST_GRAMMAR_BYTES_MAX = 1 << 20,
+    REQUEST_TRIGGER_BYTES_MAX = 256,
 };
 
 struct logit_bias {
@@ -78,6 +80,10 @@ struct generation {
                            * logprob; max_tokens may then be 0, and n_prior is 0 */
     bool without_guesses; /* no tokens are guessed ahead: the answer is the same */
     struct sampling sampling;
+    const char *grammar;         /* GBNF as text/grammar/grammar.h reads it, whose `root` the answer
+                                  * has to be; NULL: any text */
+    const char *grammar_trigger; /* NULL: from the first token.  Else the answer is free until this
+                                  * text occurs in it; what follows that is the grammar's, to the end */
     uint64_t tenant; /* who asks: tenants are served in turn; 0 is one like any other */
     enum priority priority;
 };

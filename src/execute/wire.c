@@ -11,6 +11,11 @@ static int32_t *borrow(const int32_t *items)
     return (int32_t *)(uintptr_t)items;
 }
 
+static char *borrow_text(const char *text)
+{
+    return (char *)(uintptr_t)text;
+}
+
 static void fill_sampling(const struct sampling *from, Wire__Sampling *to)
 {
     to->temperature = from->temperature;
@@ -50,6 +55,10 @@ static void send_filled(const struct generation *g, uint64_t id, uint32_t sequen
     generate.priority = (uint32_t)g->priority;
     generate.pooling = (uint32_t)g->pooling;
     generate.scores_prompt = g->scores_prompt;
+    if (g->grammar)
+        generate.grammar = borrow_text(g->grammar);
+    if (g->grammar_trigger)
+        generate.grammar_trigger = borrow_text(g->grammar_trigger);
     message.body_case = WIRE__RUNNER_MESSAGE__BODY_GENERATE;
     message.generate = &generate;
     send(arg, &message.base);
@@ -115,6 +124,9 @@ static enum status check_generate(const Wire__Generate *m, struct err *err)
         return err_set(err, ST_RANGE, "a generation with %zu stop tokens", m->n_stop_tokens);
     if (m->priority > PRIORITY_BATCH)
         return err_set(err, ST_RANGE, "a generation of priority %u", m->priority);
+    if (strlen(m->grammar) > REQUEST_GRAMMAR_BYTES_MAX ||
+        strlen(m->grammar_trigger) > REQUEST_TRIGGER_BYTES_MAX)
+        return err_set(err, ST_RANGE, "a grammar of %zu bytes", strlen(m->grammar));
     return check_sampling(m->sampling, err);
 }
 
@@ -132,6 +144,18 @@ static void read_sampling(const Wire__Sampling *from, struct sampling *to)
         .wants_logprobs = from->wants_logprobs != 0,
         .n_top_logprobs = from->n_top_logprobs,
     };
+}
+
+/* "" stands for what is not there. */
+static enum status copy_grammar(const Wire__Generate *m, struct generation *g)
+{
+    if (m->grammar[0])
+        g->grammar = strdup(m->grammar);
+    if (m->grammar_trigger[0])
+        g->grammar_trigger = strdup(m->grammar_trigger);
+    return (m->grammar[0] && !g->grammar) || (m->grammar_trigger[0] && !g->grammar_trigger)
+               ? ST_NOMEM
+               : ST_OK;
 }
 
 enum status generation_read(const Wire__Generate *m, struct generation **ret_generation,
@@ -177,6 +201,10 @@ enum status generation_read(const Wire__Generate *m, struct generation **ret_gen
     g->priority = (enum priority)m->priority;
     g->pooling = (enum pooling)m->pooling;
     g->scores_prompt = m->scores_prompt != 0;
+    if (copy_grammar(m, g) != ST_OK) {
+        generation_free(g);
+        return err_set(err, ST_NOMEM, "a generation");
+    }
     *ret_generation = g;
     return ST_OK;
 }
@@ -188,5 +216,7 @@ void generation_free(struct generation *g)
     free((void *)(uintptr_t)g->prompt); /* generation_read() allocated what it points to */
     free((void *)(uintptr_t)g->stop_tokens);
     free((void *)(uintptr_t)g->sampling.logit_bias);
+    free(borrow_text(g->grammar));
+    free(borrow_text(g->grammar_trigger));
     free(g);
 }

@@ -13,7 +13,7 @@
 #include "contract/token_stream.h"
 
 enum {
-    CLIENT_PROTOCOL = 2,                /* 2: n_prior, Ping */
+    CLIENT_PROTOCOL = 3,                /* 2: n_prior, Ping; 3: grammar */
     CLIENT_MAX_BYTES = 4 << 20,         /* longest message: a prompt of 800 thousand tokens */
     CLIENT_MAX_QUEUED_BYTES = 16 << 20, /* unsent; more closes the connection */
     CLIENT_STOP_TOKENS_MAX = 4096,

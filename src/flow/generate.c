@@ -231,6 +231,8 @@ static enum status open_choice(struct flow *f, size_t index, const int32_t *stop
         .stop_tokens = stops,
         .n_stop_tokens = n_stops,
         .sampling = f->request.sampling,
+        .grammar = f->request.grammar,
+        .grammar_trigger = f->request.grammar_trigger,
         .tenant = f->request.tenant,
         .priority = f->request.priority,
     };

@@ -116,7 +116,7 @@ static void fill_parts(struct samples *s)
 static void fill_hello(struct samples *s)
 {
     s->hello = (Wire__Hello)WIRE__HELLO__INIT;
-    s->hello.protocol = 2;
+    s->hello.protocol = 3;
     s->hello.protocol_min = 1;
     s->hello.cluster = cluster_name;
     s->hello.node = node_a;

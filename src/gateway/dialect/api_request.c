@@ -19,6 +19,8 @@ void api_request_release(struct api_request *r)
     }
     free(r->prompts);
     free(r->logit_bias);
+    free(r->grammar);
+    free(r->grammar_trigger);
     for (size_t i = 0; i < r->n_stops; i++)
         free(r->stops[i]);
     *r = (struct api_request){ 0 };

@@ -56,6 +56,9 @@ struct api_request {
     struct sampling sampling; /* logit_bias is owned */
     struct logit_bias *logit_bias;
 
+    char *grammar;         /* as in struct generation; owned */
+    char *grammar_trigger; /* as in struct generation; owned */
+
     char *stops[REQUEST_STOPS_MAX]; /* owned */
     size_t n_stops;
     bool includes_stop;
