@@ -117,6 +117,8 @@ enum status aggregate_push(struct aggregate *a, const struct token_event *event,
         s = decode(a, event, err);
     if (event->finish != FINISH_NONE)
         detokenizer_flush(&a->detokenizer, &a->text);
+    if (s == ST_OK && event->finish == FINISH_STOP && event->token >= 0 && a->options.scores_stop)
+        s = pending_add(&a->pending, a->options.tokenizer, event, a->given + a->text.len, err);
     if (s == ST_OK && buf_status(&a->text) != ST_OK)
         s = err_set(err, ST_NOMEM, "hold the text of an answer");
     if (s != ST_OK)

@@ -29,6 +29,7 @@ struct aggregate_options {
     size_t n_stops;
     bool includes_stop; /* keep the stop string in the text */
     bool wants_logprobs;
+    bool scores_stop; /* a stop token has its logprob told, too, though it is no text */
     uint32_t choice;
 };
 

@@ -16,8 +16,9 @@
 
 enum {
     REQUEST_ID_MAX = 48,
-    REQUEST_CHOICES_MAX = 8,  /* n */
-    REQUEST_PROMPTS_MAX = 64, /* prompts of one legacy completion */
+    REQUEST_CHOICES_MAX = 8,   /* n */
+    REQUEST_PROMPTS_MAX = 64,  /* prompts of one legacy completion */
+    REQUEST_INPUTS_MAX = 2048, /* texts of one request for embeddings, or to rank */
     REQUEST_STOPS_MAX = 16,
     REQUEST_STOP_BYTES_MAX = 256,
     REQUEST_LOGIT_BIAS_MAX = 1024,
@@ -84,7 +85,7 @@ struct generation {
                                   * has to be; NULL: any text */
     const char *grammar_trigger; /* NULL: from the first token.  Else the answer is free until this
                                   * text occurs in it; what follows that is the grammar's, to the end */
-    uint64_t tenant; /* who asks: tenants are served in turn; 0 is one like any other */
+    uint64_t tenant;             /* who asks: tenants are served in turn; 0 is one like any other */
     enum priority priority;
 };
 

@@ -71,6 +71,7 @@ void flow_free(struct flow *f)
         tokens_release(&f->prompts[i]);
     free(f->prompts);
     answer_free(f->answer);
+    free(f->vectors);
     buf_release(&f->events);
     buf_release(&f->rendered);
     api_request_release(&f->request);

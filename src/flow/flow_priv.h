@@ -4,6 +4,7 @@
 #define POMONA_FLOW_FLOW_PRIV_H
 
 #include "aggregate/aggregate.h"
+#include "aggregate/pending.h"
 #include "contract/plan.h"
 #include "contract/route.h"
 #include "flow/clients.h"
@@ -35,9 +36,11 @@ enum step {
 struct choice {
     struct flow *flow;
     struct aggregate *aggregate;
-    struct tokens answer; /* as computed so far */
-    uint32_t max_tokens;  /* of it; decided once */
-    uint64_t generation;  /* at the client; 0: none is open */
+    struct tokens answer;  /* as computed so far */
+    struct pending scores; /* of the prompt's tokens, where they are asked for */
+    bool has_echoed;       /* the prompt was given out */
+    uint32_t max_tokens;   /* of it; decided once */
+    uint64_t generation;   /* at the client; 0: none is open */
     uint32_t n_cached_tokens;
     bool is_finished;
 };
@@ -70,6 +73,8 @@ struct flow {
     size_t n_choices, n_running;
 
     struct answer *answer;
+    float *vectors; /* TASK_EMBED: [n_choices][n_dims], made with the first */
+    size_t n_dims;
     bool is_streaming; /* headers are sent */
     struct buf events;
 
@@ -113,6 +118,14 @@ void flow_execute_release(struct flow *f); /* the choices too */
 
 /* Is each prompt shorter than context_tokens, so that there is room for an answer? */
 enum step flow_check_context(struct flow *f);
+
+/* TASK_EMBED: the vector of a choice came.  embed.c */
+enum status flow_take_vector(struct choice *c, const struct token_event *event, struct err *err);
+void flow_tell_vectors(struct flow *f, uint64_t n_prompt_tokens); /* the exchange is over */
+
+/* The prompt that comes before an answer.  echo.c */
+enum status flow_take_score(struct choice *c, const struct token_event *event, struct err *err);
+enum status flow_echo(struct choice *c, struct err *err); /* once, before any text */
 
 /* Stage 6 on the way: more text of a choice. */
 void flow_on_delta(void *arg, const struct reply_delta *delta);

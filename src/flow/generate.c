@@ -22,7 +22,8 @@ static const uint64_t SEED_STEP = 0x9E3779B97F4A7C15u;
 void flow_on_delta(void *arg, const struct reply_delta *delta)
 {
     struct flow *f = arg;
-    const bool is_known = delta->n_tokens <= f->request.n_known_tokens;
+    const bool is_known =
+        f->request.n_known_tokens > 0 && delta->n_tokens <= f->request.n_known_tokens;
     struct reply_delta sent = *delta;
 
     if (!f->request.streams) {
@@ -66,6 +67,8 @@ static void on_failure(struct choice *c, const struct err *failure)
     flow_wake(f);
 }
 
+enum { EMBED_OPEN_MAX = 32 }; /* texts of one request that the driver has at a time */
+
 static void end_outage(struct flow *f)
 {
     if (f->outage.begun_ns == 0)
@@ -78,8 +81,18 @@ static void end_outage(struct flow *f)
 static enum status take_token(struct choice *c, const struct token_event *event, bool *ret_finished,
                               struct err *err)
 {
+    const struct flow *f = c->flow;
     enum status s;
 
+    if (f->request.task == TASK_EMBED) {
+        *ret_finished = true;
+        return flow_take_vector(c, event, err);
+    }
+    if (event->is_prompt)
+        return flow_take_score(c, event, err);
+    s = f->request.echoes && !c->has_echoed ? flow_echo(c, err) : ST_OK;
+    if (s != ST_OK)
+        return s;
     if (c->answer.n == 0 && event->n_cached_tokens > 0) /* later instances are not the client's */
         c->n_cached_tokens = event->n_cached_tokens;
     if (event->token >= 0) {
@@ -120,7 +133,7 @@ static void on_token(void *arg, const struct token_event *event, const struct er
     if (c->generation) /* a stop string ended it: the driver does not know */
         client_cancel(client_of(f->client), c->generation);
     c->generation = 0;
-    if (--f->n_running == 0)
+    if (--f->n_running == 0 || f->request.task == TASK_EMBED) /* or the next texts are asked for */
         flow_wake(f);
 }
 
@@ -133,6 +146,7 @@ static enum status make_choice(struct flow *f, size_t index, struct err *err)
         .n_stops = f->request.n_stops,
         .includes_stop = f->request.includes_stop,
         .wants_logprobs = f->request.sampling.wants_logprobs,
+        .scores_stop = f->request.echoes && f->request.sampling.wants_logprobs,
         .choice = (uint32_t)index,
     };
     struct choice *c = &f->choices[index];
@@ -140,6 +154,8 @@ static enum status make_choice(struct flow *f, size_t index, struct err *err)
     c->flow = f;
     c->max_tokens =
         f->request.max_tokens == 0 || f->request.max_tokens > room ? room : f->request.max_tokens;
+    if (f->request.task == TASK_EMBED)
+        return ST_OK;
     return aggregate_new(&options, flow_on_delta, f, &c->aggregate, err);
 }
 
@@ -215,6 +231,12 @@ static int32_t *join_tokens(const struct tokens *prompt, const struct tokens *an
     return ids;
 }
 
+/* Scores begin anew at another instance, unless they were all there. */
+static bool scores_prompt(const struct flow *f)
+{
+    return f->request.echoes && (f->request.sampling.wants_logprobs || f->request.makes_none);
+}
+
 static enum status open_choice(struct flow *f, size_t index, const int32_t *stops, size_t n_stops,
                                struct err *err)
 {
@@ -225,7 +247,9 @@ static enum status open_choice(struct flow *f, size_t index, const int32_t *stop
         .prompt = ids,
         .n_prompt = prompt->n + c->answer.n,
         .n_prior = c->answer.n,
-        .max_tokens = c->max_tokens,
+        .max_tokens = f->request.makes_none ? 0 : c->max_tokens,
+        .pooling = f->request.task == TASK_EMBED ? f->request.pooling : POOLING_NONE,
+        .scores_prompt = scores_prompt(f) && c->answer.n == 0,
         .min_tokens = f->request.min_tokens,
         .ignores_eos = f->request.ignores_eos && n_stops == 0,
         .stop_tokens = stops,
@@ -240,6 +264,9 @@ static enum status open_choice(struct flow *f, size_t index, const int32_t *stop
 
     if (!ids)
         return err_set(err, ST_NOMEM, "There is no memory.");
+    pending_drop(&c->scores, c->scores.n);
+    if (f->request.task == TASK_EMBED)
+        g.max_tokens = 1;
     g.sampling.seed += index % f->request.n * SEED_STEP;
     s = client_generate(client_of(f->client), &g, (uint32_t)index, on_token, c, &c->generation,
                         err);
@@ -252,14 +279,19 @@ static enum step open_choices(struct flow *f)
 {
     int32_t stops[2 * STOP_TOKENS_MAX];
     const size_t n_stops = collect_stops(f, stops, 2 * STOP_TOKENS_MAX);
+    const size_t n_most = f->request.task == TASK_EMBED ? EMBED_OPEN_MAX : f->n_choices;
+    size_t n_open = 0;
     struct err err = { 0 };
     enum status s;
 
     f->last_token_ns = clock_ns();
-    s = clients_get(f->service->clients, &f->route, &f->client, &err);
-    for (size_t i = 0; i < f->n_choices && s == ST_OK; i++) {
-        if (!f->choices[i].is_finished)
+    s = f->client ? ST_OK : clients_get(f->service->clients, &f->route, &f->client, &err);
+    for (size_t i = 0; i < f->n_choices && s == ST_OK && n_open < n_most; i++) {
+        if (f->choices[i].is_finished)
+            continue;
+        if (f->choices[i].generation == 0)
             s = open_choice(f, i, stops, n_stops, &err);
+        n_open++;
     }
     if (s == ST_OK)
         return STEP_WAIT;
@@ -269,8 +301,10 @@ static enum step open_choices(struct flow *f)
 
 enum step flow_execute(struct flow *f)
 {
+    if (f->client && f->n_running == 0)
+        return STEP_NEXT;
     if (f->client)
-        return f->n_running == 0 ? STEP_NEXT : STEP_WAIT;
+        return f->request.task == TASK_EMBED ? open_choices(f) : STEP_WAIT;
     if (flow_check_context(f) != STEP_NEXT)
         return STEP_FAIL;
     if (!f->choices && make_choices(f) != STEP_NEXT)
@@ -295,6 +329,7 @@ void flow_execute_release(struct flow *f)
     for (size_t i = 0; f->choices && i < f->n_choices; i++) {
         aggregate_free(f->choices[i].aggregate);
         tokens_release(&f->choices[i].answer);
+        pending_release(&f->choices[i].scores);
     }
     free(f->choices);
     f->choices = NULL;
@@ -307,7 +342,8 @@ static struct reply_usage count_usage(const struct flow *f)
     for (size_t i = 0; i < f->request.n_prompts; i++)
         usage.prompt_tokens += f->prompts[i].n;
     for (size_t i = 0; i < f->n_choices; i++) {
-        usage.completion_tokens += aggregate_n_tokens(f->choices[i].aggregate);
+        if (f->choices[i].aggregate) /* none where a vector was asked for */
+            usage.completion_tokens += aggregate_n_tokens(f->choices[i].aggregate);
         if (i % f->request.n == 0) /* a prompt counts once, not for each of its choices */
             usage.cached_tokens += f->choices[i].n_cached_tokens;
     }
@@ -325,6 +361,10 @@ enum step flow_aggregate(struct flow *f)
              exchange_id(f->x), f->model.name, usage.prompt_tokens, usage.completion_tokens,
              (uint64_t)((clock_ns() - f->begun_ns) / NS_PER_MS));
     exchange_on_close(f->x, NULL, NULL);
+    if (f->request.task == TASK_EMBED) {
+        flow_tell_vectors(f, usage.prompt_tokens);
+        return STEP_NEXT;
+    }
     if (!f->request.streams) {
         answer_whole(f->answer, &usage, &body);
         exchange_reply(f->x, 200, "application/json", &body);

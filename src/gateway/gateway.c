@@ -31,15 +31,13 @@ static json_t *body_of(struct exchange *x)
     return NULL;
 }
 
-static void generate(struct gateway *g, struct exchange *x, const struct dialect *dialect)
+static void generate_parsed(struct gateway *g, struct exchange *x, const struct dialect *dialect,
+                            json_t *body)
 {
     struct api_request request;
     struct api_error e;
-    json_t *body = body_of(x);
     enum status s;
 
-    if (!body)
-        return;
     api_request_init(&request);
     request.dialect = dialect;
     s = dialect->parse(body, &request, &e);
@@ -55,6 +53,14 @@ static void generate(struct gateway *g, struct exchange *x, const struct dialect
     g->handlers->generate(g->arg, x, &request);
 }
 
+static void generate(struct gateway *g, struct exchange *x, const struct dialect *dialect)
+{
+    json_t *body = body_of(x);
+
+    if (body)
+        generate_parsed(g, x, dialect, body);
+}
+
 static void chat(void *arg, struct exchange *x)
 {
     generate(arg, x, &openai_chat);
@@ -63,6 +69,21 @@ static void chat(void *arg, struct exchange *x)
 static void completions(void *arg, struct exchange *x)
 {
     generate(arg, x, &openai_completions);
+}
+
+static void embeddings(void *arg, struct exchange *x)
+{
+    generate(arg, x, &openai_embeddings);
+}
+
+/* The body tells which of two APIs is spoken. */
+static void rerank(void *arg, struct exchange *x)
+{
+    json_t *body = body_of(x);
+
+    if (!body)
+        return;
+    generate_parsed(arg, x, json_object_get(body, "texts") ? &rerank_tei : &rerank_jina, body);
 }
 
 static void tokenize_text(void *arg, struct exchange *x)
@@ -226,6 +247,9 @@ static const struct http_route routes[] = {
     { "POST", "/chat/completions", chat },
     { "POST", "/chat/completions/input_tokens", input_tokens },
     { "POST", "/completions", completions },
+    { "POST", "/embeddings", embeddings },
+    { "POST", "/rerank", rerank },
+    { "POST", "/reranking", rerank },
     { "POST", "/tokenize", tokenize_text },
     { "POST", "/detokenize", detokenize_tokens },
     { "POST", "/apply-template", show_template },

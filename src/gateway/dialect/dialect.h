@@ -30,6 +30,10 @@ struct dialect {
     /* The events a delta makes; its logprobs were collected before. */
     void (*events)(struct answer *a, const struct reply_delta *delta, struct buf *out);
 
+    /* TASK_EMBED: the whole answer. */
+    void (*vectors)(const struct api_request *r, const struct reply_vectors *vectors,
+                    struct buf *out);
+
     /* Append logprobs to those collected. */
     void (*collect)(struct answer_choice *c, const struct reply_logprob *logprobs, size_t n);
 };
@@ -42,5 +46,10 @@ extern const struct dialect tokenize;
 extern const struct dialect detokenize;
 extern const struct dialect apply_template;
 extern const struct dialect count_input_tokens;
+
+/* Of these parse() and vectors(). */
+extern const struct dialect openai_embeddings;
+extern const struct dialect rerank_jina;
+extern const struct dialect rerank_tei;
 
 #endif
