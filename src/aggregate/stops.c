@@ -75,7 +75,7 @@ bool stops_find(const struct stops *stops, const char *text, size_t n, struct st
             continue;
         if (found && (end > ret->end || (end == ret->end && start >= ret->start)))
             continue;
-        *ret = (struct stop_match){ start, end };
+        *ret = (struct stop_match){ start, end, stops->words[i] };
         found = true;
     }
     return found;

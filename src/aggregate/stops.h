@@ -25,6 +25,7 @@ void stops_release(struct stops *stops);
 
 struct stop_match {
     size_t start, end;
+    const char *word; /* lent until stops_release() */
 };
 
 bool stops_find(const struct stops *stops, const char *text, size_t n, struct stop_match *ret);

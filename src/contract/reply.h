@@ -22,15 +22,26 @@ struct reply_logprob {
     size_t n_top;
 };
 
-/* More text of one choice.  Everything is lent during the call. */
+/* What a piece of an answer is. */
+enum reply_part {
+    REPLY_TEXT = 0,       /* for the eyes of who asked */
+    REPLY_REASONING,      /* what the model thought before */
+    REPLY_TOOL_NAME,      /* a call of a function begins: its whole name */
+    REPLY_TOOL_ARGUMENTS, /* more of that call's arguments, which are a JSON object */
+};
+
+/* More of one choice.  Everything is lent during the call. */
 struct reply_delta {
     uint32_t choice;
+    enum reply_part part;
+    uint32_t call;    /* which call of the choice, from 0; with REPLY_TOOL_* */
     const char *text; /* whole UTF-8 characters; may be empty */
     size_t n_text;
     uint64_t n_tokens; /* of the choice, that made its text up to the end of this */
     const struct reply_logprob *logprobs; /* of the tokens that made `text`; empty if not asked */
     size_t n_logprobs;
     enum finish_reason finish; /* not FINISH_NONE: the last delta of this choice */
+    const char *stop;          /* the stop string that ended it; NULL: none did */
 };
 
 /* Vectors of length 1 in place of text. */
@@ -46,6 +57,7 @@ struct reply_usage {
     uint64_t prompt_tokens;
     uint64_t completion_tokens; /* stop tokens included */
     uint64_t cached_tokens;
+    uint64_t reasoning_tokens; /* of completion_tokens */
 };
 
 #endif

@@ -18,6 +18,7 @@ const char *finish_reason_word(enum finish_reason reason)
     case FINISH_STOP: return "stop";
     case FINISH_LENGTH: return "length";
     case FINISH_CANCELED: return "cancelled";
+    case FINISH_TOOL_CALLS: return "tool_calls";
     }
     return NULL;
 }

@@ -94,9 +94,10 @@ enum finish_reason {
     FINISH_STOP,     /* a stop token or a stop string */
     FINISH_LENGTH,   /* max_tokens, or the context is full */
     FINISH_CANCELED,
+    FINISH_TOOL_CALLS, /* it waits for results of functions; made by stage 6, no driver says it */
 };
 
-/* The OpenAI word: "stop", "length"; NULL for FINISH_NONE. */
+/* The OpenAI word: "stop", "length", "tool_calls"; NULL for FINISH_NONE. */
 const char *finish_reason_word(enum finish_reason reason);
 
 #endif

@@ -94,6 +94,15 @@ static void client_left(void *arg)
     flow_free(f);
 }
 
+/* In the dialect's own words. */
+static void fail_stream(struct flow *f, const struct api_error *e)
+{
+    buf_clear(&f->events);
+    f->request.dialect->fail(f->answer, e, &f->events);
+    sse_send(f->x, &f->events);
+    exchange_stream_end(f->x);
+}
+
 void flow_abort(struct flow *f, const struct api_error *e)
 {
     struct exchange *x = f->x;
@@ -101,7 +110,9 @@ void flow_abort(struct flow *f, const struct api_error *e)
     log_warn("request %s for %s failed in stage %s: %s", exchange_id(x), f->model.name,
              stages[f->stage].name, api_error_code(e->kind) ? api_error_code(e->kind) : "invalid");
     exchange_on_close(x, NULL, NULL);
-    if (f->is_streaming)
+    if (f->is_streaming && f->request.dialect->fail)
+        fail_stream(f, e);
+    else if (f->is_streaming)
         sse_fail(x, e);
     else
         exchange_fail(x, e);
@@ -186,10 +197,9 @@ void flow_tick(struct flow *f, uint64_t now_ns)
         now_ns - f->last_sent_ns < KEEP_ALIVE_MS * NS_PER_MS)
         return;
     if (!f->is_streaming)
-        sse_start(f->x);
-    f->is_streaming = true;
+        flow_start_stream(f);
     f->last_sent_ns = now_ns;
-    sse_keep_alive(f->x);
+    sse_keep_alive(f->x, f->request.dialect->keep_alive);
 }
 
 static void link_flow(struct service *service, struct flow *f)

@@ -43,6 +43,7 @@ struct choice {
     uint64_t generation;   /* at the client; 0: none is open */
     uint32_t n_cached_tokens;
     bool is_finished;
+    bool ends_thoughts; /* it has thought enough, and is to be told */
 };
 
 struct flow {
@@ -126,6 +127,15 @@ void flow_tell_vectors(struct flow *f, uint64_t n_prompt_tokens); /* the exchang
 /* The prompt that comes before an answer.  echo.c */
 enum status flow_take_score(struct choice *c, const struct token_event *event, struct err *err);
 enum status flow_echo(struct choice *c, struct err *err); /* once, before any text */
+
+/* How a choice's text is told apart.  speech.c */
+void flow_speech(const struct flow *f, size_t choice, struct aggregate_options *options);
+bool flow_begins_in_thoughts(const struct flow *f, size_t choice);
+bool flow_has_thought_enough(const struct flow *f, const struct aggregate *aggregate);
+enum status flow_end_of_thoughts(const struct flow *f, struct tokens *ret_tokens, struct err *err);
+
+/* The answer's first bytes; once, and before any delta. */
+void flow_start_stream(struct flow *f);
 
 /* Stage 6 on the way: more text of a choice. */
 void flow_on_delta(void *arg, const struct reply_delta *delta);

@@ -19,6 +19,23 @@
 /* Keeps the seeds of a request's choices apart (Steele et al. 2014, SplitMix). */
 static const uint64_t SEED_STEP = 0x9E3779B97F4A7C15u;
 
+static struct reply_usage count_usage(const struct flow *f)
+{
+    struct reply_usage usage = { 0 };
+
+    for (size_t i = 0; i < f->request.n_prompts; i++)
+        usage.prompt_tokens += f->prompts[i].n;
+    for (size_t i = 0; f->choices && i < f->n_choices; i++) {
+        if (!f->choices[i].aggregate)
+            continue;
+        usage.completion_tokens += aggregate_n_tokens(f->choices[i].aggregate);
+        usage.reasoning_tokens += aggregate_n_thought_tokens(f->choices[i].aggregate);
+        if (i % f->request.n == 0) /* a prompt counts once, not for each of its choices */
+            usage.cached_tokens += f->choices[i].n_cached_tokens;
+    }
+    return usage;
+}
+
 void flow_on_delta(void *arg, const struct reply_delta *delta)
 {
     struct flow *f = arg;
@@ -30,20 +47,34 @@ void flow_on_delta(void *arg, const struct reply_delta *delta)
         answer_collect(f->answer, delta);
         return;
     }
+    if (is_known)
+        answer_skip(f->answer, delta);
     if (is_known && delta->finish == FINISH_NONE)
         return;
     if (is_known)
         sent.n_text = sent.n_logprobs = 0;
-    if (!f->is_streaming)
-        sse_start(f->x);
-    f->is_streaming = true;
-    f->last_sent_ns = clock_ns();
     buf_clear(&f->events);
+    if (!f->is_streaming)
+        flow_start_stream(f);
+    f->last_sent_ns = clock_ns();
     answer_events(f->answer, &sent, &f->events);
     if (buf_status(&f->events) == ST_OK)
         sse_send(f->x, &f->events);
     else
         (void)flow_fail(f, API_OVERLOADED, &(struct err){ .words = "There is no memory." });
+}
+
+void flow_start_stream(struct flow *f)
+{
+    const struct reply_usage usage = count_usage(f);
+
+    sse_start(f->x);
+    f->is_streaming = true;
+    buf_clear(&f->events);
+    answer_begin(f->answer, &usage, &f->events);
+    if (f->events.len > 0)
+        sse_send(f->x, &f->events);
+    buf_clear(&f->events);
 }
 
 /* A connection that broke says that the instance is lost, unless somebody ended it on purpose. */
@@ -115,7 +146,7 @@ static void on_token(void *arg, const struct token_event *event, const struct er
         on_failure(c, failure);
         return;
     }
-    if (f->has_failed || c->is_finished)
+    if (f->has_failed || c->is_finished || c->ends_thoughts)
         return;
     f->last_token_ns = clock_ns();
     end_outage(f);
@@ -126,6 +157,10 @@ static void on_token(void *arg, const struct token_event *event, const struct er
     if (f->has_failed) {
         flow_wake(f);
         return;
+    }
+    if (!is_finished && flow_has_thought_enough(f, c->aggregate)) {
+        c->ends_thoughts = true;
+        flow_wake(f);
     }
     if (!is_finished)
         return;
@@ -140,7 +175,7 @@ static void on_token(void *arg, const struct token_event *event, const struct er
 static enum status make_choice(struct flow *f, size_t index, struct err *err)
 {
     const uint32_t room = f->context_tokens - (uint32_t)f->prompts[index / f->request.n].n;
-    const struct aggregate_options options = {
+    struct aggregate_options options = {
         .tokenizer = f->text->tokenizer,
         .stops = (const char *const *)f->request.stops,
         .n_stops = f->request.n_stops,
@@ -151,6 +186,7 @@ static enum status make_choice(struct flow *f, size_t index, struct err *err)
     };
     struct choice *c = &f->choices[index];
 
+    flow_speech(f, index, &options);
     c->flow = f;
     c->max_tokens =
         f->request.max_tokens == 0 || f->request.max_tokens > room ? room : f->request.max_tokens;
@@ -237,6 +273,14 @@ static bool scores_prompt(const struct flow *f)
     return f->request.echoes && (f->request.sampling.wants_logprobs || f->request.makes_none);
 }
 
+/* Thoughts are free: a grammar holds what follows them. */
+static const char *grammar_trigger(const struct flow *f, size_t index)
+{
+    if (f->request.grammar && !f->request.grammar_trigger && flow_begins_in_thoughts(f, index))
+        return f->text->speech.thoughts->close;
+    return f->request.grammar_trigger;
+}
+
 static enum status open_choice(struct flow *f, size_t index, const int32_t *stops, size_t n_stops,
                                struct err *err)
 {
@@ -256,7 +300,7 @@ static enum status open_choice(struct flow *f, size_t index, const int32_t *stop
         .n_stop_tokens = n_stops,
         .sampling = f->request.sampling,
         .grammar = f->request.grammar,
-        .grammar_trigger = f->request.grammar_trigger,
+        .grammar_trigger = grammar_trigger(f, index),
         .tenant = f->request.tenant,
         .priority = f->request.priority,
     };
@@ -299,12 +343,56 @@ static enum step open_choices(struct flow *f)
     return flow_fail(f, s == ST_NOMEM ? API_OVERLOADED : API_UPSTREAM, &err);
 }
 
+/* Say for the model that it has thought enough; it goes on behind that. */
+static enum status end_thoughts(struct choice *c, struct err *err)
+{
+    struct tokens words = { 0 };
+    enum status s = flow_end_of_thoughts(c->flow, &words, err);
+
+    for (size_t i = 0; i < words.n && s == ST_OK && !c->is_finished; i++) {
+        struct token_event event = { .token = words.ids[i] };
+
+        if (c->answer.n + 1 >= c->max_tokens)
+            event = (struct token_event){ .token = -1, .finish = FINISH_LENGTH };
+        s = take_token(c, &event, &c->is_finished, err);
+    }
+    tokens_release(&words);
+    if (c->is_finished)
+        c->flow->n_running--;
+    return s;
+}
+
+static enum step answer_after_thoughts(struct flow *f)
+{
+    int32_t stops[2 * STOP_TOKENS_MAX];
+    const size_t n_stops = collect_stops(f, stops, 2 * STOP_TOKENS_MAX);
+    struct err err = { 0 };
+
+    for (size_t i = 0; i < f->n_choices; i++) {
+        struct choice *c = &f->choices[i];
+        enum status s;
+
+        if (!c->ends_thoughts)
+            continue;
+        if (c->generation)
+            client_cancel(client_of(f->client), c->generation);
+        c->generation = 0;
+        c->ends_thoughts = false;
+        s = end_thoughts(c, &err);
+        if (s == ST_OK && !c->is_finished)
+            s = open_choice(f, i, stops, n_stops, &err);
+        if (s != ST_OK)
+            return flow_fail(f, s == ST_NOMEM ? API_OVERLOADED : API_UPSTREAM, &err);
+    }
+    return f->n_running == 0 ? STEP_NEXT : STEP_WAIT;
+}
+
 enum step flow_execute(struct flow *f)
 {
     if (f->client && f->n_running == 0)
         return STEP_NEXT;
     if (f->client)
-        return f->request.task == TASK_EMBED ? open_choices(f) : STEP_WAIT;
+        return f->request.task == TASK_EMBED ? open_choices(f) : answer_after_thoughts(f);
     if (flow_check_context(f) != STEP_NEXT)
         return STEP_FAIL;
     if (!f->choices && make_choices(f) != STEP_NEXT)
@@ -335,21 +423,6 @@ void flow_execute_release(struct flow *f)
     f->choices = NULL;
 }
 
-static struct reply_usage count_usage(const struct flow *f)
-{
-    struct reply_usage usage = { 0 };
-
-    for (size_t i = 0; i < f->request.n_prompts; i++)
-        usage.prompt_tokens += f->prompts[i].n;
-    for (size_t i = 0; i < f->n_choices; i++) {
-        if (f->choices[i].aggregate) /* none where a vector was asked for */
-            usage.completion_tokens += aggregate_n_tokens(f->choices[i].aggregate);
-        if (i % f->request.n == 0) /* a prompt counts once, not for each of its choices */
-            usage.cached_tokens += f->choices[i].n_cached_tokens;
-    }
-    return usage;
-}
-
 /* Never waits; the exchange is over afterwards. */
 enum step flow_aggregate(struct flow *f)
 {
@@ -370,10 +443,12 @@ enum step flow_aggregate(struct flow *f)
         exchange_reply(f->x, 200, "application/json", &body);
         return STEP_NEXT;
     }
-    if (f->request.includes_usage)
-        answer_usage_event(f->answer, &usage, &body);
+    answer_end(f->answer, &usage, &body);
     sse_send(f->x, &body);
-    sse_finish(f->x);
+    if (f->request.dialect->end)
+        exchange_stream_end(f->x);
+    else
+        sse_finish(f->x);
     buf_release(&body);
     return STEP_NEXT;
 }

@@ -103,6 +103,7 @@ static enum status open_text(const char *path, struct text *text, struct err *er
         goto out;
     if (model_template(model, &text->template, &text->template_err) != ST_OK)
         text->template = NULL; /* plain completions do without */
+    text->speech = model_speech(model);
     text->trusted = prompt_trusted(text->tokenizer);
     if (!text->trusted)
         s = err_set(err, ST_NOMEM, "read the tokenizer of %s", path);

@@ -17,6 +17,7 @@
 #include "cluster/cluster.h"
 #include "contract/model_info.h"
 #include "net/loop.h"
+#include "text/speech_format.h"
 #include "text/template/template.h"
 #include "text/tokenizer/tokenizer.h"
 
@@ -29,6 +30,7 @@ struct text {
     struct tokenizer *tokenizer;
     struct template *template; /* NULL: the model has none, for the reason below */
     struct err template_err;
+    struct speech_format speech;
     json_t *trusted; /* bos_token, eos_token */
 };
 

@@ -13,6 +13,7 @@
 #include "base/status.h"
 #include "contract/model_info.h"
 #include "engine/weights.h"
+#include "text/speech_format.h"
 #include "text/template/template.h"
 #include "text/tokenizer/tokenizer.h"
 
@@ -44,6 +45,9 @@ enum status model_same_vocabulary(const struct model *a, const struct model *b, 
 /* The model's text tools, for the gateway.  Both given. */
 enum status model_tokenizer(const struct model *model, struct tokenizer **ret_tokenizer,
                             struct err *err);
+
+/* How the model's answers are written, as its chat template shows. */
+struct speech_format model_speech(const struct model *model);
 
 /* Errors  ST_NOTFOUND  the file carries no chat template */
 enum status model_template(const struct model *model, struct template **ret_template,

@@ -5,10 +5,21 @@
  */
 #include "model/model_priv.h"
 
+static const char key[] = "tokenizer.chat_template";
+
+struct speech_format model_speech(const struct model *model)
+{
+    struct gguf_text text = { 0 };
+    struct err err = { 0 };
+
+    if (!gguf_has(model->gguf, key) || gguf_get_text(model->gguf, key, &text, &err) != ST_OK)
+        return speech_format_of("", 0);
+    return speech_format_of(text.bytes, text.n);
+}
+
 enum status model_template(const struct model *model, struct template **ret_template,
                            struct err *err)
 {
-    static const char *const key = "tokenizer.chat_template";
     struct gguf_text text;
     enum status s;
 

@@ -19,6 +19,12 @@ static void write_head(const struct answer *a, const char *object, const char *m
     buf_puts(out, ",\"system_fingerprint\":\"pomona-" POMONA_VERSION "\",\"choices\":[");
 }
 
+static void choice_init(struct answer_choice *c, const struct api_request *request)
+{
+    c->wants_logprobs = request->sampling.wants_logprobs;
+    c->answers_function = request->answers_function;
+}
+
 enum status answer_new(const struct api_request *request, const char *model, int64_t created_unix_s,
                        struct answer **ret_answer, struct err *err)
 {
@@ -28,6 +34,9 @@ enum status answer_new(const struct api_request *request, const char *model, int
     if (!a)
         goto no_memory;
     a->dialect = request->dialect;
+    a->context = json_incref(request->context);
+    a->created_unix_s = created_unix_s;
+    (void)snprintf(a->model, sizeof(a->model), "%s", model);
     a->includes_usage = request->includes_usage;
     a->counts_tokens = request->counts_tokens;
     a->n_choices = request->n_prompts * request->n;
@@ -35,11 +44,13 @@ enum status answer_new(const struct api_request *request, const char *model, int
     if (!a->choices)
         goto no_memory;
     for (size_t i = 0; i < a->n_choices; i++)
-        a->choices[i].wants_logprobs = request->sampling.wants_logprobs;
+        choice_init(&a->choices[i], request);
     random_hex(digits, 12);
     (void)snprintf(a->id, sizeof(a->id), "%s%s", a->dialect->id_prefix, digits);
-    write_head(a, a->dialect->object, model, created_unix_s, &a->head);
-    write_head(a, a->dialect->chunk, model, created_unix_s, &a->event_head);
+    if (!a->dialect->whole) {
+        write_head(a, a->dialect->object, model, created_unix_s, &a->head);
+        write_head(a, a->dialect->chunk, model, created_unix_s, &a->event_head);
+    }
     if (buf_status(&a->head) != ST_OK || buf_status(&a->event_head) != ST_OK)
         goto no_memory;
     *ret_answer = a;
@@ -53,6 +64,12 @@ no_memory:
 static void choice_release(struct answer_choice *c)
 {
     buf_release(&c->text);
+    buf_release(&c->thoughts);
+    for (size_t i = 0; i < c->n_calls; i++) {
+        buf_release(&c->calls[i].name);
+        buf_release(&c->calls[i].arguments);
+    }
+    free(c->calls);
     for (size_t i = 0; i < LOGPROB_LISTS; i++)
         buf_release(&c->logprobs[i]);
 }
@@ -64,18 +81,56 @@ void answer_free(struct answer *a)
     for (size_t i = 0; a->choices && i < a->n_choices; i++)
         choice_release(&a->choices[i]);
     free(a->choices);
+    json_decref(a->context);
     buf_release(&a->head);
     buf_release(&a->event_head);
     free(a);
+}
+
+/* Past the bound, and without memory, the answer has a hole, which answer_whole() tells. */
+static void begin_call(struct answer *a, struct answer_choice *c, const struct reply_delta *delta)
+{
+    const char *prefix = a->dialect->call_prefix ? a->dialect->call_prefix : "call_";
+    struct answer_call *grown = NULL;
+    char digits[25];
+
+    if (c->n_calls < ANSWER_CALLS_MAX)
+        grown = realloc(c->calls, (c->n_calls + 1) * sizeof(*grown));
+    if (!grown) {
+        c->text.failed = true;
+        return;
+    }
+    c->calls = grown;
+    grown += c->n_calls++;
+    *grown = (struct answer_call){ 0 };
+    random_hex(digits, 12);
+    (void)snprintf(grown->id, sizeof(grown->id), "%s%s", prefix, digits);
+    buf_append(&grown->name, delta->text, delta->n_text);
+}
+
+static void note_end(struct answer_choice *c, const struct reply_delta *delta)
+{
+    c->finish = delta->finish;
+    if (delta->stop)
+        (void)snprintf(c->stop, sizeof(c->stop), "%s", delta->stop);
 }
 
 void answer_collect(struct answer *a, const struct reply_delta *delta)
 {
     struct answer_choice *c = &a->choices[delta->choice];
 
-    buf_append(&c->text, delta->text, delta->n_text);
-    a->dialect->collect(c, delta->logprobs, delta->n_logprobs);
-    c->finish = delta->finish;
+    switch (delta->part) {
+    case REPLY_TEXT: buf_append(&c->text, delta->text, delta->n_text); break;
+    case REPLY_REASONING: buf_append(&c->thoughts, delta->text, delta->n_text); break;
+    case REPLY_TOOL_NAME: begin_call(a, c, delta); break;
+    case REPLY_TOOL_ARGUMENTS:
+        if (c->n_calls > 0)
+            buf_append(&c->calls[c->n_calls - 1].arguments, delta->text, delta->n_text);
+        break;
+    }
+    if (a->dialect->collect)
+        a->dialect->collect(c, delta->logprobs, delta->n_logprobs);
+    note_end(c, delta);
 }
 
 static void write_usage(const struct reply_usage *usage, struct buf *out)
@@ -83,13 +138,18 @@ static void write_usage(const struct reply_usage *usage, struct buf *out)
     buf_printf(out,
                "{\"prompt_tokens\":%" PRIu64 ",\"completion_tokens\":%" PRIu64
                ",\"total_tokens\":%" PRIu64 ",\"prompt_tokens_details\":{\"cached_tokens\":%" PRIu64
-               "},\"completion_tokens_details\":{\"reasoning_tokens\":0}}",
+               "},\"completion_tokens_details\":{\"reasoning_tokens\":%" PRIu64 "}}",
                usage->prompt_tokens, usage->completion_tokens,
-               usage->prompt_tokens + usage->completion_tokens, usage->cached_tokens);
+               usage->prompt_tokens + usage->completion_tokens, usage->cached_tokens,
+               usage->reasoning_tokens);
 }
 
 void answer_whole(const struct answer *a, const struct reply_usage *usage, struct buf *out)
 {
+    if (a->dialect->whole) {
+        a->dialect->whole(a, usage, out);
+        return;
+    }
     buf_append(out, a->head.data, a->head.len);
     for (size_t i = 0; i < a->n_choices; i++) {
         if (i > 0)
@@ -103,14 +163,42 @@ void answer_whole(const struct answer *a, const struct reply_usage *usage, struc
     buf_putc(out, '}');
 }
 
+void answer_begin(struct answer *a, const struct reply_usage *usage, struct buf *out)
+{
+    if (a->dialect->begin)
+        a->dialect->begin(a, usage, out);
+}
+
 void answer_events(struct answer *a, const struct reply_delta *delta, struct buf *out)
 {
     struct answer_choice *c = &a->choices[delta->choice];
 
-    a->dialect->collect(c, delta->logprobs, delta->n_logprobs);
+    if (a->dialect->keeps_text) {
+        answer_collect(a, delta);
+    } else {
+        if (delta->part == REPLY_TOOL_NAME)
+            begin_call(a, c, delta);
+        if (a->dialect->collect)
+            a->dialect->collect(c, delta->logprobs, delta->n_logprobs);
+        note_end(c, delta);
+    }
     a->dialect->events(a, delta, out);
     for (size_t i = 0; i < LOGPROB_LISTS; i++)
         buf_clear(&c->logprobs[i]);
+}
+
+void answer_skip(struct answer *a, const struct reply_delta *delta)
+{
+    if (delta->part == REPLY_TOOL_NAME)
+        begin_call(a, &a->choices[delta->choice], delta);
+}
+
+void answer_end(struct answer *a, const struct reply_usage *usage, struct buf *out)
+{
+    if (a->dialect->end)
+        a->dialect->end(a, usage, out);
+    else if (a->includes_usage)
+        answer_usage_event(a, usage, out);
 }
 
 void answer_usage_event(const struct answer *a, const struct reply_usage *usage, struct buf *out)

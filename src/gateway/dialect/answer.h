@@ -14,15 +14,25 @@
 #include "contract/reply.h"
 #include "gateway/dialect/dialect.h"
 
-enum { LOGPROB_LISTS = 4 };
+enum { LOGPROB_LISTS = 4, CALL_ID_MAX = 40, ANSWER_CALLS_MAX = 256 };
+
+struct answer_call {
+    char id[CALL_ID_MAX];
+    struct buf name, arguments; /* arguments: of a stream only where the dialect needs them again */
+};
 
 struct answer_choice {
     struct buf text;
     struct buf logprobs[LOGPROB_LISTS]; /* the dialect's; elements of JSON arrays */
     size_t n_characters;                /* of the tokens with logprobs so far */
     bool wants_logprobs;
-    bool has_begun; /* its first event was written */
+    bool answers_function; /* as in struct api_request */
+    bool has_begun;        /* its first event was written */
+    struct buf thoughts;
+    struct answer_call *calls; /* [n_calls] */
+    size_t n_calls;
     enum finish_reason finish;
+    char stop[REQUEST_STOP_BYTES_MAX + 1]; /* the stop string that ended it; "": none did */
 };
 
 struct answer {
@@ -30,7 +40,14 @@ struct answer {
     char id[REQUEST_ID_MAX];
     struct buf head; /* of a whole answer: {"id":...,"system_fingerprint":"..." */
     struct buf event_head;
+    char model[MODEL_NAME_MAX]; /* the name to show */
+    int64_t created_unix_s;
     bool includes_usage, counts_tokens;
+    json_t *context;     /* the dialect's own, from struct api_request; owned */
+    uint64_t n_events;   /* the dialect's own counters, of a stream */
+    uint32_t n_blocks;
+    bool has_block;      /* one is open, */
+    enum reply_part block; /* of this kind */
     struct answer_choice *choices; /* [n_choices] */
     size_t n_choices;
 };
@@ -44,7 +61,11 @@ void answer_free(struct answer *a); /* NULL is allowed */
 void answer_collect(struct answer *a, const struct reply_delta *delta);
 void answer_whole(const struct answer *a, const struct reply_usage *usage, struct buf *out);
 
+/* Of a stream, in this order; begin and end do nothing for most dialects. */
+void answer_begin(struct answer *a, const struct reply_usage *usage, struct buf *out);
 void answer_events(struct answer *a, const struct reply_delta *delta, struct buf *out);
+void answer_skip(struct answer *a, const struct reply_delta *delta); /* instead: the client has it */
+void answer_end(struct answer *a, const struct reply_usage *usage, struct buf *out);
 void answer_usage_event(const struct answer *a, const struct reply_usage *usage, struct buf *out);
 
 /* For dialects: one event with one choice.  Between the two calls comes the choice's object.

@@ -15,7 +15,7 @@
 
 #include "contract/request.h"
 
-enum { STOP_TOKENS_MAX = 64 };
+enum { STOP_TOKENS_MAX = 64, TOOL_NAME_MAX = 129 /* NUL included */ };
 
 struct dialect;
 
@@ -27,6 +27,13 @@ enum api_task {
     TASK_TEMPLATE,   /* the conversation as the model's template writes it */
     TASK_COUNT,      /* how many tokens the prompt is */
     TASK_EMBED,      /* one vector for each prompt */
+};
+
+enum tool_choice {
+    TOOLS_AUTO = 0, /* as the model likes */
+    TOOLS_NONE,
+    TOOLS_REQUIRED, /* at least one call */
+    TOOLS_NAMED,    /* one of `tool_name` */
 };
 
 /* One prompt of a completion: text, or tokens where `tokens` is set. */
@@ -66,6 +73,15 @@ struct api_request {
     bool has_seed;
     struct sampling sampling; /* logit_bias is owned */
     struct logit_bias *logit_bias;
+
+    json_t *tools; /* what may be called (tools.h); owned.  NULL: nothing */
+    enum tool_choice tool_choice;
+    char tool_name[TOOL_NAME_MAX];
+    bool calls_once;             /* the first call ends the answer */
+    bool answers_function;       /* chat completions: in the shape before there were tools */
+    uint32_t thought_tokens_max; /* more, and the model is made to answer; 0: no bound */
+
+    json_t *context; /* what the dialect needs to write its answer; owned, may be NULL */
 
     char *grammar;         /* as in struct generation; owned */
     char *grammar_trigger; /* as in struct generation; owned */

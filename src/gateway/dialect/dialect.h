@@ -36,6 +36,18 @@ struct dialect {
 
     /* Append logprobs to those collected. */
     void (*collect)(struct answer_choice *c, const struct reply_logprob *logprobs, size_t n);
+
+    const char *call_prefix; /* of the ids of calls; NULL: "call_" */
+
+    /* Where an answer has another frame than OpenAI's choices, all of it is written by these; else
+     * they are NULL.  begin comes before the first delta, end after the last; then there is no
+     * [DONE]. */
+    void (*whole)(const struct answer *a, const struct reply_usage *usage, struct buf *out);
+    void (*begin)(struct answer *a, const struct reply_usage *usage, struct buf *out);
+    void (*end)(struct answer *a, const struct reply_usage *usage, struct buf *out);
+    void (*fail)(struct answer *a, const struct api_error *e, struct buf *out);
+    const char *keep_alive; /* an event; NULL: a comment */
+    bool keeps_text;        /* a stream's deltas are collected, too */
 };
 
 extern const struct dialect openai_chat;

@@ -7,6 +7,7 @@
 
 #include "base/size.h"
 #include "gateway/dialect/param.h"
+#include "gateway/dialect/tools.h"
 
 /* Where in the body an error is: messages[3].content */
 struct place {
@@ -25,7 +26,7 @@ static const char *role_for_template(const char *role)
 {
     static const char *const roles[][2] = {
         { "system", "system" },       { "developer", "system" }, { "user", "user" },
-        { "assistant", "assistant" }, { "tool", "tool" },
+        { "assistant", "assistant" }, { "tool", "tool" },        { "function", "tool" },
     };
 
     for (size_t i = 0; i < ARRAY_LEN(roles); i++) {
@@ -79,11 +80,34 @@ static enum status append_content(const json_t *content, const char *role, struc
     return s;
 }
 
+/* Texts that templates look for beside role and content. */
+static enum status copy_texts(const json_t *message, json_t *made, struct place *p,
+                              struct api_error *e)
+{
+    static const char *const names[][2] = {
+        { "name", "name" },
+        { "tool_call_id", "tool_call_id" },
+        { "reasoning", "reasoning_content" },
+        { "reasoning_content", "reasoning_content" },
+    };
+    char rest[32];
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        json_t *value = param_get(message, names[i][0]);
+
+        (void)snprintf(rest, sizeof(rest), ".%s", names[i][0]);
+        if (value && !json_is_string(value))
+            return param_wrong_type(at(p, rest), "a string", value, e);
+        if (value && json_object_set(made, names[i][1], value) != 0)
+            return param_no_memory(e);
+    }
+    return ST_OK;
+}
+
 static enum status parse_message(const json_t *message, struct place *p, json_t *list,
                                  struct api_error *e)
 {
     const json_t *role_given = json_object_get(message, "role");
-    const json_t *name = param_get(message, "name");
     const char *role;
     struct buf text = { 0 };
     json_t *made = NULL;
@@ -98,23 +122,20 @@ static enum status parse_message(const json_t *message, struct place *p, json_t 
     role = role_for_template(json_string_value(role_given));
     if (!role)
         return api_error_set(e, API_INVALID_VALUE, at(p, ".role"),
-                             "Unknown role: expected system, developer, user, assistant or tool.");
-    if (json_array_size(param_get(message, "tool_calls")) > 0 ||
-        param_get(message, "function_call"))
-        return api_error_set(e, API_UNSUPPORTED, at(p, ".tool_calls"),
-                             "Tools are not called here: send messages of text alone.");
-    if (name && !json_is_string(name))
-        return param_wrong_type(at(p, ".name"), "a string", name, e);
-
+                             "Unknown role: expected system, developer, user, assistant, tool or "
+                             "function.");
     s = append_content(json_object_get(message, "content"), role, p, &text, e);
     if (s == ST_OK && buf_status(&text) == ST_OK)
         made = json_pack("{s:s,s:s%}", "role", role, "content", buf_text(&text), text.len);
-    if (made && name && json_object_set(made, "name", json_object_get(message, "name")) != 0) {
-        json_decref(made);
-        made = NULL;
-    }
-    if (s == ST_OK && (!made || json_array_append_new(list, made) != 0))
+    if (s == ST_OK && !made)
         s = param_no_memory(e);
+    if (s == ST_OK)
+        s = copy_texts(message, made, p, e);
+    if (s == ST_OK && strcmp(role, "assistant") == 0)
+        s = tool_calls_parse(message, made, at(p, ".tool_calls"), e);
+    if (s == ST_OK && json_array_append(list, made) != 0)
+        s = param_no_memory(e);
+    json_decref(made);
     buf_release(&text);
     return s;
 }

@@ -10,6 +10,7 @@
 #include "gateway/dialect/answer.h"
 #include "gateway/dialect/common.h"
 #include "gateway/dialect/messages.h"
+#include "gateway/dialect/tools.h"
 #include "gateway/http/json_out.h"
 
 static bool is_text_format(const json_t *value, const json_t *body)
@@ -18,22 +19,6 @@ static bool is_text_format(const json_t *value, const json_t *body)
 
     (void)body;
     return type && strcmp(type, "text") == 0;
-}
-
-static bool is_no_tool_choice(const json_t *value, const json_t *body)
-{
-    const char *choice = json_string_value(value);
-
-    (void)body;
-    return choice && (strcmp(choice, "none") == 0 || strcmp(choice, "auto") == 0);
-}
-
-/* Tools beside tool_choice "none" may not be called, so they may be ignored. */
-static bool are_unused_tools(const json_t *value, const json_t *body)
-{
-    const char *choice = json_string_value(json_object_get(body, "tool_choice"));
-
-    return is_empty_value(value, body) || (choice && strcmp(choice, "none") == 0);
 }
 
 static bool is_text_alone(const json_t *value, const json_t *body)
@@ -49,10 +34,6 @@ static bool is_text_alone(const json_t *value, const json_t *body)
 }
 
 static const struct refused_param refused[] = {
-    { "tools", are_unused_tools, "Tools are not called here: leave them out." },
-    { "tool_choice", is_no_tool_choice, "Tools are not called here: leave it out." },
-    { "functions", is_empty_value, "Functions are not called here: leave them out." },
-    { "function_call", is_no_tool_choice, "Functions are not called here: leave it out." },
     { "response_format", is_text_format, "Only {\"type\":\"text\"} is answered." },
     { "modalities", is_text_alone, "Only [\"text\"] is answered." },
     { "audio", is_never_value, "Only text is answered." },
@@ -83,6 +64,10 @@ static enum status parse(const json_t *body, struct api_request *r, struct api_e
         s = parse_logprobs(body, r, e);
     if (s == ST_OK)
         s = messages_parse(body, &r->variables, e);
+    if (s == ST_OK)
+        s = tools_parse(body, r, e);
+    if (s == ST_OK)
+        s = param_u32(body, "thinking_token_budget", 1, 1 << 30, &r->thought_tokens_max, e);
     return s;
 }
 
@@ -126,14 +111,59 @@ static void write_logprobs(const struct answer_choice *c, struct buf *out)
     buf_printf(out, "{\"content\":[%s],\"refusal\":null}", buf_text(&c->logprobs[0]));
 }
 
+/* "id":..,"type":..,"function":{"name":..,"arguments":" : the text of arguments follows. */
+static void open_call(const struct answer_call *call, struct buf *out)
+{
+    buf_printf(out, "\"id\":\"%s\",\"type\":\"function\",\"function\":{\"name\":", call->id);
+    json_out_string(out, buf_text(&call->name), call->name.len);
+    buf_puts(out, ",\"arguments\":");
+}
+
+static void write_calls(const struct answer_choice *c, struct buf *out)
+{
+    if (c->answers_function) {
+        buf_puts(out, ",\"function_call\":{\"name\":");
+        json_out_string(out, buf_text(&c->calls[0].name), c->calls[0].name.len);
+        buf_puts(out, ",\"arguments\":");
+        json_out_string(out, buf_text(&c->calls[0].arguments), c->calls[0].arguments.len);
+        buf_putc(out, '}');
+        return;
+    }
+    buf_puts(out, ",\"tool_calls\":[");
+    for (size_t i = 0; i < c->n_calls; i++) {
+        buf_puts(out, i ? ",{" : "{");
+        open_call(&c->calls[i], out);
+        json_out_string(out, buf_text(&c->calls[i].arguments), c->calls[i].arguments.len);
+        buf_puts(out, "}}");
+    }
+    buf_putc(out, ']');
+}
+
+static void finish_word(const struct answer_choice *c, enum finish_reason finish, struct buf *out)
+{
+    if (finish == FINISH_TOOL_CALLS && c->answers_function)
+        buf_puts(out, "\"function_call\"");
+    else
+        answer_finish_word(finish, out);
+}
+
 static void choice(const struct answer_choice *c, uint32_t index, struct buf *out)
 {
     buf_printf(out, "{\"index\":%u,\"message\":{\"role\":\"assistant\",\"content\":", index);
-    json_out_string(out, buf_text(&c->text), c->text.len);
+    if (c->n_calls > 0 && c->text.len == 0)
+        buf_puts(out, "null");
+    else
+        json_out_string(out, buf_text(&c->text), c->text.len);
+    if (c->thoughts.len > 0) {
+        buf_puts(out, ",\"reasoning_content\":");
+        json_out_string(out, buf_text(&c->thoughts), c->thoughts.len);
+    }
+    if (c->n_calls > 0)
+        write_calls(c, out);
     buf_puts(out, ",\"refusal\":null},\"logprobs\":");
     write_logprobs(c, out);
     buf_puts(out, ",\"finish_reason\":");
-    answer_finish_word(c->finish, out);
+    finish_word(c, c->finish, out);
     buf_putc(out, '}');
 }
 
@@ -148,6 +178,34 @@ static void role_event(struct answer *a, uint32_t index, struct buf *out)
     answer_event_end(a, NULL, out);
 }
 
+/* The delta's object of thoughts and calls. */
+static void write_other(const struct answer_choice *c, const struct reply_delta *delta,
+                        struct buf *out)
+{
+    const struct answer_call *call = c->n_calls ? &c->calls[c->n_calls - 1] : NULL;
+
+    if (delta->part == REPLY_REASONING || !call) {
+        buf_puts(out, "\"reasoning_content\":");
+        json_out_string(out, delta->text, delta->n_text);
+        return;
+    }
+    buf_puts(out, c->answers_function ? "\"function_call\":{" : "\"tool_calls\":[{");
+    if (!c->answers_function)
+        buf_printf(out, "\"index\":%u,", delta->call);
+    if (delta->part == REPLY_TOOL_NAME && !c->answers_function) {
+        open_call(call, out);
+        buf_puts(out, "\"\"}}]");
+        return;
+    }
+    if (!c->answers_function)
+        buf_puts(out, "\"function\":{");
+    buf_puts(out, delta->part == REPLY_TOOL_NAME ? "\"name\":" : "\"arguments\":");
+    json_out_string(out, delta->text, delta->n_text);
+    if (delta->part == REPLY_TOOL_NAME)
+        buf_puts(out, ",\"arguments\":\"\"");
+    buf_puts(out, c->answers_function ? "}" : "}}]");
+}
+
 static void events(struct answer *a, const struct reply_delta *delta, struct buf *out)
 {
     struct answer_choice *c = &a->choices[delta->choice];
@@ -157,10 +215,18 @@ static void events(struct answer *a, const struct reply_delta *delta, struct buf
     c->has_begun = true;
     if (delta->n_text > 0 || delta->n_logprobs > 0) {
         answer_event_begin(a, out);
-        buf_printf(out, "{\"index\":%u,\"delta\":{\"content\":", delta->choice);
-        json_out_string(out, delta->text, delta->n_text);
+        buf_printf(out, "{\"index\":%u,\"delta\":{", delta->choice);
+        if (delta->part == REPLY_TEXT) {
+            buf_puts(out, "\"content\":");
+            json_out_string(out, delta->text, delta->n_text);
+        } else {
+            write_other(c, delta, out);
+        }
         buf_puts(out, "},\"logprobs\":");
-        write_logprobs(c, out);
+        if (delta->part == REPLY_TEXT)
+            write_logprobs(c, out);
+        else
+            buf_puts(out, "null");
         buf_puts(out, ",\"finish_reason\":null}");
         answer_event_end(a, delta, out);
     }
@@ -169,7 +235,7 @@ static void events(struct answer *a, const struct reply_delta *delta, struct buf
     answer_event_begin(a, out);
     buf_printf(out,
                "{\"index\":%u,\"delta\":{},\"logprobs\":null,\"finish_reason\":", delta->choice);
-    answer_finish_word(delta->finish, out);
+    finish_word(c, delta->finish, out);
     buf_putc(out, '}');
     answer_event_end(a, delta, out);
 }

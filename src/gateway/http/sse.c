@@ -2,6 +2,8 @@
 /* gateway/http/sse.c - server-sent events over an exchange. */
 #include "gateway/http/sse.h"
 
+#include <string.h>
+
 void sse_start(struct exchange *x)
 {
     exchange_stream_start(x, "text/event-stream; charset=utf-8");
@@ -22,11 +24,11 @@ void sse_event_end(struct buf *out)
     buf_puts(out, "\n\n");
 }
 
-void sse_keep_alive(struct exchange *x)
+void sse_keep_alive(struct exchange *x, const char *event)
 {
-    static const char comment[] = ": keep-alive\n\n";
-
-    exchange_stream_send(x, comment, sizeof(comment) - 1);
+    if (!event)
+        event = ": keep-alive\n\n";
+    exchange_stream_send(x, event, strlen(event));
 }
 
 void sse_fail(struct exchange *x, const struct api_error *e)

@@ -18,7 +18,8 @@ void sse_send(struct exchange *x, const struct buf *events);
 void sse_event_begin(struct buf *out);
 void sse_event_end(struct buf *out);
 
-void sse_keep_alive(struct exchange *x);
+/* event  whole; NULL: a comment */
+void sse_keep_alive(struct exchange *x, const char *event);
 
 /* The error event, and the end: no [DONE], so that nobody takes the answer
  * for complete.  The exchange is over. */

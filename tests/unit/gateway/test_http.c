@@ -79,7 +79,7 @@ static void events(void *arg, struct exchange *x)
     buf_puts(&event, "{}");
     sse_event_end(&event);
     sse_send(x, &event);
-    sse_keep_alive(x);
+    sse_keep_alive(x, NULL);
     buf_release(&event);
     sse_finish(x);
 }

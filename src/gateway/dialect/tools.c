@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gateway/dialect/tools.c - functions that a model may call, and those that it called before.
+ *
+ * Source: OpenAI API reference, "Chat completions": tools, tool_choice, functions, function_call.
+ */
+#include "gateway/dialect/tools.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "gateway/dialect/param.h"
+
+bool tool_name_is_valid(const char *name)
+{
+    size_t n = 0;
+
+    for (; name[n]; n++) {
+        if (!isalnum((unsigned char)name[n]) && !strchr("_-.", name[n]))
+            return false;
+    }
+    return n > 0 && n < TOOL_NAME_MAX;
+}
+
+enum status tools_add(json_t *list, const char *name, json_t *description, json_t *parameters,
+                      const char *param, struct api_error *e)
+{
+    json_t *function;
+
+    if (!name || !tool_name_is_valid(name))
+        return api_error_set(e, name ? API_INVALID_VALUE : API_MISSING, param,
+                             "A function needs a name of at most %d letters, digits, '_', '-' or "
+                             "'.'.",
+                             TOOL_NAME_MAX - 1);
+    if (description && !json_is_string(description))
+        return param_wrong_type(param, "a string as description", description, e);
+    if (parameters && !json_is_object(parameters))
+        return param_wrong_type(param, "an object as parameters", parameters, e);
+    if (json_array_size(list) >= TOOLS_MAX)
+        return api_error_set(e, API_INVALID_VALUE, param, "At most %d tools are allowed.",
+                             TOOLS_MAX);
+    function = json_pack("{s:s,s:O*,s:o}", "name", name, "description", description, "parameters",
+                         parameters ? json_incref(parameters)
+                                    : json_pack("{s:s,s:{}}", "type", "object", "properties"));
+    if (json_array_append_new(list,
+                              json_pack("{s:s,s:o}", "type", "function", "function", function)))
+        return param_no_memory(e);
+    return ST_OK;
+}
+
+static bool is_offered(const json_t *list, const char *name)
+{
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *function = json_object_get(json_array_get(list, i), "function");
+
+        if (strcmp(json_string_value(json_object_get(function, "name")), name) == 0)
+            return true;
+    }
+    return false;
+}
+
+enum status tools_offer(json_t *list, struct api_request *r, struct api_error *e)
+{
+    const bool must_call = r->tool_choice == TOOLS_REQUIRED || r->tool_choice == TOOLS_NAMED;
+    enum status s = ST_OK;
+
+    if (must_call && json_array_size(list) == 0)
+        s = api_error_set(e, API_INVALID_VALUE, "tool_choice",
+                          "'tool_choice' wants a call, but there are no tools.");
+    else if (r->tool_choice == TOOLS_NAMED && !is_offered(list, r->tool_name))
+        s = api_error_set(e, API_INVALID_VALUE, "tool_choice",
+                          "'tool_choice' names '%.128s', which is none of the tools.",
+                          r->tool_name);
+    else if (r->tool_choice != TOOLS_NONE && json_array_size(list) > 0) {
+        r->tools = json_incref(list);
+        if (json_object_set(r->variables, "tools", list) != 0)
+            s = param_no_memory(e);
+    }
+    json_decref(list);
+    return s;
+}
+
+static enum status parse_tool(const json_t *tool, json_t *list, const char *param,
+                              struct api_error *e)
+{
+    const char *type = json_string_value(json_object_get(tool, "type"));
+    const json_t *function = param_get(tool, "function");
+
+    if (!json_is_object(tool))
+        return param_wrong_type(param, "an array of objects", tool, e);
+    if (type && strcmp(type, "function") != 0)
+        return api_error_set(e, API_UNSUPPORTED, param,
+                             "Tools of type '%.32s' are not called here: send functions.", type);
+    if (!function) /* as the Responses API has it */
+        function = tool;
+    return tools_add(list, json_string_value(json_object_get(function, "name")),
+                     param_get(function, "description"), param_get(function, "parameters"), param,
+                     e);
+}
+
+static enum status parse_list(const json_t *tools, const char *name, json_t *list,
+                              struct api_error *e)
+{
+    enum status s = ST_OK;
+
+    if (!tools)
+        return ST_OK;
+    if (!json_is_array(tools))
+        return param_wrong_type(name, "an array", tools, e);
+    for (size_t i = 0; i < json_array_size(tools) && s == ST_OK; i++) {
+        char path[PARAM_MAX];
+
+        (void)snprintf(path, sizeof(path), "%s[%zu]", name, i);
+        s = parse_tool(json_array_get(tools, i), list, path, e);
+    }
+    return s;
+}
+
+static enum status parse_name(const json_t *holder, const char *param, struct api_request *r,
+                              struct api_error *e)
+{
+    const char *name = json_string_value(json_object_get(holder, "name"));
+
+    if (!name || !tool_name_is_valid(name))
+        return api_error_set(e, API_INVALID_VALUE, param, "'%s' must name a function.", param);
+    r->tool_choice = TOOLS_NAMED;
+    (void)snprintf(r->tool_name, sizeof(r->tool_name), "%s", name);
+    return ST_OK;
+}
+
+static enum status parse_choice(const json_t *body, const char *param, struct api_request *r,
+                                struct api_error *e)
+{
+    static const struct {
+        const char *word;
+        enum tool_choice choice;
+    } words[] = { { "auto", TOOLS_AUTO }, { "none", TOOLS_NONE }, { "required", TOOLS_REQUIRED } };
+    const json_t *choice = param_get(body, param);
+    const char *word = json_string_value(choice);
+    const json_t *function = json_object_get(choice, "function");
+
+    if (!choice)
+        return ST_OK;
+    if (json_is_object(choice))
+        return parse_name(function ? function : choice, param, r, e);
+    if (!word)
+        return param_wrong_type(param, "a string or an object", choice, e);
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        if (strcmp(word, words[i].word) != 0)
+            continue;
+        r->tool_choice = words[i].choice;
+        return ST_OK;
+    }
+    return api_error_set(e, API_INVALID_VALUE, param,
+                         "'%s' must be 'auto', 'none', 'required' or name a function.", param);
+}
+
+enum status tools_parse(const json_t *body, struct api_request *r, struct api_error *e)
+{
+    json_t *list = json_array();
+    bool in_parallel = true;
+    enum status s = param_bool(body, "parallel_tool_calls", &in_parallel, e);
+
+    r->calls_once = !in_parallel;
+    r->answers_function = param_get(body, "functions") && !param_get(body, "tools");
+    if (r->answers_function)
+        r->calls_once = true; /* an answer in that shape has room for one */
+    if (s == ST_OK)
+        s = parse_choice(body, "tool_choice", r, e);
+    if (s == ST_OK)
+        s = parse_choice(body, "function_call", r, e);
+    if (s == ST_OK)
+        s = parse_list(param_get(body, "tools"), "tools", list, e);
+    if (s == ST_OK && r->answers_function)
+        s = parse_list(param_get(body, "functions"), "functions", list, e);
+    if (s == ST_OK)
+        return tools_offer(list, r, e);
+    json_decref(list);
+    return s;
+}
+
+json_t *tool_call_for_template(const char *id, const char *name, const char *arguments, size_t n)
+{
+    json_t *value = n ? json_loadb(arguments, n, 0, NULL) : json_object();
+
+    if (!json_is_object(value)) { /* a template shows what is no JSON as it is */
+        json_decref(value);
+        value = json_stringn(arguments, n);
+    }
+    return json_pack("{s:s,s:s,s:{s:s,s:o}}", "id", id, "type", "function", "function", "name",
+                     name, "arguments", value);
+}
+
+static enum status parse_call(const json_t *call, const json_t *function, json_t *list,
+                              const char *param, struct api_error *e)
+{
+    const char *id = json_string_value(json_object_get(call, "id"));
+    const char *name = json_string_value(json_object_get(function, "name"));
+    const json_t *arguments = param_get(function, "arguments");
+
+    if (!json_is_object(function) || !name)
+        return api_error_set(e, API_INVALID_VALUE, param,
+                             "A call needs its function's name and arguments.");
+    if (arguments && !json_is_string(arguments))
+        return param_wrong_type(param, "a string as arguments", arguments, e);
+    if (json_array_append_new(
+            list, tool_call_for_template(id ? id : "", name,
+                                         arguments ? json_string_value(arguments) : "",
+                                         arguments ? json_string_length(arguments) : 0)) != 0)
+        return param_no_memory(e);
+    return ST_OK;
+}
+
+enum status tool_calls_parse(const json_t *message, json_t *made, const char *param,
+                             struct api_error *e)
+{
+    const json_t *calls = param_get(message, "tool_calls");
+    const json_t *older = param_get(message, "function_call");
+    json_t *list = json_array();
+    enum status s = ST_OK;
+
+    if (calls && !json_is_array(calls))
+        s = param_wrong_type(param, "an array", calls, e);
+    else if (json_array_size(calls) > CALLS_MAX)
+        s = api_error_set(e, API_INVALID_VALUE, param, "A message may hold at most %d calls.",
+                          CALLS_MAX);
+    for (size_t i = 0; i < json_array_size(calls) && s == ST_OK; i++) {
+        const json_t *call = json_array_get(calls, i);
+
+        s = parse_call(call, json_object_get(call, "function"), list, param, e);
+    }
+    if (s == ST_OK && older)
+        s = parse_call(NULL, older, list, param, e);
+    if (s == ST_OK && json_array_size(list) > 0 && json_object_set(made, "tool_calls", list) != 0)
+        s = param_no_memory(e);
+    json_decref(list);
+    return s;
+}
