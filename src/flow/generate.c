@@ -68,7 +68,10 @@ void flow_start_stream(struct flow *f)
 {
     const struct reply_usage usage = count_usage(f);
 
-    sse_start(f->x);
+    if (f->request.dialect->content_type)
+        exchange_stream_start(f->x, f->request.dialect->content_type);
+    else
+        sse_start(f->x);
     f->is_streaming = true;
     buf_clear(&f->events);
     answer_begin(f->answer, &usage, &f->events);

@@ -41,6 +41,10 @@ static const struct gateway_handlers handlers = {
     .models = admin_models,
     .model = admin_model,
     .props = admin_props,
+    .ollama_tags = ollama_tags,
+    .ollama_ps = ollama_ps,
+    .ollama_show = ollama_show,
+    .ollama_pull = pull_start,
     .live = admin_live,
     .ready = admin_ready,
     .state = admin_state_handler,
@@ -71,7 +75,7 @@ static void check_drain(struct service *service)
             end_flows(service); /* their errors still have to be written */
         return;
     }
-    if (!text_cache_is_idle(service->texts) || service->n_encodings > 0)
+    if (!text_cache_is_idle(service->texts) || service->n_encodings > 0 || service->n_pulls > 0)
         return; /* a job ends on the loop, so the loop goes on */
     service->on_drained = NULL;
     fn(service->on_drained_arg);
@@ -119,6 +123,10 @@ enum status service_new(struct loop *loop, const struct service_options *options
     (void)snprintf(service->cluster_name, sizeof(service->cluster_name), "%s",
                    options->cluster_name);
     (void)snprintf(service->node_name, sizeof(service->node_name), "%s", options->node_name);
+    (void)snprintf(service->data_dir, sizeof(service->data_dir), "%s",
+                   options->data_dir ? options->data_dir : "");
+    service->hub_endpoint = options->hub_endpoint;
+    service->hub_token = options->hub_token;
     service->kv_format = options->kv_format;
     service->activations = options->activations;
     (void)snprintf(service->version, sizeof(service->version), "%s", options->version);

@@ -24,6 +24,10 @@ struct gateway_handlers {
     void (*models)(void *arg, struct exchange *x);
     void (*model)(void *arg, struct exchange *x, const char *name);
     void (*props)(void *arg, struct exchange *x);
+    void (*ollama_tags)(void *arg, struct exchange *x);
+    void (*ollama_ps)(void *arg, struct exchange *x);
+    void (*ollama_show)(void *arg, struct exchange *x, const char *model);
+    void (*ollama_pull)(void *arg, struct exchange *x, const char *what, bool streams);
     void (*live)(void *arg, struct exchange *x);  /* /health and /livez */
     void (*ready)(void *arg, struct exchange *x); /* /readyz */
     void (*state)(void *arg, struct exchange *x);

@@ -42,12 +42,13 @@ struct answer {
     struct buf event_head;
     char model[MODEL_NAME_MAX]; /* the name to show */
     int64_t created_unix_s;
+    uint64_t begun_ns, first_ns; /* clock_ns(): made, and given the first delta */
     bool includes_usage, counts_tokens;
-    json_t *context;     /* the dialect's own, from struct api_request; owned */
-    uint64_t n_events;   /* the dialect's own counters, of a stream */
+    json_t *context;   /* the dialect's own, from struct api_request; owned */
+    uint64_t n_events; /* the dialect's own counters, of a stream */
     uint32_t n_blocks;
-    bool has_block;      /* one is open, */
-    enum reply_part block; /* of this kind */
+    bool has_block;                /* one is open, */
+    enum reply_part block;         /* of this kind */
     struct answer_choice *choices; /* [n_choices] */
     size_t n_choices;
 };
@@ -64,7 +65,8 @@ void answer_whole(const struct answer *a, const struct reply_usage *usage, struc
 /* Of a stream, in this order; begin and end do nothing for most dialects. */
 void answer_begin(struct answer *a, const struct reply_usage *usage, struct buf *out);
 void answer_events(struct answer *a, const struct reply_delta *delta, struct buf *out);
-void answer_skip(struct answer *a, const struct reply_delta *delta); /* instead: the client has it */
+void answer_skip(struct answer *a,
+                 const struct reply_delta *delta); /* instead: the client has it */
 void answer_end(struct answer *a, const struct reply_usage *usage, struct buf *out);
 void answer_usage_event(const struct answer *a, const struct reply_usage *usage, struct buf *out);
 

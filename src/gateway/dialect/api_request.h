@@ -26,6 +26,7 @@ enum api_task {
     TASK_DETOKENIZE, /* the prompt, tokens, as text */
     TASK_TEMPLATE,   /* the conversation as the model's template writes it */
     TASK_COUNT,      /* how many tokens the prompt is */
+    TASK_LOAD,       /* that there is such a model */
     TASK_EMBED,      /* one vector for each prompt */
 };
 

@@ -31,6 +31,7 @@ enum { PARAM_MAX = 96 };
     X(API_TOO_LARGE, 413, "invalid_request_error", "request_too_large")                            \
     X(API_MEDIA_TYPE, 415, "invalid_request_error", "unsupported_media_type")                      \
     X(API_INTERNAL, 500, "server_error", "internal_error")                                         \
+    X(API_NOT_DONE, 501, "invalid_request_error", "not_supported")                                 \
     X(API_UPSTREAM, 503, "server_error", "upstream_error")                                         \
     X(API_OVERLOADED, 503, "server_error", "server_overloaded")                                    \
     X(API_NO_NODES, 503, "server_error", "no_healthy_upstream")                                    \

@@ -181,6 +181,7 @@ static const char *reason(int http_status)
     case 405: return "Method Not Allowed";
     case 413: return "Content Too Large";
     case 415: return "Unsupported Media Type";
+    case 501: return "Not Implemented";
     case 503: return "Service Unavailable";
     case 504: return "Gateway Timeout";
     default: return "Internal Server Error";
@@ -228,8 +229,14 @@ void exchange_fail(struct exchange *x, const struct api_error *e)
 
     if (http_status == 503)
         exchange_add_header(x, "retry-after", "1");
-    api_error_render(e, &body);
+    (x->render_error ? x->render_error : api_error_render)(e, &body);
     exchange_reply(x, http_status, "application/json", &body);
+}
+
+void exchange_errors_as(struct exchange *x,
+                        void (*render)(const struct api_error *e, struct buf *out))
+{
+    x->render_error = render;
 }
 
 void exchange_stream_start(struct exchange *x, const char *content_type)

@@ -46,6 +46,10 @@ void exchange_reply(struct exchange *x, int http_status, const char *content_typ
                     struct buf *body);
 void exchange_fail(struct exchange *x, const struct api_error *e);
 
+/* Errors of this exchange are written by `render` rather than in OpenAI's shape. */
+void exchange_errors_as(struct exchange *x,
+                        void (*render)(const struct api_error *e, struct buf *out));
+
 /* Answer in pieces, with status 200.  Each piece is sent at once. */
 void exchange_stream_start(struct exchange *x, const char *content_type);
 void exchange_stream_send(struct exchange *x, const char *bytes, size_t n);

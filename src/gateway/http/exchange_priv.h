@@ -18,6 +18,7 @@ struct exchange {
     char rest[PATH_BYTES_MAX];
     char id[X_REQUEST_ID_MAX];
     bool is_cut; /* the connection was shut down here; on_close follows */
+    void (*render_error)(const struct api_error *e, struct buf *out); /* NULL: OpenAI's shape */
     void (*on_close)(void *arg);
     void *on_close_arg;
 };
