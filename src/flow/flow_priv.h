@@ -137,6 +137,12 @@ enum status flow_end_of_thoughts(const struct flow *f, struct tokens *ret_tokens
 /* The answer's first bytes; once, and before any delta. */
 void flow_start_stream(struct flow *f);
 
+/* What becomes of requests is counted.  metrics.c */
+void flow_count_token(const struct choice *c); /* before it is taken */
+void flow_count_finish(enum finish_reason finish);
+void flow_count_end(const struct flow *f, const struct reply_usage *usage);
+void flow_count_failure(const struct api_error *e);
+
 /* Stage 6 on the way: more text of a choice. */
 void flow_on_delta(void *arg, const struct reply_delta *delta);
 

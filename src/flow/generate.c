@@ -43,6 +43,7 @@ void flow_on_delta(void *arg, const struct reply_delta *delta)
         f->request.n_known_tokens > 0 && delta->n_tokens <= f->request.n_known_tokens;
     struct reply_delta sent = *delta;
 
+    flow_count_finish(delta->finish);
     if (!f->request.streams) {
         answer_collect(f->answer, delta);
         return;
@@ -151,6 +152,8 @@ static void on_token(void *arg, const struct token_event *event, const struct er
     }
     if (f->has_failed || c->is_finished || c->ends_thoughts)
         return;
+    if (event->token >= 0 && !event->is_prompt)
+        flow_count_token(c);
     f->last_token_ns = clock_ns();
     end_outage(f);
     if (take_token(c, event, &is_finished, &err) != ST_OK)
@@ -436,6 +439,7 @@ enum step flow_aggregate(struct flow *f)
              " ms",
              exchange_id(f->x), f->model.name, usage.prompt_tokens, usage.completion_tokens,
              (uint64_t)((clock_ns() - f->begun_ns) / NS_PER_MS));
+    flow_count_end(f, &usage);
     exchange_on_close(f->x, NULL, NULL);
     if (f->request.task == TASK_EMBED) {
         flow_tell_vectors(f, usage.prompt_tokens);

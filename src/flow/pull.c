@@ -149,7 +149,7 @@ static enum status begin(struct service *service, struct pulling *p, struct err 
     return s == ST_OK ? job_start(service->loop, fetch, done, p, err) : s;
 }
 
-void pull_start(void *arg, struct exchange *x, const char *what, bool streams)
+void service_pull(void *arg, struct exchange *x, const char *what, bool streams)
 {
     struct service *service = arg;
     struct pulling *p = calloc(1, sizeof(*p));

@@ -15,6 +15,7 @@
 #include "flow/text_cache.h"
 #include "flow/upkeep.h"
 #include "gateway/dialect/models.h"
+#include "gateway/http/json_out.h"
 
 enum { TICK_MS = 500, DRAIN_TICK_MS = 50 };
 
@@ -36,6 +37,29 @@ static void generate(void *arg, struct exchange *x, struct api_request *request)
     exchange_fail(x, &e);
 }
 
+/* The answer's client learns that somebody canceled it; which one it was only its id tells. */
+static void cancel(void *arg, struct exchange *x, const char *id)
+{
+    struct service *service = arg;
+    struct flow *f = service->flows;
+    struct buf body = { 0 };
+    struct api_error e;
+
+    while (f && !flow_is_called(f, id))
+        f = flow_next(f);
+    if (!f) {
+        (void)api_error_set(&e, API_UNKNOWN_ANSWER, NULL, "No answer of that id is being given.");
+        exchange_fail(x, &e);
+        return;
+    }
+    (void)api_error_set(&e, API_CANCELED, NULL, "The answer was canceled.");
+    flow_abort(f, &e);
+    buf_puts(&body, "{\"message\":\"Command cancelled.\",\"command_id\":");
+    json_out_text(&body, id);
+    buf_putc(&body, '}');
+    exchange_reply(x, 200, "application/json", &body);
+}
+
 static const struct gateway_handlers handlers = {
     .generate = generate,
     .models = admin_models,
@@ -44,7 +68,9 @@ static const struct gateway_handlers handlers = {
     .ollama_tags = ollama_tags,
     .ollama_ps = ollama_ps,
     .ollama_show = ollama_show,
-    .ollama_pull = pull_start,
+    .ollama_pull = service_pull,
+    .metrics = metrics_show,
+    .cancel = cancel,
     .live = admin_live,
     .ready = admin_ready,
     .state = admin_state_handler,

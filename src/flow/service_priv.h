@@ -65,7 +65,9 @@ void admin_model(void *arg, struct exchange *x, const char *name);
 void ollama_tags(void *arg, struct exchange *x);
 void ollama_ps(void *arg, struct exchange *x);
 void ollama_show(void *arg, struct exchange *x, const char *model);
-void pull_start(void *arg, struct exchange *x, const char *what, bool streams);
+void service_pull(void *arg, struct exchange *x, const char *what, bool streams);
+
+void metrics_show(void *arg, struct exchange *x); /* metrics.c */
 
 void admin_props(void *arg, struct exchange *x);
 void admin_live(void *arg, struct exchange *x);

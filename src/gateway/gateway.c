@@ -187,6 +187,20 @@ static void ollama_not_done(void *arg, struct exchange *x)
     exchange_fail(x, &e);
 }
 
+static void cancel(void *arg, struct exchange *x)
+{
+    struct gateway *g = arg;
+
+    g->handlers->cancel(g->arg, x, exchange_rest(x));
+}
+
+static void metrics(void *arg, struct exchange *x)
+{
+    struct gateway *g = arg;
+
+    g->handlers->metrics(g->arg, x);
+}
+
 static void tokenize_text(void *arg, struct exchange *x)
 {
     generate(arg, x, &tokenize);
@@ -351,10 +365,12 @@ static const struct http_route routes[] = {
     { "POST", "/embeddings", embeddings },
     { "POST", "/rerank", rerank },
     { "POST", "/reranking", rerank },
+    { "POST", "/cancel/", cancel },
     { "POST", "/tokenize", tokenize_text },
     { "POST", "/detokenize", detokenize_tokens },
     { "POST", "/apply-template", show_template },
     { "GET", "/version", version },
+    { "GET", "/metrics", metrics },
     { "GET", "/", ollama_ping },
     { "GET", "/api/version", ollama_version },
     { "GET", "/api/tags", ollama_tags },

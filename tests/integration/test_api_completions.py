@@ -120,6 +120,16 @@ def test_what_cannot_be_done_is_refused(client, more):
         complete(client, TEXT, **more)
 
 
+def test_an_answer_is_canceled_by_its_id(client, node):
+    stream = iter(complete(client, "Once upon a time", max_tokens=2000, stream=True,
+                           extra_body={"ignore_eos": True}))
+    first = next(stream)
+    assert node.request("POST", f"/v1/cancel/{first.id}")[1]["command_id"] == first.id
+    with pytest.raises(openai.APIError, match="canceled"):
+        list(stream)
+    assert node.request("POST", f"/v1/cancel/{first.id}")[0] == 404
+
+
 def test_a_pipeline_scores_the_same(tmp_path, client):
     want = complete(client, TEXT, echo=True, logprobs=2, max_tokens=1).choices[0].logprobs
     with Cluster(tmp_path, names="abc") as cluster:

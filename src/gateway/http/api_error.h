@@ -26,6 +26,8 @@ enum { PARAM_MAX = 96 };
     X(API_CONTEXT_LENGTH, 400, "invalid_request_error", "context_length_exceeded")                 \
     X(API_UNKNOWN_URL, 404, "invalid_request_error", "unknown_url")                                \
     X(API_MODEL_NOT_FOUND, 404, "invalid_request_error", "model_not_found")                        \
+    X(API_UNKNOWN_ANSWER, 404, "invalid_request_error", "not_found")                               \
+    X(API_CANCELED, 499, "invalid_request_error", "cancelled")                                     \
     X(API_NOT_PLACED, 404, "invalid_request_error", "model_not_placed")                            \
     X(API_METHOD, 405, "invalid_request_error", "method_not_allowed")                              \
     X(API_TOO_LARGE, 413, "invalid_request_error", "request_too_large")                            \
