@@ -14,7 +14,6 @@
  * Pages hold tokens in the place of keys and values, so a sequence's text is found through its page
  * table alone, as a real engine finds keys: shared, moved and recomputed pages are met.
  */
-#include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -135,7 +134,9 @@ static int32_t next_token(struct scripted *e, bool is_guess)
     for (size_t i = 0; i < ANSWERS_MAX; i++) {
         const int32_t token = next_of(e, &e->said[i]);
 
-        if (token >= 0)
+        if (token >= 0 && e->sequence.n == e->said[i].n_prompt)
+            e->said[i].n_prompt = 0; /* asked again: the script may be another */
+        else if (token >= 0)
             return token;
     }
     said = is_guess ? NULL : begin(e);
@@ -305,7 +306,8 @@ static enum status scripted_open(const struct shard_weights *weights,
     e->base.type = &scripted_type;
     e->o = *options;
     e->n_vocab = weights->shape.n_vocab;
-    e->step_ns = rate && atof(rate) > 0 ? (uint64_t)((double)NS_PER_S / atof(rate)) : 0;
+    e->step_ns =
+        rate && strtod(rate, NULL) > 0 ? (uint64_t)((double)NS_PER_S / strtod(rate, NULL)) : 0;
     e->pages = calloc((size_t)options->n_pages * options->page_tokens, sizeof(*e->pages));
     s = e->pages ? open_tokenizer(e, err) : err_set(err, ST_NOMEM, "pages of a scripted engine");
     if (s != ST_OK) {
