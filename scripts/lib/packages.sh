@@ -34,6 +34,7 @@ run        python3-pip                -
 test       git                        -
 test       python3-venv               -
 test       clang                      -
+test       prometheus                 prometheus
 test       shellcheck                 shellcheck
 test       qemu-user                  -
 test       iproute2                   -

@@ -219,6 +219,9 @@ enum status aggregate_push(struct aggregate *a, const struct token_event *event,
         s = decode(a, event, err);
     if (is_last)
         detokenizer_flush(&a->detokenizer, &a->decoded);
+    if (s == ST_OK && event->finish == FINISH_STOP && event->token >= 0 && a->options.scores_stop)
+        s = pending_add(&a->pending, a->options.tokenizer, event, a->n_decoded + a->decoded.len,
+                        err);
     if (s == ST_OK)
         speech_push(&a->speech, buf_text(&a->decoded), a->decoded.len, is_last);
     a->n_decoded += a->decoded.len;

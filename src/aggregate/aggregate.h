@@ -31,6 +31,7 @@ struct aggregate_options {
     size_t n_stops;
     bool includes_stop; /* keep the stop string in the text */
     bool wants_logprobs;
+    bool scores_stop; /* a stop token has its logprob told, too, though it is no text */
     struct speech_options speech;
     const struct speech_format *marks; /* special tokens that are text here; NULL: none */
     bool calls_once;                   /* the first call ends the choice */

@@ -342,6 +342,9 @@ static enum status start(struct node *node, struct err *err)
     const struct service_options service = {
         .listen_host = settings->listen_host,
         .listen_port = settings->listen_port,
+        .data_dir = settings->data,
+        .hub_endpoint = settings->hub_endpoint[0] ? settings->hub_endpoint : NULL,
+        .hub_token = settings->hub_token,
         .cluster_name = settings->cluster_name,
         .node_name = settings->name,
         .version = POMONA_VERSION,

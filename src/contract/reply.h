@@ -13,7 +13,7 @@ struct reply_candidate {
     const char *bytes;
     size_t n_bytes;
     int32_t token;
-    float logprob;
+    float logprob; /* NAN: nothing is known, as of the first token of a prompt */
 };
 
 struct reply_logprob {
@@ -42,6 +42,15 @@ struct reply_delta {
     size_t n_logprobs;
     enum finish_reason finish; /* not FINISH_NONE: the last delta of this choice */
     const char *stop;          /* the stop string that ended it; NULL: none did */
+};
+
+/* Vectors of length 1 in place of text. */
+struct reply_vectors {
+    const float *rows; /* [n_rows][n_dims]: one for each prompt, in order */
+    size_t n_rows, n_dims;
+    const char *model; /* the name to show */
+    uint64_t prompt_tokens;
+    uint64_t total_ns;
 };
 
 struct reply_usage {

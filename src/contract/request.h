@@ -16,8 +16,9 @@
 
 enum {
     REQUEST_ID_MAX = 48,
-    REQUEST_CHOICES_MAX = 8,  /* n */
-    REQUEST_PROMPTS_MAX = 64, /* prompts of one legacy completion */
+    REQUEST_CHOICES_MAX = 8,   /* n */
+    REQUEST_PROMPTS_MAX = 64,  /* prompts of one legacy completion */
+    REQUEST_INPUTS_MAX = 2048, /* texts of one request for embeddings, or to rank */
     REQUEST_STOPS_MAX = 16,
     REQUEST_STOP_BYTES_MAX = 256,
     REQUEST_LOGIT_BIAS_MAX = 1024,
@@ -54,6 +55,13 @@ enum priority {
     PRIORITY_BATCH,           /* computed where nothing interactive needs the place */
 };
 
+/* What is wanted of a sequence in place of tokens. */
+enum pooling {
+    POOLING_NONE = 0, /* tokens */
+    POOLING_MEAN,     /* one vector: the mean of the rows of all its tokens after the output norm */
+    POOLING_LAST,     /* one vector: the row of its last token after the output norm */
+};
+
 /* One sequence to generate: what a driver is given.
  *
  * An answer that another instance began goes on where the tokens it has are given after the
@@ -68,6 +76,9 @@ struct generation {
     bool ignores_eos;           /* go on after end of text */
     const int32_t *stop_tokens; /* end of text, end of turn, and the client's: [n_stop_tokens] */
     size_t n_stop_tokens;
+    enum pooling pooling; /* not POOLING_NONE: no tokens are made, max_tokens is 1 */
+    bool scores_prompt;   /* first an event for each token of the prompt but the first, with its
+                           * logprob; max_tokens may then be 0, and n_prior is 0 */
     bool without_guesses; /* no tokens are guessed ahead: the answer is the same */
     struct sampling sampling;
     const char *grammar;         /* GBNF as text/grammar/grammar.h reads it, whose `root` the answer

@@ -3,6 +3,7 @@
 #ifndef POMONA_CONTRACT_TOKEN_STREAM_H
 #define POMONA_CONTRACT_TOKEN_STREAM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,6 +22,10 @@ struct token_event {
     float logprob;
     const struct token_logprob *top; /* [n_top], most likely first; lent during the call */
     size_t n_top;
+    bool is_prompt;            /* a token of the prompt that was asked to be scored */
+    const float *vector;       /* [n_vector], where one was asked for: with the finish, and token -1;
+                                * lent during the call */
+    size_t n_vector;
     enum finish_reason finish; /* FINISH_NONE: more follow.  A stop token is reported with its
                                    * finish; it is not part of the text but counts in usage */
     uint32_t n_cached_tokens;  /* of the prompt, found in the KV cache; in the first event */

@@ -134,7 +134,8 @@ struct engine_type {
                         struct engine_shard **ret_shard, struct err *err);
     void (*close)(struct engine_shard *shard);
 
-    /* hidden_out  [n_rows][n_hidden], caller's; NULL on the last shard
+    /* hidden_out  [n_rows][n_hidden], caller's.  On the last shard the rows after the output norm,
+     *             or NULL where nobody wants them
      * logits_out  [n_logit_rows][n_vocab], caller's; NULL elsewhere
      * Errors      ST_RANGE  a bound of the batch is broken; nothing was written to pages */
     enum status (*step)(struct engine_shard *shard, const struct engine_batch *batch,

@@ -105,7 +105,13 @@ static void deliver_token(struct client *c, const Wire__Token *t)
     struct open_generation **at = find(c, t->id), *g = *at;
     struct token_logprob top[REQUEST_TOP_LOGPROBS_MAX];
     struct token_event event = {
-        .token = t->token, .logprob = t->logprob, .top = top, .n_cached_tokens = t->n_cached_tokens
+        .token = t->token,
+        .logprob = t->logprob,
+        .top = top,
+        .is_prompt = t->is_prompt != 0,
+        .vector = t->vector,
+        .n_vector = t->n_vector,
+        .n_cached_tokens = t->n_cached_tokens,
     };
 
     if (!g || t->finish > FINISH_CANCELED) /* canceled meanwhile */

@@ -82,10 +82,11 @@ static enum status allocate(struct driver *d, struct err *err)
     d->entries = calloc(d->n_capacity, sizeof(*d->entries));
     d->rows = calloc(d->n_capacity, sizeof(*d->rows));
     d->logits = calloc(n_logits, sizeof(*d->logits));
+    d->hidden = calloc((size_t)o->max_rows * o->n_hidden, sizeof(*d->hidden));
     d->flights = calloc(o->n_ranks, sizeof(*d->flights));
     d->asks = calloc(o->max_sequences, sizeof(*d->asks));
     d->asked = calloc(o->max_sequences, sizeof(*d->asked));
-    if (!d->sequences || !d->entries || !d->rows || !d->logits || !d->flights || !d->asks ||
+    if (!d->sequences || !d->entries || !d->rows || !d->logits || !d->hidden || !d->flights || !d->asks ||
         !d->asked)
         s = ST_NOMEM;
     for (uint32_t i = 0; s == ST_OK && i < o->n_ranks; i++)
@@ -151,6 +152,7 @@ void driver_free(struct driver *d)
     free(d->entries);
     free(d->rows);
     free(d->logits);
+    free(d->hidden);
     for (uint32_t i = 0; d->flights && i < d->o.n_ranks; i++)
         release_flight(&d->flights[i]);
     free(d->flights);
@@ -174,7 +176,7 @@ static enum status check_generation(const struct driver *d, const struct generat
 {
     const uint32_t longest = longest_sequence(d);
 
-    if (g->n_prompt <= g->n_prior || g->max_tokens <= g->n_prior)
+    if (g->n_prompt <= g->n_prior || (g->max_tokens <= g->n_prior && !g->scores_prompt))
         return err_set(err, ST_RANGE, "a generation needs a prompt and at least one token to make");
     if (g->n_prompt >= longest)
         return err_set(err, ST_RANGE,
@@ -225,10 +227,11 @@ enum status driver_submit(struct driver *d, const struct generation *g, uint32_t
 
     room = longest_sequence(d) - n_prompt;
     n_limit = n_prompt + (g->max_tokens < room ? g->max_tokens : room);
-    s = sequence_new(g, n_limit, driver_pages_for(d, n_limit), &q, err);
+    n_limit += g->max_tokens == 0; /* every sequence has room for one token more */
+    s = sequence_new(g, n_limit, driver_pages_for(d, n_limit), d->o.n_hidden, &q, err);
     if (s != ST_OK)
         return s;
-    if (d->spec && !g->without_guesses)
+    if (d->spec && !g->without_guesses && !g->pooling && !g->scores_prompt)
         s = spec_join(d->spec, n_limit, &q->spec, err);
     if (s == ST_OK && g->grammar)
         s = driver_constrain(d, q, g, err);
@@ -362,7 +365,8 @@ static enum status land(struct driver *d, struct err *err)
         s = receive(d, f, &batch, err);
     d->times.arrived_ns = clock_ns();
     if (s == ST_OK)
-        s = d->o.shard->type->step(d->o.shard, &batch, NULL, d->logits, err);
+        s = d->o.shard->type->step(d->o.shard, &batch, f->wants_hidden ? d->hidden : NULL,
+                                   d->logits, err);
     if (s != ST_OK)
         return s;
     d->times.computed_ns = clock_ns();

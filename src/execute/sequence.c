@@ -15,7 +15,7 @@ static void *copy_of(const void *items, size_t n, size_t item_bytes)
 }
 
 enum status sequence_new(const struct generation *g, uint32_t n_limit, uint32_t n_pages,
-                         struct sequence **ret_sequence, struct err *err)
+                         uint32_t n_hidden, struct sequence **ret_sequence, struct err *err)
 {
     struct sequence *q = calloc(1, sizeof(*q));
 
@@ -26,8 +26,10 @@ enum status sequence_new(const struct generation *g, uint32_t n_limit, uint32_t 
         q->stop_tokens = copy_of(g->stop_tokens, g->n_stop_tokens, sizeof(*g->stop_tokens));
         q->tokens = calloc(n_limit, sizeof(*q->tokens));
         q->pages = calloc(n_pages, sizeof(*q->pages));
+        q->n_pool = g->pooling ? n_hidden : 0;
+        q->pool = calloc((size_t)q->n_pool + 1, sizeof(*q->pool));
     }
-    if (!q || !q->sampling.logit_bias || !q->stop_tokens || !q->tokens || !q->pages) {
+    if (!q || !q->sampling.logit_bias || !q->stop_tokens || !q->tokens || !q->pages || !q->pool) {
         sequence_free(q);
         return err_set(err, ST_NOMEM, "a sequence of %u tokens", n_limit);
     }
@@ -37,6 +39,9 @@ enum status sequence_new(const struct generation *g, uint32_t n_limit, uint32_t 
     q->n_stop_tokens = g->n_stop_tokens;
     q->min_tokens = g->min_tokens;
     q->ignores_eos = g->ignores_eos;
+    q->pooling = g->pooling;
+    q->scores_prompt = g->scores_prompt;
+    q->makes_none = g->max_tokens == 0;
     q->n_limit = n_limit;
     q->priority = g->priority;
     *ret_sequence = q;
@@ -51,6 +56,7 @@ void sequence_free(struct sequence *q)
     free(q->stop_tokens);
     free(q->tokens);
     free(q->pages);
+    free(q->pool);
     free(q);
 }
 
@@ -65,6 +71,20 @@ enum finish_reason sequence_finish(const struct sequence *q, int32_t token)
 bool sequence_is_decoding(const struct sequence *q)
 {
     return q->n_sent + 1 >= q->n_tokens; /* guesses may be sent beyond the known tokens */
+}
+
+bool sequence_needs_every_row(const struct sequence *q)
+{
+    return q->scores_prompt || q->pooling == POOLING_MEAN;
+}
+
+uint32_t sequence_logit_rows(const struct sequence *q, uint32_t start, uint32_t end)
+{
+    if (q->pooling)
+        return 0;
+    if (q->scores_prompt && q->n_tokens == q->n_prompt)
+        return end - start;
+    return end < q->n_tokens ? 0 : end - q->n_tokens + 1;
 }
 
 bool sequence_must_go_on(const struct sequence *q)

@@ -25,6 +25,12 @@ struct sequence {
     size_t n_stop_tokens;
     uint32_t min_tokens;
     bool ignores_eos;
+    enum pooling pooling;
+    bool scores_prompt;
+    bool makes_none; /* scores alone are wanted */
+    float *pool;        /* [n_pool]: POOLING_MEAN, the sum so far; POOLING_LAST, the row */
+    uint32_t n_pool;
+    uint32_t n_scored;  /* tokens of the prompt told */
 
     int32_t *tokens; /* [n_limit]: prompt, then answer, then guesses */
     uint32_t n_prompt, n_tokens, n_limit;
@@ -52,9 +58,10 @@ struct sequence {
 
 /* n_limit  prompt and answer, > generation->n_prompt
  * n_pages  for n_limit tokens
+ * n_hidden of a row, for sequences that are pooled
  * Errors   ST_NOMEM */
 enum status sequence_new(const struct generation *generation, uint32_t n_limit, uint32_t n_pages,
-                         struct sequence **ret_sequence, struct err *err);
+                         uint32_t n_hidden, struct sequence **ret_sequence, struct err *err);
 void sequence_free(struct sequence *sequence); /* NULL is allowed; pages are the driver's to free */
 
 /* Why the sequence ends with `token`, its newest; FINISH_NONE where it goes on. */
@@ -62,6 +69,12 @@ enum finish_reason sequence_finish(const struct sequence *sequence, int32_t toke
 
 /* Is its prompt computed, or under way? */
 bool sequence_is_decoding(const struct sequence *sequence);
+
+/* Must every token of its prompt be computed, cached or not? */
+bool sequence_needs_every_row(const struct sequence *sequence);
+
+/* Rows of logits of a span of its rows [start, end). */
+uint32_t sequence_logit_rows(const struct sequence *sequence, uint32_t start, uint32_t end);
 
 /* May it not end yet? */
 bool sequence_must_go_on(const struct sequence *sequence);

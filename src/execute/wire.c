@@ -53,6 +53,8 @@ static void send_filled(const struct generation *g, uint64_t id, uint32_t sequen
     generate.sampling = &sampling;
     generate.tenant = g->tenant;
     generate.priority = (uint32_t)g->priority;
+    generate.pooling = (uint32_t)g->pooling;
+    generate.scores_prompt = g->scores_prompt;
     if (g->grammar)
         generate.grammar = borrow_text(g->grammar);
     if (g->grammar_trigger)
@@ -114,8 +116,10 @@ static enum status check_generate(const Wire__Generate *m, struct err *err)
 {
     if (m->id == 0 || !m->sampling)
         return err_set(err, ST_RANGE, "a generation without id or sampling");
-    if (m->n_prompt <= m->n_prior || m->max_tokens <= m->n_prior)
+    if (m->n_prompt <= m->n_prior || (m->max_tokens <= m->n_prior && !m->scores_prompt))
         return err_set(err, ST_RANGE, "a generation needs a prompt and at least one token to make");
+    if (m->pooling > POOLING_LAST || ((m->pooling || m->scores_prompt) && m->n_prior > 0))
+        return err_set(err, ST_RANGE, "a generation of an unknown kind");
     if (m->n_stop_tokens > CLIENT_STOP_TOKENS_MAX)
         return err_set(err, ST_RANGE, "a generation with %zu stop tokens", m->n_stop_tokens);
     if (m->priority > PRIORITY_BATCH)
@@ -195,6 +199,8 @@ enum status generation_read(const Wire__Generate *m, struct generation **ret_gen
     g->n_stop_tokens = m->n_stop_tokens;
     g->tenant = m->tenant;
     g->priority = (enum priority)m->priority;
+    g->pooling = (enum pooling)m->pooling;
+    g->scores_prompt = m->scores_prompt != 0;
     if (copy_grammar(m, g) != ST_OK) {
         generation_free(g);
         return err_set(err, ST_NOMEM, "a generation");

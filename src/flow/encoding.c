@@ -21,6 +21,7 @@ struct encoding {
     char model[MODEL_NAME_MAX];
     enum api_task task; /* as in struct api_request, as the following */
     bool adds_special, parses_special;
+    char *suffix;
     json_t *variables;
     struct api_prompt *prompts;
     size_t n_prompts;
@@ -82,6 +83,9 @@ static enum status encode_text(const struct encoding *e, const struct api_prompt
     uint8_t *trusted = NULL;
     enum status s;
 
+    if (e->suffix)
+        return prompt_infill(tokenizer, prompt->text, prompt->n_text, e->suffix, strlen(e->suffix),
+                             tokens, err);
     if (e->task != TASK_TOKENIZE)
         return prompt_plain(tokenizer, prompt->text, prompt->n_text, tokens, err);
     if (e->adds_special && tokenizer_adds_bos(tokenizer)) {
@@ -106,6 +110,7 @@ static void encode_prompt(struct encoding *e, struct api_prompt *prompt, struct 
     const struct tokenizer *tokenizer = e->text->tokenizer;
     const size_t n_vocab = tokenizer_n_tokens(tokenizer);
     struct err err = { 0 };
+    enum status s;
 
     if (prompt->tokens) {
         for (size_t i = 0; i < prompt->n_tokens; i++) {
@@ -118,8 +123,15 @@ static void encode_prompt(struct encoding *e, struct api_prompt *prompt, struct 
         prompt->tokens = NULL;
         return;
     }
-    if (encode_text(e, prompt, tokens, &err) != ST_OK)
+    s = encode_text(e, prompt, tokens, &err);
+    if (s == ST_UNSUPPORTED) {
+        (void)api_error_set(&e->failure, API_UNSUPPORTED, "suffix",
+                            "The model '%s' cannot fill a gap: %s. Leave 'suffix' out.", e->model,
+                            err.words);
+        e->has_failed = true;
+    } else if (s != ST_OK) {
         fail(e, API_OVERLOADED, NULL, err.words);
+    }
 }
 
 /* On the loop, or on a job's thread. */
@@ -152,6 +164,7 @@ static struct encoding *encoding_new(struct flow *f)
         .task = f->request.task,
         .adds_special = f->request.adds_special,
         .parses_special = f->request.parses_special,
+        .suffix = f->request.suffix,
         .variables = f->request.variables,
         .prompts = f->request.prompts,
         .n_prompts = f->request.n_prompts,
@@ -160,6 +173,7 @@ static struct encoding *encoding_new(struct flow *f)
     memcpy(e->model, f->model.name, sizeof(e->model));
     f->request.variables = NULL;
     f->request.prompts = NULL;
+    f->request.suffix = NULL;
     return e;
 }
 
@@ -170,6 +184,7 @@ static void hand_over(struct encoding *e)
 
     f->request.variables = e->variables;
     f->request.prompts = e->prompts;
+    f->request.suffix = e->suffix;
     f->prompts = e->tokens;
     f->rendered = e->rendered;
     if (e->has_failed && !f->has_failed) {
@@ -185,6 +200,7 @@ static void encoding_free(struct encoding *e)
         .variables = e->variables,
         .prompts = e->prompts,
         .n_prompts = e->n_prompts,
+        .suffix = e->suffix,
     };
 
     for (size_t i = 0; i < e->n_prompts; i++)

@@ -31,6 +31,7 @@
 #include "flow/encoding.h"
 #include "flow/flow_priv.h"
 #include "gateway/http/sse.h"
+#include "metrics/metrics.h"
 
 static const struct stage {
     const char *name;
@@ -72,6 +73,7 @@ void flow_free(struct flow *f)
         tokens_release(&f->prompts[i]);
     free(f->prompts);
     answer_free(f->answer);
+    free(f->vectors);
     buf_release(&f->events);
     buf_release(&f->rendered);
     api_request_release(&f->request);
@@ -84,12 +86,18 @@ struct flow *flow_next(const struct flow *f)
     return f->next;
 }
 
+bool flow_is_called(const struct flow *f, const char *id)
+{
+    return f->answer && strcmp(f->answer->id, id) == 0;
+}
+
 static void client_left(void *arg)
 {
     struct flow *f = arg;
 
     log_debug("request %s: the client left in stage %s", f->answer ? f->answer->id : "?",
               stages[f->stage].name);
+    metric_add(METRIC_LEFT, 0, 1);
     f->x = NULL;
     flow_free(f);
 }
@@ -107,6 +115,7 @@ void flow_abort(struct flow *f, const struct api_error *e)
 {
     struct exchange *x = f->x;
 
+    flow_count_failure(e);
     log_warn("request %s for %s failed in stage %s: %s", exchange_id(x), f->model.name,
              stages[f->stage].name, api_error_code(e->kind) ? api_error_code(e->kind) : "invalid");
     exchange_on_close(x, NULL, NULL);

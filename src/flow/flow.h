@@ -7,6 +7,8 @@
 #ifndef POMONA_FLOW_FLOW_H
 #define POMONA_FLOW_FLOW_H
 
+#include <stdbool.h>
+
 #include "gateway/dialect/api_request.h"
 #include "gateway/http/exchange.h"
 
@@ -18,6 +20,9 @@ struct service;
 void flow_start(struct service *service, struct exchange *x, struct api_request *request);
 
 struct flow *flow_next(const struct flow *f); /* of the service's flows; NULL at the end */
+
+/* Is `id` that of its answer? */
+bool flow_is_called(const struct flow *f, const char *id);
 
 /* Called every now and then: deadlines, keep-alive comments. */
 void flow_tick(struct flow *f, uint64_t now_ns);

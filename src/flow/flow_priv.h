@@ -4,6 +4,7 @@
 #define POMONA_FLOW_FLOW_PRIV_H
 
 #include "aggregate/aggregate.h"
+#include "aggregate/pending.h"
 #include "contract/plan.h"
 #include "contract/route.h"
 #include "flow/clients.h"
@@ -35,9 +36,11 @@ enum step {
 struct choice {
     struct flow *flow;
     struct aggregate *aggregate;
-    struct tokens answer; /* as computed so far */
-    uint32_t max_tokens;  /* of it; decided once */
-    uint64_t generation;  /* at the client; 0: none is open */
+    struct tokens answer;  /* as computed so far */
+    struct pending scores; /* of the prompt's tokens, where they are asked for */
+    bool has_echoed;       /* the prompt was given out */
+    uint32_t max_tokens;   /* of it; decided once */
+    uint64_t generation;   /* at the client; 0: none is open */
     uint32_t n_cached_tokens;
     bool is_finished;
     bool ends_thoughts; /* it has thought enough, and is to be told */
@@ -72,6 +75,8 @@ struct flow {
     size_t n_choices, n_running;
 
     struct answer *answer;
+    float *vectors; /* TASK_EMBED: [n_choices][n_dims], made with the first */
+    size_t n_dims;
     bool is_streaming; /* headers are sent */
     struct buf events;
 
@@ -116,6 +121,14 @@ void flow_execute_release(struct flow *f); /* the choices too */
 /* Is each prompt shorter than context_tokens, so that there is room for an answer? */
 enum step flow_check_context(struct flow *f);
 
+/* TASK_EMBED: the vector of a choice came.  embed.c */
+enum status flow_take_vector(struct choice *c, const struct token_event *event, struct err *err);
+void flow_tell_vectors(struct flow *f, uint64_t n_prompt_tokens); /* the exchange is over */
+
+/* The prompt that comes before an answer.  echo.c */
+enum status flow_take_score(struct choice *c, const struct token_event *event, struct err *err);
+enum status flow_echo(struct choice *c, struct err *err); /* once, before any text */
+
 /* How a choice's text is told apart.  speech.c */
 void flow_speech(const struct flow *f, size_t choice, struct aggregate_options *options);
 enum step flow_force_call(struct flow *f); /* where the request wants one */
@@ -125,6 +138,12 @@ enum status flow_end_of_thoughts(const struct flow *f, struct tokens *ret_tokens
 
 /* The answer's first bytes; once, and before any delta. */
 void flow_start_stream(struct flow *f);
+
+/* What becomes of requests is counted.  metrics.c */
+void flow_count_token(const struct choice *c); /* before it is taken */
+void flow_count_finish(enum finish_reason finish);
+void flow_count_end(const struct flow *f, const struct reply_usage *usage);
+void flow_count_failure(const struct api_error *e);
 
 /* Stage 6 on the way: more text of a choice. */
 void flow_on_delta(void *arg, const struct reply_delta *delta);

@@ -39,9 +39,11 @@ static struct reply_usage count_usage(const struct flow *f)
 void flow_on_delta(void *arg, const struct reply_delta *delta)
 {
     struct flow *f = arg;
-    const bool is_known = delta->n_tokens <= f->request.n_known_tokens;
+    const bool is_known =
+        f->request.n_known_tokens > 0 && delta->n_tokens <= f->request.n_known_tokens;
     struct reply_delta sent = *delta;
 
+    flow_count_finish(delta->finish);
     if (!f->request.streams) {
         answer_collect(f->answer, delta);
         return;
@@ -67,7 +69,10 @@ void flow_start_stream(struct flow *f)
 {
     const struct reply_usage usage = count_usage(f);
 
-    sse_start(f->x);
+    if (f->request.dialect->content_type)
+        exchange_stream_start(f->x, f->request.dialect->content_type);
+    else
+        sse_start(f->x);
     f->is_streaming = true;
     buf_clear(&f->events);
     answer_begin(f->answer, &usage, &f->events);
@@ -97,6 +102,8 @@ static void on_failure(struct choice *c, const struct err *failure)
     flow_wake(f);
 }
 
+enum { EMBED_OPEN_MAX = 32 }; /* texts of one request that the driver has at a time */
+
 static void end_outage(struct flow *f)
 {
     if (f->outage.begun_ns == 0)
@@ -109,8 +116,18 @@ static void end_outage(struct flow *f)
 static enum status take_token(struct choice *c, const struct token_event *event, bool *ret_finished,
                               struct err *err)
 {
+    const struct flow *f = c->flow;
     enum status s;
 
+    if (f->request.task == TASK_EMBED) {
+        *ret_finished = true;
+        return flow_take_vector(c, event, err);
+    }
+    if (event->is_prompt)
+        return flow_take_score(c, event, err);
+    s = f->request.echoes && !c->has_echoed ? flow_echo(c, err) : ST_OK;
+    if (s != ST_OK)
+        return s;
     if (c->answer.n == 0 && event->n_cached_tokens > 0) /* later instances are not the client's */
         c->n_cached_tokens = event->n_cached_tokens;
     if (event->token >= 0) {
@@ -135,6 +152,8 @@ static void on_token(void *arg, const struct token_event *event, const struct er
     }
     if (f->has_failed || c->is_finished || c->ends_thoughts)
         return;
+    if (event->token >= 0 && !event->is_prompt)
+        flow_count_token(c);
     f->last_token_ns = clock_ns();
     admission_answered(&f->service->admission, &f->ticket, f->last_token_ns);
     end_outage(f);
@@ -156,7 +175,7 @@ static void on_token(void *arg, const struct token_event *event, const struct er
     if (c->generation) /* a stop string ended it: the driver does not know */
         client_cancel(client_of(f->client), c->generation);
     c->generation = 0;
-    if (--f->n_running == 0)
+    if (--f->n_running == 0 || f->request.task == TASK_EMBED) /* or the next texts are asked for */
         flow_wake(f);
 }
 
@@ -169,6 +188,7 @@ static enum status make_choice(struct flow *f, size_t index, struct err *err)
         .n_stops = f->request.n_stops,
         .includes_stop = f->request.includes_stop,
         .wants_logprobs = f->request.sampling.wants_logprobs,
+        .scores_stop = f->request.echoes && f->request.sampling.wants_logprobs,
         .choice = (uint32_t)index,
     };
     struct choice *c = &f->choices[index];
@@ -177,6 +197,8 @@ static enum status make_choice(struct flow *f, size_t index, struct err *err)
     c->flow = f;
     c->max_tokens =
         f->request.max_tokens == 0 || f->request.max_tokens > room ? room : f->request.max_tokens;
+    if (f->request.task == TASK_EMBED)
+        return ST_OK;
     return aggregate_new(&options, flow_on_delta, f, &c->aggregate, err);
 }
 
@@ -252,6 +274,12 @@ static int32_t *join_tokens(const struct tokens *prompt, const struct tokens *an
     return ids;
 }
 
+/* Scores begin anew at another instance, unless they were all there. */
+static bool scores_prompt(const struct flow *f)
+{
+    return f->request.echoes && (f->request.sampling.wants_logprobs || f->request.makes_none);
+}
+
 /* Thoughts are free: a grammar holds what follows them. */
 static const char *grammar_trigger(const struct flow *f, size_t index)
 {
@@ -270,7 +298,9 @@ static enum status open_choice(struct flow *f, size_t index, const int32_t *stop
         .prompt = ids,
         .n_prompt = prompt->n + c->answer.n,
         .n_prior = c->answer.n,
-        .max_tokens = c->max_tokens,
+        .max_tokens = f->request.makes_none ? 0 : c->max_tokens,
+        .pooling = f->request.task == TASK_EMBED ? f->request.pooling : POOLING_NONE,
+        .scores_prompt = scores_prompt(f) && c->answer.n == 0,
         .min_tokens = f->request.min_tokens,
         .ignores_eos = f->request.ignores_eos && n_stops == 0,
         .stop_tokens = stops,
@@ -285,6 +315,9 @@ static enum status open_choice(struct flow *f, size_t index, const int32_t *stop
 
     if (!ids)
         return err_set(err, ST_NOMEM, "There is no memory.");
+    pending_drop(&c->scores, c->scores.n);
+    if (f->request.task == TASK_EMBED)
+        g.max_tokens = 1;
     g.sampling.seed += index % f->request.n * SEED_STEP;
     s = client_generate(client_of(f->client), &g, (uint32_t)index, on_token, c, &c->generation,
                         err);
@@ -297,14 +330,19 @@ static enum step open_choices(struct flow *f)
 {
     int32_t stops[2 * STOP_TOKENS_MAX];
     const size_t n_stops = collect_stops(f, stops, 2 * STOP_TOKENS_MAX);
+    const size_t n_most = f->request.task == TASK_EMBED ? EMBED_OPEN_MAX : f->n_choices;
+    size_t n_open = 0;
     struct err err = { 0 };
     enum status s;
 
     f->last_token_ns = clock_ns();
-    s = clients_get(f->service->clients, &f->route, &f->client, &err);
-    for (size_t i = 0; i < f->n_choices && s == ST_OK; i++) {
-        if (!f->choices[i].is_finished)
+    s = f->client ? ST_OK : clients_get(f->service->clients, &f->route, &f->client, &err);
+    for (size_t i = 0; i < f->n_choices && s == ST_OK && n_open < n_most; i++) {
+        if (f->choices[i].is_finished)
+            continue;
+        if (f->choices[i].generation == 0)
             s = open_choice(f, i, stops, n_stops, &err);
+        n_open++;
     }
     if (s == ST_OK)
         return STEP_WAIT;
@@ -361,7 +399,7 @@ enum step flow_execute(struct flow *f)
     if (f->client && f->n_running == 0)
         return STEP_NEXT;
     if (f->client)
-        return answer_after_thoughts(f);
+        return f->request.task == TASK_EMBED ? open_choices(f) : answer_after_thoughts(f);
     if (flow_check_context(f) != STEP_NEXT)
         return STEP_FAIL;
     if (!f->choices && make_choices(f) != STEP_NEXT)
@@ -386,6 +424,7 @@ void flow_execute_release(struct flow *f)
     for (size_t i = 0; f->choices && i < f->n_choices; i++) {
         aggregate_free(f->choices[i].aggregate);
         tokens_release(&f->choices[i].answer);
+        pending_release(&f->choices[i].scores);
     }
     free(f->choices);
     f->choices = NULL;
@@ -401,7 +440,12 @@ enum step flow_aggregate(struct flow *f)
              " ms",
              exchange_id(f->x), f->model.name, usage.prompt_tokens, usage.completion_tokens,
              (uint64_t)((clock_ns() - f->begun_ns) / NS_PER_MS));
+    flow_count_end(f, &usage);
     exchange_on_close(f->x, NULL, NULL);
+    if (f->request.task == TASK_EMBED) {
+        flow_tell_vectors(f, usage.prompt_tokens);
+        return STEP_NEXT;
+    }
     if (!f->request.streams) {
         answer_whole(f->answer, &usage, &body);
         exchange_reply(f->x, 200, "application/json", &body);

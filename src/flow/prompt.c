@@ -98,6 +98,13 @@ static enum step admit(struct flow *f)
     return STEP_FAIL;
 }
 
+static enum step check_dims(struct flow *f)
+{
+    if (f->request.n_dims <= f->model.n_hidden)
+        return STEP_NEXT;
+    return invalid(f, "dimensions", "'dimensions' is more than the model's vectors have.");
+}
+
 enum step flow_prompt(struct flow *f)
 {
     struct err err = { 0 };
@@ -109,7 +116,7 @@ enum step flow_prompt(struct flow *f)
         step = get_text(f);
     if (step == STEP_NEXT)
         step = f->prompts ? STEP_NEXT : flow_encode(f);
-    if (step == STEP_NEXT && f->request.task != TASK_GENERATE) {
+    if (step == STEP_NEXT && f->request.task != TASK_GENERATE && f->request.task != TASK_EMBED) {
         flow_tell_prompt(f);
         return STEP_DONE;
     }
@@ -124,6 +131,8 @@ enum step flow_prompt(struct flow *f)
         step = admit(f);
     if (step != STEP_NEXT)
         return step;
+    if (f->request.task == TASK_EMBED)
+        return check_dims(f);
     if (!f->request.has_seed)
         f->request.sampling.seed = random_u64();
     if (answer_new(&f->request, f->request.model[0] ? f->request.model : f->model.name,

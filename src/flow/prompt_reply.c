@@ -87,13 +87,17 @@ static void write_count(const struct flow *f, struct buf *out)
     buf_printf(out, "\"input_tokens\":%zu}", f->prompts[0].n);
 }
 
+static void write_loaded(const struct flow *f, struct buf *out)
+{
+    f->request.dialect->loaded(&f->request, f->model.name, out);
+}
+
 void flow_tell_prompt(struct flow *f)
 {
     static void (*const writers[])(const struct flow *, struct buf *) = {
-        [TASK_TOKENIZE] = write_tokens,
-        [TASK_DETOKENIZE] = write_text,
-        [TASK_TEMPLATE] = write_prompt,
-        [TASK_COUNT] = write_count,
+        [TASK_TOKENIZE] = write_tokens, [TASK_DETOKENIZE] = write_text,
+        [TASK_TEMPLATE] = write_prompt, [TASK_COUNT] = write_count,
+        [TASK_LOAD] = write_loaded,
     };
     struct buf body = { 0 };
 

@@ -17,6 +17,7 @@
 #include "flow/upkeep.h"
 #include "flow/upstream/forward.h"
 #include "gateway/dialect/models.h"
+#include "gateway/http/json_out.h"
 
 enum { TICK_MS = 500, DRAIN_TICK_MS = 50 };
 
@@ -50,12 +51,41 @@ static bool forward(void *arg, struct exchange *x, const char *path, const struc
     return forward_start(pools_now(service->pools), x, &request);
 }
 
+/* The answer's client learns that somebody canceled it; which one it was only its id tells. */
+static void cancel(void *arg, struct exchange *x, const char *id)
+{
+    struct service *service = arg;
+    struct flow *f = service->flows;
+    struct buf body = { 0 };
+    struct api_error e;
+
+    while (f && !flow_is_called(f, id))
+        f = flow_next(f);
+    if (!f) {
+        (void)api_error_set(&e, API_UNKNOWN_ANSWER, NULL, "No answer of that id is being given.");
+        exchange_fail(x, &e);
+        return;
+    }
+    (void)api_error_set(&e, API_CANCELED, NULL, "The answer was canceled.");
+    flow_abort(f, &e);
+    buf_puts(&body, "{\"message\":\"Command cancelled.\",\"command_id\":");
+    json_out_text(&body, id);
+    buf_putc(&body, '}');
+    exchange_reply(x, 200, "application/json", &body);
+}
+
 static const struct gateway_handlers handlers = {
     .forward = forward,
     .generate = generate,
     .models = admin_models,
     .model = admin_model,
     .props = admin_props,
+    .ollama_tags = ollama_tags,
+    .ollama_ps = ollama_ps,
+    .ollama_show = ollama_show,
+    .ollama_pull = service_pull,
+    .metrics = metrics_show,
+    .cancel = cancel,
     .live = admin_live,
     .ready = admin_ready,
     .state = admin_state_handler,
@@ -87,7 +117,7 @@ static void check_drain(struct service *service)
             end_flows(service); /* their errors still have to be written */
         return;
     }
-    if (!text_cache_is_idle(service->texts) || service->n_encodings > 0)
+    if (!text_cache_is_idle(service->texts) || service->n_encodings > 0 || service->n_pulls > 0)
         return; /* a job ends on the loop, so the loop goes on */
     service->on_drained = NULL;
     fn(service->on_drained_arg);
@@ -187,6 +217,10 @@ enum status service_new(struct loop *loop, const struct service_options *options
     (void)snprintf(service->cluster_name, sizeof(service->cluster_name), "%s",
                    options->cluster_name);
     (void)snprintf(service->node_name, sizeof(service->node_name), "%s", options->node_name);
+    (void)snprintf(service->data_dir, sizeof(service->data_dir), "%s",
+                   options->data_dir ? options->data_dir : "");
+    service->hub_endpoint = options->hub_endpoint;
+    service->hub_token = options->hub_token;
     service->kv_format = options->kv_format;
     service->activations = options->activations;
     (void)snprintf(service->version, sizeof(service->version), "%s", options->version);

@@ -31,7 +31,10 @@ struct service_options {
     const char *cluster_name;
     const char *node_name;
     const char *version;
-    enum kv_format kv_format;           /* of instances that nobody asked for another */
+    const char *data_dir;     /* where models are fetched to; NULL: they are not */
+    const char *hub_endpoint; /* model/store/hub.h; NULL: the usual one; these two are borrowed */
+    const char *hub_token;    /* NULL: none */
+    enum kv_format kv_format; /* of instances that nobody asked for another */
     enum activation_format activations; /* the same */
     const char *gateway_config;         /* path of api_gateway.yaml; NULL: the defaults */
 };

@@ -27,6 +27,8 @@ struct service {
     char listen_host[HOST_MAX];
     uint16_t listen_port;
     char cluster_name[NODE_NAME_MAX], node_name[NODE_NAME_MAX], version[32];
+    char data_dir[PATH_MAX_BYTES];
+    const char *hub_endpoint, *hub_token; /* borrowed */
     uint64_t begun_ns;
     enum kv_format kv_format;
     enum activation_format activations;
@@ -41,6 +43,7 @@ struct service {
     struct pools *pools;
     uint64_t n_turns; /* of choosing an instance */
     struct admission admission;
+    size_t n_pulls;     /* jobs that fetch models */
     size_t n_encodings; /* jobs; they may outlive their flows */
     struct placing *placings;
     struct drain *drain;
@@ -66,6 +69,14 @@ enum status admin_unknown_model(const char *name, struct api_error *e); /* ST_NO
 /* The handlers of the admin API, admin.c and admin_place.c. */
 void admin_models(void *arg, struct exchange *x);
 void admin_model(void *arg, struct exchange *x, const char *name);
+/* Ollama's words about models: ollama.c; fetching one: pull.c */
+void ollama_tags(void *arg, struct exchange *x);
+void ollama_ps(void *arg, struct exchange *x);
+void ollama_show(void *arg, struct exchange *x, const char *model);
+void service_pull(void *arg, struct exchange *x, const char *what, bool streams);
+
+void metrics_show(void *arg, struct exchange *x); /* metrics.c */
+
 void admin_props(void *arg, struct exchange *x);
 void admin_live(void *arg, struct exchange *x);
 void admin_ready(void *arg, struct exchange *x);

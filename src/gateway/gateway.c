@@ -6,6 +6,7 @@
 
 #include "base/size.h"
 #include "gateway/dialect/dialect.h"
+#include "gateway/dialect/ollama.h"
 #include "gateway/dialect/param.h"
 #include "gateway/dialect/repeat.h"
 #include "gateway/dialect/responses_store.h"
@@ -106,6 +107,135 @@ static void responses(void *arg, struct exchange *x)
 static void count_responses(void *arg, struct exchange *x)
 {
     gateway_generate(arg, x, &responses_count);
+}
+
+static void embeddings(void *arg, struct exchange *x)
+{
+    gateway_generate(arg, x, &openai_embeddings);
+}
+
+/* The body tells which of two APIs is spoken. */
+static void rerank(void *arg, struct exchange *x)
+{
+    json_t *body = body_of(x);
+
+    if (!body)
+        return;
+    parse(arg, x, json_object_get(body, "texts") ? &rerank_tei : &rerank_jina, body);
+}
+
+static void ollama_ping(void *arg, struct exchange *x)
+{
+    struct buf body = { 0 };
+
+    (void)arg;
+    buf_puts(&body, "Ollama is running");
+    exchange_reply(x, 200, "text/plain; charset=utf-8", &body);
+}
+
+static void ollama_version(void *arg, struct exchange *x)
+{
+    struct buf body = { 0 };
+
+    (void)arg;
+    buf_puts(&body, "{\"version\":\"" OLLAMA_VERSION "\"}");
+    exchange_reply(x, 200, "application/json", &body);
+}
+
+static void ollama_tags(void *arg, struct exchange *x)
+{
+    struct gateway *g = arg;
+
+    g->handlers->ollama_tags(g->arg, x);
+}
+
+static void ollama_ps(void *arg, struct exchange *x)
+{
+    struct gateway *g = arg;
+
+    g->handlers->ollama_ps(g->arg, x);
+}
+
+static void ollama_chat_route(void *arg, struct exchange *x)
+{
+    exchange_shape_errors(x, &ollama_errors);
+    gateway_generate(arg, x, &ollama_chat);
+}
+
+static void ollama_generate_route(void *arg, struct exchange *x)
+{
+    exchange_shape_errors(x, &ollama_errors);
+    gateway_generate(arg, x, &ollama_generate);
+}
+
+static void ollama_embed_route(void *arg, struct exchange *x)
+{
+    exchange_shape_errors(x, &ollama_errors);
+    gateway_generate(arg, x, &ollama_embed);
+}
+
+static void ollama_embeddings_route(void *arg, struct exchange *x)
+{
+    exchange_shape_errors(x, &ollama_errors);
+    gateway_generate(arg, x, &ollama_embeddings);
+}
+
+static void ollama_named(void *arg, struct exchange *x, bool is_pull)
+{
+    struct gateway *g = arg;
+    struct ollama_name name;
+    struct api_error e;
+    json_t *body;
+    enum status s;
+
+    exchange_shape_errors(x, &ollama_errors);
+    body = body_of(x);
+    if (!body)
+        return;
+    s = ollama_name_parse(body, &name, &e);
+    json_decref(body);
+    if (s != ST_OK)
+        exchange_fail(x, &e);
+    else if (is_pull)
+        g->handlers->ollama_pull(g->arg, x, name.name, name.streams);
+    else
+        g->handlers->ollama_show(g->arg, x, name.model);
+}
+
+static void ollama_show(void *arg, struct exchange *x)
+{
+    ollama_named(arg, x, false);
+}
+
+static void ollama_pull(void *arg, struct exchange *x)
+{
+    ollama_named(arg, x, true);
+}
+
+static void ollama_not_done(void *arg, struct exchange *x)
+{
+    struct api_error e;
+
+    (void)arg;
+    exchange_shape_errors(x, &ollama_errors);
+    (void)api_error_set(&e, API_NOT_DONE, NULL,
+                        "Models are not made, copied or deleted over this API: use the command "
+                        "line of the machine that holds them.");
+    exchange_fail(x, &e);
+}
+
+static void cancel(void *arg, struct exchange *x)
+{
+    struct gateway *g = arg;
+
+    g->handlers->cancel(g->arg, x, exchange_rest(x));
+}
+
+static void metrics(void *arg, struct exchange *x)
+{
+    struct gateway *g = arg;
+
+    g->handlers->metrics(g->arg, x);
 }
 
 static void tokenize_text(void *arg, struct exchange *x)
@@ -273,10 +403,30 @@ static const struct http_route routes[] = {
     { "POST", "/messages/count_tokens", count_messages },
     { "POST", "/responses", responses },
     { "POST", "/responses/input_tokens", count_responses },
+    { "POST", "/embeddings", embeddings },
+    { "POST", "/rerank", rerank },
+    { "POST", "/reranking", rerank },
+    { "POST", "/cancel/", cancel },
     { "POST", "/tokenize", tokenize_text },
     { "POST", "/detokenize", detokenize_tokens },
     { "POST", "/apply-template", show_template },
     { "GET", "/version", version },
+    { "GET", "/metrics", metrics },
+    { "GET", "/", ollama_ping },
+    { "GET", "/api/version", ollama_version },
+    { "GET", "/api/tags", ollama_tags },
+    { "GET", "/api/ps", ollama_ps },
+    { "POST", "/api/show", ollama_show },
+    { "POST", "/api/chat", ollama_chat_route },
+    { "POST", "/api/generate", ollama_generate_route },
+    { "POST", "/api/embed", ollama_embed_route },
+    { "POST", "/api/embeddings", ollama_embeddings_route },
+    { "POST", "/api/pull", ollama_pull },
+    { "DELETE", "/api/delete", ollama_not_done },
+    { "POST", "/api/copy", ollama_not_done },
+    { "POST", "/api/create", ollama_not_done },
+    { "POST", "/api/push", ollama_not_done },
+    { "POST", "/api/blobs/", ollama_not_done },
     { "GET", "/props", props },
     { "GET", "/models", models },
     { "GET", "/models/", model },

@@ -27,8 +27,14 @@ struct gateway_handlers {
     void (*models)(void *arg, struct exchange *x);
     void (*model)(void *arg, struct exchange *x, const char *name);
     void (*props)(void *arg, struct exchange *x);
-    void (*live)(void *arg, struct exchange *x);  /* /health and /livez */
-    void (*ready)(void *arg, struct exchange *x); /* /readyz */
+    void (*ollama_tags)(void *arg, struct exchange *x);
+    void (*ollama_ps)(void *arg, struct exchange *x);
+    void (*ollama_show)(void *arg, struct exchange *x, const char *model);
+    void (*ollama_pull)(void *arg, struct exchange *x, const char *what, bool streams);
+    void (*metrics)(void *arg, struct exchange *x);
+    void (*cancel)(void *arg, struct exchange *x, const char *id); /* of an answer */
+    void (*live)(void *arg, struct exchange *x);                   /* /health and /livez */
+    void (*ready)(void *arg, struct exchange *x);                  /* /readyz */
     void (*state)(void *arg, struct exchange *x);
     void (*plan)(void *arg, struct exchange *x, const struct place_request *request);
     void (*place)(void *arg, struct exchange *x, const struct place_request *request);

@@ -71,3 +71,54 @@ enum status prompt_plain(const struct tokenizer *tokenizer, const char *text, si
 
     return s == ST_OK ? add_bos(tokenizer, ret_tokens, err) : s;
 }
+
+/* The tokens that model families use: before the prefix, before the suffix, before the middle. */
+static const char *const infill_tokens[][3] = {
+    { "<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>" },
+    { "<fim_prefix>", "<fim_suffix>", "<fim_middle>" },
+    { "<fim-prefix>", "<fim-suffix>", "<fim-middle>" },
+    { "<\xef\xbd\x9c"
+      "fim\xe2\x96\x81"
+      "begin\xef\xbd\x9c>",
+      "<\xef\xbd\x9c"
+      "fim\xe2\x96\x81"
+      "hole\xef\xbd\x9c>",
+      "<\xef\xbd\x9c"
+      "fim\xe2\x96\x81"
+      "end\xef\xbd\x9c>" },
+};
+
+enum { INFILL_NAME_MAX = 32 };
+
+/* The special token of that text.  False: there is none. */
+static bool add_named(const struct tokenizer *tokenizer, const char *name, struct tokens *tokens,
+                      struct err *err)
+{
+    const size_t n_before = tokens->n;
+    uint8_t trusted[INFILL_NAME_MAX];
+
+    memset(trusted, 1, sizeof(trusted));
+    return tokenizer_encode(tokenizer, name, strlen(name), trusted, tokens, err) == ST_OK &&
+           tokens->n == n_before + 1 &&
+           tokenizer_kind(tokenizer, tokens->ids[n_before]) != TOKEN_NORMAL;
+}
+
+enum status prompt_infill(const struct tokenizer *tokenizer, const char *prefix, size_t n_prefix,
+                          const char *suffix, size_t n_suffix, struct tokens *ret_tokens,
+                          struct err *err)
+{
+    for (size_t i = 0; i < sizeof(infill_tokens) / sizeof(infill_tokens[0]); i++) {
+        const char *const *names = infill_tokens[i];
+
+        ret_tokens->n = 0;
+        if (!add_named(tokenizer, names[0], ret_tokens, err))
+            continue;
+        if (tokenizer_encode(tokenizer, prefix, n_prefix, NULL, ret_tokens, err) == ST_OK &&
+            add_named(tokenizer, names[1], ret_tokens, err) &&
+            tokenizer_encode(tokenizer, suffix, n_suffix, NULL, ret_tokens, err) == ST_OK &&
+            add_named(tokenizer, names[2], ret_tokens, err))
+            return add_bos(tokenizer, ret_tokens, err);
+    }
+    ret_tokens->n = 0;
+    return err_set(err, ST_UNSUPPORTED, "it has no tokens for a text with a gap");
+}

@@ -35,4 +35,11 @@ enum status prompt_chat(const struct tokenizer *tokenizer, const struct template
 enum status prompt_plain(const struct tokenizer *tokenizer, const char *text, size_t n_text,
                          struct tokens *ret_tokens, struct err *err);
 
+/* Append what asks a model for the text between `prefix` and `suffix` to `ret_tokens`, empty.
+ * Errors  ST_UNSUPPORTED  the model has no tokens for it; ST_NOMEM
+ * Source  Bavarian et al. 2022, arXiv:2207.14255: prefix, suffix, middle */
+enum status prompt_infill(const struct tokenizer *tokenizer, const char *prefix, size_t n_prefix,
+                          const char *suffix, size_t n_suffix, struct tokens *ret_tokens,
+                          struct err *err);
+
 #endif

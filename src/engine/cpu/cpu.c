@@ -216,6 +216,21 @@ void cpu_lap(struct cpu_shard *shard, enum engine_phase phase)
     shard->phase_began_ns = now_ns;
 }
 
+/* The rows of a step, which the last shard gives after the output norm. */
+static void give_rows(const struct cpu_shard *shard, uint32_t n_rows, float *out)
+{
+    const struct model_shape *shape = &shard->weights.shape;
+    const size_t n = shape->n_hidden;
+
+    if (!shard->weights.output.data) {
+        memcpy(out, shard->h, n_rows * n * sizeof(*out));
+        return;
+    }
+    for (uint32_t row = 0; row < n_rows; row++)
+        shard->ops.rmsnorm(out + row * n, shard->h + row * n, shard->weights.output_norm, n,
+                           shape->norm_eps);
+}
+
 static enum status cpu_step(struct engine_shard *base, const struct engine_batch *batch,
                             float *hidden_out, float *logits_out, struct err *err)
 {
@@ -235,8 +250,7 @@ static enum status cpu_step(struct engine_shard *base, const struct engine_batch
     if (shard->options.is_profiled)
         cpu_lap(shard, PHASE_WAIT);
     if (hidden_out)
-        memcpy(hidden_out, shard->h,
-               (size_t)batch->n_rows * shard->weights.shape.n_hidden * sizeof(*hidden_out));
+        give_rows(shard, batch->n_rows, hidden_out);
     if (shard->options.is_profiled) {
         shard->profile.n_steps++;
         shard->profile.total_ns += clock_ns() - start_ns;

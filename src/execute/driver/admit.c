@@ -93,6 +93,7 @@ static void start(struct driver *d, size_t i, uint32_t n_known)
     q->was_admitted = q->is_running = true;
     q->n_kept = n_known;
     q->n_sent = q->n_computed = n_known * d->o.page_tokens;
+    memset(q->pool, 0, q->n_pool * sizeof(*q->pool));
     d->entries[i].is_running = true;
     d->entries[i].n_pending = q->n_tokens - q->n_sent;
 }
@@ -101,12 +102,14 @@ static void start(struct driver *d, size_t i, uint32_t n_known)
 static bool admit(struct driver *d, size_t i)
 {
     struct sequence *q = d->sequences[i];
+    const bool is_whole = sequence_needs_every_row(q) && q->n_tokens == q->n_prompt;
     const uint32_t n_known =
-        prefix_find(d->prefix, q->tokens, (q->n_tokens - 1) / d->o.page_tokens, q->pages);
+        is_whole ? 0
+                 : prefix_find(d->prefix, q->tokens, (q->n_tokens - 1) / d->o.page_tokens, q->pages);
     const uint32_t n_pages = driver_pages_for(d, q->n_tokens + 1);
 
     q->n_pages = n_known;
-    if (is_being_computed(d, q, n_known)) {
+    if (!is_whole && is_being_computed(d, q, n_known)) {
         d->entries[i].is_passed_over = true;
     } else if (make_room(d, i, n_pages - n_known)) {
         (void)prefix_take(d->prefix, n_pages - n_known, q->pages + n_known); /* there is room */

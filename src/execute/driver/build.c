@@ -36,9 +36,8 @@ static void add_span(struct driver *d, struct flight *f, struct sequence *q, uin
         .n_pages = driver_pages_for(d, end),
     };
     b->n_rows += n_rows;
-    if (end < q->n_tokens)
-        return;
-    for (uint32_t i = q->n_drafts + 1; i > 0; i--)
+    f->wants_hidden = f->wants_hidden || q->pooling;
+    for (uint32_t i = sequence_logit_rows(q, q->n_sent, end); i > 0; i--)
         f->logit_rows[b->n_logit_rows++] = b->n_rows - i;
 }
 
@@ -76,6 +75,7 @@ void driver_build(struct driver *d, struct flight *f)
 {
     f->message_bytes = planned_bytes(d);
     f->n_prompt_rows = 0;
+    f->wants_hidden = false;
     f->batch = (struct engine_batch){
         .tokens = f->tokens,
         .spans = f->spans,

@@ -66,10 +66,19 @@ static void deliver_rows(struct driver *d, struct sequence *q, const float *logi
     }
 }
 
-static void deliver_span(struct driver *d, struct sequence *q, uint32_t end, const float *logits,
-                         uint32_t n_logit_rows)
+static void deliver_span(struct driver *d, struct sequence *q, const struct engine_span *span,
+                         const float *logits, uint32_t n_logit_rows)
 {
-    const uint32_t n_known = q->n_tokens;
+    const uint32_t n_known = q->n_tokens, end = span->start + span->n_rows;
+
+    if (n_logit_rows == span->n_rows && q->scores_prompt && n_known == q->n_prompt) {
+        const uint32_t n_scored = end < n_known ? span->n_rows : span->n_rows - 1;
+
+        if (!driver_score(d, q, span->start, span->start + n_scored, logits))
+            n_logit_rows = n_scored;
+        logits += (size_t)n_scored * d->o.n_vocab;
+        n_logit_rows -= n_scored;
+    }
 
     deliver_rows(d, q, logits, n_logit_rows); /* nothing where a callback has canceled it */
     q->n_computed = (uint32_t)size_min(end, q->n_tokens - 1);
@@ -90,11 +99,13 @@ void driver_deliver(struct driver *d, const struct flight *f)
         const struct engine_span *span = &f->spans[i];
         const uint32_t end = span->start + span->n_rows;
         struct sequence *q = f->owners[i];
-        const uint32_t n_logit_rows = end < q->n_tokens ? 0 : end - q->n_tokens + 1;
+        const uint32_t n_logit_rows = sequence_logit_rows(q, span->start, end);
 
         q->n_flights--;
+        if (q->is_running && q->pooling)
+            driver_pool(d, q, span);
         if (q->is_running) /* it was not canceled while it was under way */
-            deliver_span(d, q, end, d->logits + (size_t)n_logits * d->o.n_vocab, n_logit_rows);
+            deliver_span(d, q, span,  d->logits + (size_t)n_logits * d->o.n_vocab, n_logit_rows);
         n_logits += n_logit_rows;
     }
 }

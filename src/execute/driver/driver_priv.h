@@ -9,6 +9,7 @@
  *   driver/guess.c    guesses for the sequences that decode in a flight
  *   driver/choose.c   the next token from a row of logits, within the sequence's grammar
  *   driver/deliver.c  logits become tokens, tokens are told
+ *   driver/pool.c     rows become vectors, and prompts are scored
  *
  * A flight is one step under way.  With n ranks up to n are: while rank 0
  * computes one, the driver's rank computes another.  They land in the order
@@ -32,6 +33,7 @@ struct flight {
     uint64_t number;
     uint64_t start_ns; /* on the clock that measures */
     uint64_t deadline_ns;
+    bool wants_hidden;         /* a sequence of it is pooled */
     uint32_t n_prompt_rows;    /* rows of sequences that decode are the others */
     size_t message_bytes;      /* to rank 0 */
     double expected_ns;        /* as spec_guess() modelled it; 0 without guesses */
@@ -68,6 +70,7 @@ struct driver {
     struct driver_times times; /* of the step that lands */
     uint64_t landed_ns;        /* when the last one had, its tokens told */
     float *logits;             /* [max_logit_rows][n_vocab] */
+    float *hidden;             /* [max_rows][n_hidden]: rows after the output norm */
 };
 
 uint32_t driver_pages_for(const struct driver *driver, uint32_t n_tokens);
@@ -111,6 +114,20 @@ double driver_guess(struct driver *driver, uint32_t n_rows, uint32_t max_rows);
 
 /* Lay out driver->rows as a batch of `flight`. */
 void driver_build(struct driver *driver, struct flight *flight);
+
+/* Take rows of driver->hidden, from first_row, into the vector of a pooled sequence; it is told
+ * where the last row is among them. */
+void driver_pool(struct driver *driver, struct sequence *sequence,
+                 const struct engine_span *span);
+
+/* Tell how likely the tokens of the prompt were that follow rows [start, end) of it.
+ * logits  [end - start][n_vocab]
+ * Returns false where the sequence is over */
+bool driver_score(struct driver *driver, struct sequence *sequence, uint32_t start, uint32_t end,
+                  const float *logits);
+
+/* Cut the rows planned of sequences whose every row has logits to what a step has room for. */
+void driver_cut_scored(struct driver *driver);
 
 /* The flight landed and its logits are computed: choose tokens and tell them. */
 void driver_deliver(struct driver *driver, const struct flight *flight);

@@ -57,6 +57,7 @@ static uint32_t plan_rows(struct driver *d, uint32_t n_decodes, uint32_t n_promp
     *ret_expected_ns = d->spec ? driver_guess(d, n_rows, limits.max_rows) : 0;
     if (*ret_expected_ns > 0)
         (void)sched_plan(d->entries, d->n_sequences, &limits, d->rows);
+    driver_cut_scored(d);
     driver_find_room(d);
     n_rows = 0;
     for (size_t i = 0; i < d->n_sequences; i++)

@@ -23,6 +23,7 @@ void batch_free(struct batch *b)
         return;
     free(b->tokens);
     free(b->top);
+    free(b->numbers);
     free(b);
 }
 
@@ -57,6 +58,15 @@ enum status batch_add(struct batch *b, uint64_t id, const struct token_event *ev
     b->top = top;
     if (event->n_top > 0)
         memcpy(top + b->n_top, event->top, event->n_top * sizeof(*top));
+    if (event->n_vector > 0) {
+        float *numbers = grow(b->numbers, b->n_numbers + event->n_vector, &b->numbers_capacity,
+                              sizeof(*numbers));
+
+        if (!numbers)
+            return ST_NOMEM;
+        b->numbers = numbers;
+        memcpy(numbers + b->n_numbers, event->vector, event->n_vector * sizeof(*numbers));
+    }
     tokens[b->n_tokens++] = (struct batch_token){
         .id = id,
         .token = event->token,
@@ -65,8 +75,12 @@ enum status batch_add(struct batch *b, uint64_t id, const struct token_event *ev
         .n_cached_tokens = event->n_cached_tokens,
         .first_top = b->n_top,
         .n_top = event->n_top,
+        .is_prompt = event->is_prompt,
+        .first_number = b->n_numbers,
+        .n_vector = event->n_vector,
     };
     b->n_top += event->n_top;
+    b->n_numbers += event->n_vector;
     return ST_OK;
 }
 
@@ -113,6 +127,9 @@ static void parts_fill(struct parts *p, const struct batch *b)
         to->n_cached_tokens = from->n_cached_tokens;
         to->top = p->top_list + from->first_top;
         to->n_top = from->n_top;
+        to->is_prompt = from->is_prompt;
+        to->vector = from->n_vector > 0 ? b->numbers + from->first_number : NULL;
+        to->n_vector = from->n_vector;
         p->token_list[i] = to;
     }
 }

@@ -3,6 +3,8 @@
 #ifndef POMONA_EXECUTE_RUNNER_BATCH_H
 #define POMONA_EXECUTE_RUNNER_BATCH_H
 
+#include <stdbool.h>
+
 #include "contract/token_stream.h"
 #include "net/channel.h"
 
@@ -12,7 +14,9 @@ struct batch_token {
     float logprob;
     enum finish_reason finish;
     uint32_t n_cached_tokens;
-    size_t first_top, n_top; /* in the batch's top */
+    bool is_prompt;
+    size_t first_top, n_top;       /* in the batch's top */
+    size_t first_number, n_vector; /* in the batch's numbers */
 };
 
 struct batch {
@@ -21,6 +25,8 @@ struct batch {
     size_t n_tokens, tokens_capacity;
     struct token_logprob *top; /* [n_top] */
     size_t n_top, top_capacity;
+    float *numbers; /* [n_numbers]: of vectors */
+    size_t n_numbers, numbers_capacity;
     struct batch *next;
 };
 

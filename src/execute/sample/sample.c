@@ -210,3 +210,17 @@ enum status sampler_choose(struct sampler *s, const struct sample_input *in,
     *ret_sample = sample;
     return ST_OK;
 }
+
+enum status sampler_score(struct sampler *s, const float *logits, const struct sampling *how,
+                          int32_t token, struct sample *ret_sample, struct err *err)
+{
+    const struct sample_input in = { .logits = logits, .how = how };
+    struct sample sample = { .token = token };
+
+    if (largest(logits, s->n_vocab) < 0)
+        return err_set(err, ST_RANGE,
+                       "the model computed no finite number for any token; its file may be damaged");
+    add_logprobs(s, &in, &sample);
+    *ret_sample = sample;
+    return ST_OK;
+}

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/random.h"
 #include "gateway/http/json_out.h"
 #include "gateway/http/sse.h"
@@ -38,6 +39,7 @@ enum status answer_new(const struct api_request *request, const char *model, int
     a->store = request->store;
     a->tenant = request->tenant;
     a->created_unix_s = created_unix_s;
+    a->begun_ns = clock_ns();
     (void)snprintf(a->model, sizeof(a->model), "%s", model);
     a->includes_usage = request->includes_usage;
     a->counts_tokens = request->counts_tokens;
@@ -119,10 +121,17 @@ static void note_end(struct answer_choice *c, const struct reply_delta *delta)
         (void)snprintf(c->stop, sizeof(c->stop), "%s", delta->stop);
 }
 
+static void note_first(struct answer *a)
+{
+    if (a->first_ns == 0)
+        a->first_ns = clock_ns();
+}
+
 void answer_collect(struct answer *a, const struct reply_delta *delta)
 {
     struct answer_choice *c = &a->choices[delta->choice];
 
+    note_first(a);
     switch (delta->part) {
     case REPLY_TEXT: buf_append(&c->text, delta->text, delta->n_text); break;
     case REPLY_REASONING: buf_append(&c->thoughts, delta->text, delta->n_text); break;
@@ -177,6 +186,7 @@ void answer_events(struct answer *a, const struct reply_delta *delta, struct buf
 {
     struct answer_choice *c = &a->choices[delta->choice];
 
+    note_first(a);
     if (a->dialect->keeps_text) {
         answer_collect(a, delta);
     } else {

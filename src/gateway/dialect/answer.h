@@ -42,6 +42,7 @@ struct answer {
     struct buf event_head;
     char model[MODEL_NAME_MAX]; /* the name to show */
     int64_t created_unix_s;
+    uint64_t begun_ns, first_ns; /* clock_ns(): made, and given the first delta */
     bool includes_usage, counts_tokens;
     json_t *context;   /* the dialect's own, from struct api_request; owned */
     uint64_t n_events; /* the dialect's own counters, of a stream */

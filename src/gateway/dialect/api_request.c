@@ -20,6 +20,7 @@ void api_request_release(struct api_request *r)
         free(r->prompts[i].tokens);
     }
     free(r->prompts);
+    free(r->suffix);
     free(r->logit_bias);
     free(r->grammar);
     free(r->grammar_trigger);

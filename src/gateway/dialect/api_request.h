@@ -27,6 +27,8 @@ enum api_task {
     TASK_DETOKENIZE, /* the prompt, tokens, as text */
     TASK_TEMPLATE,   /* the conversation as the model's template writes it */
     TASK_COUNT,      /* how many tokens the prompt is */
+    TASK_LOAD,       /* that there is such a model */
+    TASK_EMBED,      /* one vector for each prompt */
 };
 
 enum tool_choice {
@@ -56,6 +58,16 @@ struct api_request {
     bool adds_special;          /* TASK_TOKENIZE: the model's first token, where it wants one */
     bool parses_special;        /* the same: special tokens written in the text count as such */
     bool with_pieces;           /* the same: each token's text is given too */
+
+    char *suffix;    /* completions: what follows the text that is asked for; owned */
+    bool echoes;     /* completions: the prompt comes before the answer */
+    bool makes_none; /* with `echoes`: no token is to be generated */
+
+    enum pooling pooling; /* TASK_EMBED */
+    uint32_t n_dims;      /* TASK_EMBED: of each vector; 0: all the model has */
+    bool writes_base64;   /* the same: rather than numbers */
+    bool returns_texts;   /* ranking: with each document's text */
+    uint32_t n_best;      /* ranking: so many alone; 0: all */
 
     uint32_t max_tokens; /* 0: as many as the context holds */
     uint32_t min_tokens;

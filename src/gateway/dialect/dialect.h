@@ -30,6 +30,13 @@ struct dialect {
     /* The events a delta makes; its logprobs were collected before. */
     void (*events)(struct answer *a, const struct reply_delta *delta, struct buf *out);
 
+    /* TASK_LOAD: the whole answer. */
+    void (*loaded)(const struct api_request *r, const char *model, struct buf *out);
+
+    /* TASK_EMBED: the whole answer. */
+    void (*vectors)(const struct api_request *r, const struct reply_vectors *vectors,
+                    struct buf *out);
+
     /* Append logprobs to those collected. */
     void (*collect)(struct answer_choice *c, const struct reply_logprob *logprobs, size_t n);
 
@@ -42,8 +49,9 @@ struct dialect {
     void (*begin)(struct answer *a, const struct reply_usage *usage, struct buf *out);
     void (*end)(struct answer *a, const struct reply_usage *usage, struct buf *out);
     void (*fail)(struct answer *a, const struct api_error *e, struct buf *out);
-    const char *keep_alive; /* an event; NULL: a comment */
-    bool keeps_text;        /* a stream's deltas are collected, too */
+    const char *content_type; /* of a stream; NULL: of server-sent events */
+    const char *keep_alive;   /* an event; NULL: a comment */
+    bool keeps_text;          /* a stream's deltas are collected, too */
 };
 
 extern const struct dialect openai_chat;
@@ -59,5 +67,15 @@ extern const struct dialect apply_template;
 extern const struct dialect count_input_tokens;
 extern const struct dialect anthropic_count;
 extern const struct dialect responses_count;
+
+/* Of these parse() and vectors(). */
+extern const struct dialect openai_embeddings;
+extern const struct dialect rerank_jina;
+extern const struct dialect rerank_tei;
+extern const struct dialect ollama_embed;
+extern const struct dialect ollama_embeddings;
+
+extern const struct dialect ollama_chat;
+extern const struct dialect ollama_generate;
 
 #endif

@@ -5,6 +5,7 @@
  *
  * Source: OpenAI API reference, "Completions"
  */
+#include <math.h>
 #include <string.h>
 
 #include "base/size.h"
@@ -25,8 +26,6 @@ static bool is_n_at_most(const json_t *value, const json_t *body)
 }
 
 static const struct refused_param refused[] = {
-    { "suffix", is_empty_value, "Text is only continued: leave it out." },
-    { "echo", is_false_value, "The prompt is not repeated: leave it out." },
     { "best_of", is_n_at_most, "It must not be more than 'n'." },
 };
 
@@ -36,18 +35,69 @@ static enum status parse_logprobs(const json_t *body, struct api_request *r, str
     return param_u32(body, "logprobs", 0, REQUEST_TOP_LOGPROBS_MAX, &r->sampling.n_top_logprobs, e);
 }
 
+/* max_tokens 0 is only of use with echo: the prompt's own logprobs. */
+static enum status parse_echo(const json_t *body, struct api_request *r, struct api_error *e)
+{
+    const json_t *most = param_get(body, "max_tokens");
+    enum status s = param_bool(body, "echo", &r->echoes, e);
+
+    if (s != ST_OK)
+        return s;
+    r->makes_none = r->echoes && json_is_integer(most) && json_integer_value(most) == 0;
+    return ST_OK;
+}
+
+static enum status parse_suffix(const json_t *body, struct api_request *r, struct api_error *e)
+{
+    const json_t *suffix = param_get(body, "suffix");
+
+    if (!suffix || (json_is_string(suffix) && json_string_length(suffix) == 0))
+        return ST_OK;
+    if (!json_is_string(suffix))
+        return param_wrong_type("suffix", "a string", suffix, e);
+    if (r->echoes)
+        return api_error_set(e, API_UNSUPPORTED, "echo",
+                             "'echo' and 'suffix' cannot be asked for together.");
+    for (size_t i = 0; i < r->n_prompts; i++) {
+        if (!r->prompts[i].text)
+            return api_error_set(e, API_UNSUPPORTED, "suffix", "'suffix' needs prompts of text.");
+    }
+    r->suffix = strdup(json_string_value(suffix));
+    return r->suffix ? ST_OK : param_no_memory(e);
+}
+
+/* As common_parse() does not know of none: with one token, which is not asked for then. */
+static enum status parse_shared(const json_t *body, struct api_request *r, struct api_error *e)
+{
+    json_t *copy;
+    enum status s;
+
+    if (!r->makes_none)
+        return common_parse(body, r, e);
+    copy = json_copy((json_t *)(uintptr_t)body);
+    if (!copy || json_object_del(copy, "max_tokens") != 0) {
+        json_decref(copy);
+        return param_no_memory(e);
+    }
+    s = common_parse(copy, r, e);
+    json_decref(copy);
+    return s;
+}
+
 static enum status parse(const json_t *body, struct api_request *r, struct api_error *e)
 {
     enum status s = refuse_params(body, refused, ARRAY_LEN(refused), e);
 
     r->max_tokens = DEFAULT_TOKENS;
     if (s == ST_OK)
-        s = common_parse(body, r, e);
+        s = parse_echo(body, r, e);
+    if (s == ST_OK)
+        s = parse_shared(body, r, e);
     if (s == ST_OK)
         s = parse_logprobs(body, r, e);
     if (s == ST_OK)
         s = prompts_parse(body, "prompt", REQUEST_PROMPTS_MAX, r, e);
-    return s;
+    return s == ST_OK ? parse_suffix(body, r, e) : s;
 }
 
 static bool is_utf8(const char *bytes, size_t n)
@@ -118,8 +168,13 @@ static void collect(struct answer_choice *c, const struct reply_logprob *logprob
         for (size_t k = 0; k < LOGPROB_LISTS && !is_first; k++)
             buf_putc(&c->logprobs[k], ',');
         write_token(&logprobs[i].chosen, &c->logprobs[TOKENS]);
-        json_out_logprob(&c->logprobs[TOKEN_LOGPROBS], logprobs[i].chosen.logprob);
-        write_top(&logprobs[i], &c->logprobs[TOP_LOGPROBS]);
+        if (isnan(logprobs[i].chosen.logprob)) {
+            buf_puts(&c->logprobs[TOKEN_LOGPROBS], "null");
+            buf_puts(&c->logprobs[TOP_LOGPROBS], "null");
+        } else {
+            json_out_logprob(&c->logprobs[TOKEN_LOGPROBS], logprobs[i].chosen.logprob);
+            write_top(&logprobs[i], &c->logprobs[TOP_LOGPROBS]);
+        }
         buf_printf(&c->logprobs[TEXT_OFFSET], "%zu", c->n_characters);
         c->n_characters += count_characters(&logprobs[i].chosen);
     }

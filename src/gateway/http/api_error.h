@@ -28,12 +28,15 @@ enum { PARAM_MAX = 96 };
     X(API_CONTEXT_LENGTH, 400, "invalid_request_error", "context_length_exceeded")                 \
     X(API_UNKNOWN_URL, 404, "invalid_request_error", "unknown_url")                                \
     X(API_MODEL_NOT_FOUND, 404, "invalid_request_error", "model_not_found")                        \
+    X(API_UNKNOWN_ANSWER, 404, "invalid_request_error", "not_found")                               \
+    X(API_CANCELED, 499, "invalid_request_error", "cancelled")                                     \
     X(API_NOT_PLACED, 404, "invalid_request_error", "model_not_placed")                            \
     X(API_METHOD, 405, "invalid_request_error", "method_not_allowed")                              \
     X(API_TOO_LARGE, 413, "invalid_request_error", "request_too_large")                            \
     X(API_MEDIA_TYPE, 415, "invalid_request_error", "unsupported_media_type")                      \
     X(API_QUEUE_SHARE, 429, "rate_limit_error", "queue_share_exceeded")                            \
     X(API_INTERNAL, 500, "server_error", "internal_error")                                         \
+    X(API_NOT_DONE, 501, "invalid_request_error", "not_supported")                                 \
     X(API_UPSTREAM, 503, "server_error", "upstream_error")                                         \
     X(API_OVERLOADED, 503, "server_error", "server_overloaded")                                    \
     X(API_NO_NODES, 503, "server_error", "no_healthy_upstream")                                    \
@@ -67,7 +70,7 @@ const char *api_error_code(enum api_error_kind kind); /* may be NULL */
 struct error_shape {
     int (*http)(enum api_error_kind kind);
     void (*render)(const struct api_error *e, const char *request_id, struct buf *out);
-    const char *id_header; /* where its clients look for the request's id, beside x-request-id */
+    const char *id_header; /* where its clients look for the request's id, beside x-request-id; or NULL */
 };
 
 /* Append the JSON object. */

@@ -29,6 +29,7 @@
 
 #include "base/random.h"
 #include "gateway/http/sse.h"
+#include "metrics/metrics.h"
 #include "net/http_guard.h"
 
 enum { PIPELINED_MAX = 64 << 10 };
@@ -192,6 +193,8 @@ static const char *reason(int http_status)
     case 405: return "Method Not Allowed";
     case 413: return "Content Too Large";
     case 415: return "Unsupported Media Type";
+    case 499: return "Client Closed Request";
+    case 501: return "Not Implemented";
     case 503: return "Service Unavailable";
     case 504: return "Gateway Timeout";
     case 500: return "Internal Server Error";
@@ -216,8 +219,13 @@ static void free_body(const void *data, size_t n, void *arg)
 static void add_id(struct exchange *x)
 {
     exchange_add_header(x, "x-request-id", x->id);
-    if (x->errors)
+    if (x->errors && x->errors->id_header)
         exchange_add_header(x, x->errors->id_header, x->id);
+}
+
+static void count(int http_status)
+{
+    metric_add(METRIC_HTTP, (unsigned)http_status / 100 - 2, 1);
 }
 
 void exchange_reply(struct exchange *x, int http_status, const char *content_type, struct buf *body)
@@ -235,6 +243,7 @@ void exchange_reply(struct exchange *x, int http_status, const char *content_typ
     if (out && evbuffer_add_reference(out, bytes, n, free_body, bytes) == 0)
         bytes = NULL; /* the buffer frees it */
 
+    count(http_status);
     (void)snprintf(length, sizeof(length), "%zu", n);
     exchange_add_header(x, "Content-Type", content_type);
     if (exchange_method(x) == EVHTTP_REQ_HEAD)
@@ -291,6 +300,7 @@ void exchange_stream_start(struct exchange *x, const char *content_type)
     add_id(x);
     if (x->req->major == 1 && x->req->minor == 0) /* no chunks there: the end is the connection's */
         exchange_add_header(x, "Connection", "close");
+    count(200);
     evhttp_send_reply_start(x->req, 200, "OK");
 }
 

@@ -40,6 +40,8 @@ static bool percent_decode(const char *text, size_t n, char *ret, size_t capacit
 
 static const char *without_version(const char *path)
 {
+    if (strncmp(path, "/ollama/", 8) == 0) /* a base address that some clients of exo have */
+        path += 7;
     while (strncmp(path, "/v1/", 4) == 0)
         path += 3;
     return path;

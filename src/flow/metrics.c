@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* flow/metrics.c - what a request came to is counted, and /metrics answered. */
+#include "metrics/metrics.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "flow/flow_priv.h"
+
+static double seconds_since(uint64_t from_ns)
+{
+    return (double)(clock_ns() - from_ns) / (double)NS_PER_S;
+}
+
+void flow_count_token(const struct choice *c)
+{
+    const struct flow *f = c->flow;
+
+    if (c->answer.n == 0)
+        metric_observe(METRIC_FIRST_TOKEN, seconds_since(f->begun_ns));
+    else if (f->n_choices == 1) /* of several the last token may be another's */
+        metric_observe(METRIC_NEXT_TOKEN, seconds_since(f->last_token_ns));
+}
+
+void flow_count_end(const struct flow *f, const struct reply_usage *usage)
+{
+    metric_add(METRIC_PROMPT_TOKENS, 0, usage->prompt_tokens);
+    metric_add(METRIC_LOOKED_UP_TOKENS, 0, usage->prompt_tokens);
+    metric_add(METRIC_CACHED_TOKENS, 0, usage->cached_tokens);
+    metric_add(METRIC_ANSWER_TOKENS, 0, usage->completion_tokens);
+    metric_observe(METRIC_WHOLE, seconds_since(f->begun_ns));
+}
+
+void flow_count_finish(enum finish_reason finish)
+{
+    switch (finish) {
+    case FINISH_NONE: break;
+    case FINISH_STOP: metric_add(METRIC_FINISHED, 0, 1); break;
+    case FINISH_LENGTH: metric_add(METRIC_FINISHED, 1, 1); break;
+    case FINISH_TOOL_CALLS: metric_add(METRIC_FINISHED, 2, 1); break;
+    case FINISH_CANCELED: metric_add(METRIC_FINISHED, 3, 1); break;
+    }
+}
+
+void flow_count_failure(const struct api_error *e)
+{
+    const int http = api_error_http(e->kind);
+
+    metric_add(METRIC_FAILED, http < 500 ? 0 : http == 503 ? 1 : http == 504 ? 2 : 3, 1);
+}
+
+static size_t count_alive(const struct service *service)
+{
+    struct cluster_member *members = calloc(NODES_MAX, sizeof(*members));
+    size_t n = members ? cluster_members(service->cluster, members, NODES_MAX) : 0, n_alive = 0;
+
+    for (size_t i = 0; i < n && i < NODES_MAX; i++)
+        n_alive += members[i].is_alive;
+    free(members);
+    return n_alive;
+}
+
+/* What the cluster told this node; no instance is asked. */
+static void take_gauges(struct service *service)
+{
+    struct cluster_instance *instances;
+    const size_t n = service_instances(service, &instances);
+    uint64_t n_running = 0, n_waiting = 0, n_used = 0, n_tokens = 0, n_ready = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        if (!instances[i].view.is_ready)
+            continue;
+        n_ready++;
+        n_running += instances[i].view.n_active;
+        n_waiting += instances[i].view.n_waiting;
+        n_used += instances[i].kv_tokens_used;
+        n_tokens += instances[i].plan.kv_tokens;
+    }
+    free(instances);
+    metric_set(METRIC_RUNNING, (double)n_running);
+    metric_set(METRIC_WAITING, (double)n_waiting);
+    metric_set(METRIC_KV_USED, n_tokens > 0 ? (double)n_used / (double)n_tokens : 0);
+    metric_set(METRIC_INSTANCES, (double)n_ready);
+    metric_set(METRIC_NODES, (double)count_alive(service));
+    metric_set(METRIC_FLOWS, (double)service->n_flows);
+    metric_set(METRIC_START, (double)(clock_unix_s() - (int64_t)seconds_since(service->begun_ns)));
+}
+
+void metrics_show(void *arg, struct exchange *x)
+{
+    struct buf body = { 0 };
+
+    take_gauges(arg);
+    metrics_render(&body);
+    exchange_reply(x, 200, "text/plain; version=0.0.4; charset=utf-8", &body);
+}

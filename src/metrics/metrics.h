@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* metrics/metrics.h - what is counted, and how it is shown to Prometheus.
+ *
+ * Every metric is a row of METRIC_MAP, from which docs/metrics.md is checked.  Each has at most one
+ * label, whose values are listed in the row: nothing a client sends becomes a label, so the number
+ * of series is fixed when this is compiled.  Some rows are shown a second time under the name that
+ * vLLM gives the same thing, for autoscalers and pickers that know that name.
+ *
+ * Threads  any: counts are atomic, and nothing waits
+ * Source   Prometheus text exposition format 0.0.4; vLLM documentation, "Production metrics"
+ */
+#ifndef POMONA_METRICS_METRICS_H
+#define POMONA_METRICS_METRICS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+
+enum metric_kind { COUNTER, GAUGE, HISTOGRAM };
+
+enum { METRIC_VALUES_MAX = 8, METRIC_BUCKETS_MAX = 24 };
+
+/* id, kind, name, name of vLLM's or NULL, label or NULL, its values, unit buckets or NULL, help */
+#define METRIC_MAP(X)                                                                              \
+    X(METRIC_HTTP, COUNTER, "pomona_http_requests_total", NULL, "code", "2xx|3xx|4xx|5xx", NULL,   \
+      "Answers of the API by class of status.")                                                    \
+    X(METRIC_FLOWS, GAUGE, "pomona_requests_open", NULL, NULL, "", NULL,                           \
+      "Requests that are being answered by this node.")                                            \
+    X(METRIC_FINISHED, COUNTER, "pomona_requests_finished_total", "vllm:request_success_total",    \
+      "finished_reason", "stop|length|tool_calls|other", NULL,                                     \
+      "Choices that came to their end, by why.")                                                   \
+    X(METRIC_FAILED, COUNTER, "pomona_requests_failed_total", NULL, "reason",                      \
+      "invalid|unavailable|timeout|other", NULL, "Requests that ended with an error.")             \
+    X(METRIC_LEFT, COUNTER, "pomona_client_disconnects_total", NULL, NULL, "", NULL,               \
+      "Clients that left before their answer was complete.")                                       \
+    X(METRIC_PROMPT_TOKENS, COUNTER, "pomona_prompt_tokens_total", "vllm:prompt_tokens_total",     \
+      NULL, "", NULL, "Tokens of prompts that were answered.")                                     \
+    X(METRIC_ANSWER_TOKENS, COUNTER, "pomona_generation_tokens_total",                             \
+      "vllm:generation_tokens_total", NULL, "", NULL, "Tokens of answers.")                        \
+    X(METRIC_CACHED_TOKENS, COUNTER, "pomona_cached_tokens_total", "vllm:prefix_cache_hits_total", \
+      NULL, "", NULL, "Tokens of prompts whose keys and values were found in the cache.")          \
+    X(METRIC_LOOKED_UP_TOKENS, COUNTER, "pomona_cache_looked_up_tokens_total",                     \
+      "vllm:prefix_cache_queries_total", NULL, "", NULL,                                           \
+      "Tokens of prompts that were looked for in the cache.")                                      \
+    X(METRIC_RUNNING, GAUGE, "pomona_sequences_running", "vllm:num_requests_running", NULL, "",    \
+      NULL, "Sequences that the instances known to this node compute.")                            \
+    X(METRIC_WAITING, GAUGE, "pomona_sequences_waiting", "vllm:num_requests_waiting", NULL, "",    \
+      NULL, "Sequences that wait at those instances.")                                             \
+    X(METRIC_KV_USED, GAUGE, "pomona_kv_cache_usage_ratio", "vllm:kv_cache_usage_perc", NULL, "",  \
+      NULL, "Share of the pages for keys and values that sequences hold, 0 to 1.")                 \
+    X(METRIC_NODES, GAUGE, "pomona_nodes_alive", NULL, NULL, "", NULL,                             \
+      "Nodes of the cluster that are alive.")                                                      \
+    X(METRIC_INSTANCES, GAUGE, "pomona_instances_ready", NULL, NULL, "", NULL,                     \
+      "Instances that are ready.")                                                                 \
+    X(METRIC_START, GAUGE, "process_start_time_seconds", NULL, NULL, "", NULL,                     \
+      "When this process began, in seconds since 1970.")                                           \
+    X(METRIC_FIRST_TOKEN, HISTOGRAM, "pomona_time_to_first_token_seconds",                         \
+      "vllm:time_to_first_token_seconds", NULL, "", metric_buckets_first,                          \
+      "From the request to the first token of an answer.")                                         \
+    X(METRIC_NEXT_TOKEN, HISTOGRAM, "pomona_inter_token_seconds",                                  \
+      "vllm:inter_token_latency_seconds", NULL, "", metric_buckets_next,                           \
+      "Between two tokens of an answer.")                                                          \
+    X(METRIC_WHOLE, HISTOGRAM, "pomona_request_duration_seconds",                                  \
+      "vllm:e2e_request_latency_seconds", NULL, "", metric_buckets_whole,                          \
+      "From the request to the end of its answer.")
+
+enum metric {
+#define X(id, kind, name, vllm, label, values, buckets, help) id,
+    METRIC_MAP(X)
+#undef X
+        N_METRICS,
+};
+
+/* value  index among the row's label values; 0 where it has no label */
+void metric_add(enum metric metric, unsigned value, uint64_t n);
+void metric_set(enum metric metric, double to); /* a gauge */
+void metric_observe(enum metric metric, double seconds);
+
+/* The whole exposition. */
+void metrics_render(struct buf *out);
+
+#endif
