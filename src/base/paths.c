@@ -40,9 +40,11 @@ struct place {
 #if defined(__APPLE__)
 static const struct place data_place = { NULL, "Library/Application Support/pomona" };
 static const struct place cache_place = { NULL, "Library/Caches/pomona" };
+static const struct place config_place = { NULL, "Library/Application Support/pomona" };
 #else
 static const struct place data_place = { "XDG_DATA_HOME", ".local/share/pomona" };
 static const struct place cache_place = { "XDG_CACHE_HOME", ".cache/pomona" };
+static const struct place config_place = { "XDG_CONFIG_HOME", ".config/pomona" };
 #endif
 
 static enum status find_place(const struct place *place, char *ret_path, struct err *err)
@@ -64,6 +66,11 @@ enum status path_data(const char *override, char *ret_path, struct err *err)
 enum status path_cache(char *ret_path, struct err *err)
 {
     return find_place(&cache_place, ret_path, err);
+}
+
+enum status path_config(char *ret_path, struct err *err)
+{
+    return find_place(&config_place, ret_path, err);
 }
 
 enum status path_make(const char *path, struct err *err)

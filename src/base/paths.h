@@ -20,6 +20,10 @@ enum status path_data(const char *override, char *ret_path, struct err *err);
 /* The folder of what can be made again.  As path_data(). */
 enum status path_cache(char *ret_path, struct err *err);
 
+/* The folder of settings that people write: $XDG_CONFIG_HOME/pomona, else ~/.config/pomona;
+ * macOS: as path_data().  As path_data(). */
+enum status path_config(char *ret_path, struct err *err);
+
 /* "dir/name" into ret_path [PATH_MAX_BYTES].  Errors: ST_RANGE too long. */
 enum status path_join(const char *dir, const char *name, char *ret_path, struct err *err);
 

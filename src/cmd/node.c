@@ -232,6 +232,14 @@ static void on_end_signal(void *arg)
     service_drain(node->service, DRAIN_MS, stop, node);
 }
 
+static void on_reload_signal(void *arg)
+{
+    struct node *node = arg;
+
+    log_info("asked to read the gateway's settings again");
+    service_reload(node->service);
+}
+
 /* Where this node keeps what is its own: DATA/nodes/NAME/WHAT. */
 static enum status own_path(const struct node_settings *settings, const char *what, char *ret_path,
                             struct err *err)
@@ -339,6 +347,7 @@ static enum status start(struct node *node, struct err *err)
         .version = POMONA_VERSION,
         .kv_format = settings->kv_format,
         .activations = settings->activations,
+        .gateway_config = settings->gateway_config,
     };
     enum status s;
 
@@ -376,6 +385,8 @@ static enum status watch(struct node *node, struct err *err)
     s = loop_on_signal(node->loop, SIGTERM, on_end_signal, node, err);
     if (s == ST_OK)
         s = loop_on_signal(node->loop, SIGINT, on_end_signal, node, err);
+    if (s == ST_OK)
+        s = loop_on_signal(node->loop, SIGHUP, on_reload_signal, node, err);
     if (s == ST_OK && loop_timer_new(node->loop, scan_again, node, &node->scan_timer) != ST_OK)
         s = err_set(err, ST_NOMEM, "the timer of the store");
     if (s == ST_OK && !node->settings->model)

@@ -41,8 +41,9 @@ struct node_settings {
     unsigned discovery; /* DISCOVER_* */
     struct cluster_seed seeds[SEEDS_MAX];
     size_t n_seeds;
-    char hub_endpoint[CLUSTER_HUB_MAX]; /* "": the usual one */
-    const char *hub_token;              /* NULL: none */
+    char hub_endpoint[CLUSTER_HUB_MAX];  /* "": the usual one */
+    const char *hub_token;               /* NULL: none */
+    char gateway_config[PATH_MAX_BYTES]; /* "": none */
 };
 
 /* Serve until a signal ends it.

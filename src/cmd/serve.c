@@ -35,6 +35,7 @@ static const double MEMORY_SHARE = 0.75;
 struct serve_options {
     const char *cluster, *cluster_key, *join, *discovery, *host;
     uint32_t port;
+    const char *gateway_config;
     const char *config, *node, *listen, *model, *kernels, *kv;
     bool is_not_measured;
     double memory_gb;              /* 0: not given */
@@ -161,6 +162,25 @@ static void settings_of_one_machine(const struct serve_options *options,
     settings->listen_port = CONFIG_API_PORT;
 }
 
+/* --gateway-config, else the one in the folder of settings, if there. */
+static enum status find_gateway_config(const struct serve_options *options,
+                                       struct node_settings *settings, struct err *err)
+{
+    char folder[PATH_MAX_BYTES], path[PATH_MAX_BYTES];
+
+    if (options->gateway_config) {
+        if (strlen(options->gateway_config) >= sizeof(settings->gateway_config))
+            return err_set(err, ST_RANGE, "the path of --gateway-config is too long");
+        (void)snprintf(settings->gateway_config, sizeof(settings->gateway_config), "%s",
+                       options->gateway_config);
+        return ST_OK;
+    }
+    if (path_config(folder, NULL) == ST_OK &&
+        path_join(folder, "api_gateway.yaml", path, NULL) == ST_OK && access(path, F_OK) == 0)
+        memcpy(settings->gateway_config, path, sizeof(path));
+    return ST_OK;
+}
+
 static enum status make_settings(const struct app *app, const struct serve_options *options,
                                  struct node_settings *settings, struct err *err)
 {
@@ -170,6 +190,8 @@ static enum status make_settings(const struct app *app, const struct serve_optio
     s = app_data_dir(app, settings->data, err);
     if (s == ST_OK)
         s = peers_ways(options->discovery, &settings->discovery, err);
+    if (s == ST_OK)
+        s = find_gateway_config(options, settings, err);
     if (s == ST_OK && options->join)
         s = peers_join(options->join, settings, err);
     if (s == ST_OK && options->config)
@@ -218,6 +240,7 @@ int cmd_serve(struct app *app, int argc, char **argv)
         { "port", 0, "N", "with --cluster: of the control channel (default 52416)", OPTION_U32, &options.port, 1, UINT16_MAX },
         { "model", 'm', "PATH", "serve this model alone, a file or a name of the store", OPTION_TEXT, &options.model, 0, 0 },
         { "listen", 'l', "ADDR:PORT", "address of the API (default: the node's, else 127.0.0.1:52415)", OPTION_TEXT, &options.listen, 0, 0 },
+        { "gateway-config", 0, "FILE", "how the API is guarded (default: api_gateway.yaml in the folder of settings, if there)", OPTION_TEXT, &options.gateway_config, 0, 0 },
         { "memory-gb", 0, "X", "GiB for models (default: the file's, else 3/4 of the machine)", OPTION_REAL, &options.memory_gb, 0.001, 1048576 },
         { "threads", 't', "N", "threads of each runner (default: every core)", OPTION_U32, &options.threads, 1, CONFIG_THREADS_MAX },
         { "kernels", 0, "NAME", "kernels of the runners (default: the best here)", OPTION_TEXT, &options.kernels, 0, 0 },

@@ -1,24 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* config/config.c - read cluster_nodes.json against a schema.
- *
- * libcyaml does the reading: every field has a type and a bound in the tables
- * below, a key that is not in them is an error, and so are aliases, which
- * could make a small file a large one.  Its complaint and the line it belongs
- * to arrive through its log; complaint_note() makes one sentence of them.
- */
+/* config/config.c - read cluster_nodes.json against a schema (config/yaml.h). */
 #include "config/config.h"
 
-#include <ctype.h>
-#include <cyaml/cyaml.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
 #include "config/config_priv.h"
-
-enum { FILE_MAX_BYTES = 1 << 20 };
+#include "config/yaml.h"
 
 static const cyaml_schema_field_t link_fields[] = {
     CYAML_FIELD_STRING("kind", CYAML_FLAG_DEFAULT, struct config_link, kind, 1),
@@ -83,76 +71,19 @@ static const cyaml_schema_value_t root_value = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct config, root_fields),
 };
 
-/* What libcyaml says of a file it does not accept. */
-struct complaint {
-    char words[256];
-    unsigned line; /* 0: not known */
-};
-
-/* The first line logged is what is wrong, the second says "Backtrace:", the
- * others where: innermost first. */
-static void complaint_note(cyaml_log_t level, void *ctx, const char *fmt, va_list args)
-    __attribute__((format(printf, 3, 0)));
-
-static void complaint_note(cyaml_log_t level, void *ctx, const char *fmt, va_list args)
-{
-    struct complaint *c = ctx;
-    char text[sizeof(c->words)];
-    const char *words = text, *line;
-
-    if (level < CYAML_LOG_ERROR)
-        return;
-    (void)vsnprintf(text, sizeof(text), fmt, args);
-    line = strstr(text, "(line: ");
-    if (c->words[0] != '\0') {
-        if (line && c->line == 0)
-            c->line = (unsigned)strtoul(line + strlen("(line: "), NULL, 10);
-        return;
-    }
-    if (strncmp(words, "Load: ", 6) == 0)
-        words += 6;
-    (void)snprintf(c->words, sizeof(c->words), "%s", words);
-    for (char *p = c->words; *p; p++)
-        if (iscntrl((unsigned char)*p))
-            *p = ' ';
-    for (size_t n = strlen(c->words); n > 0 && c->words[n - 1] == ' '; n--)
-        c->words[n - 1] = '\0';
-}
-
-static cyaml_config_t reader(struct complaint *complaint)
-{
-    return (cyaml_config_t){
-        .log_fn = complaint_note,
-        .log_ctx = complaint,
-        .log_level = CYAML_LOG_ERROR,
-        .mem_fn = cyaml_mem,
-        .flags = CYAML_CFG_NO_ALIAS,
-    };
-}
-
 static enum status config_parse(const struct buf *content, const char *path,
                                 struct config **ret_config, struct err *err)
 {
-    struct complaint complaint = { 0 };
-    const cyaml_config_t how = reader(&complaint);
-    cyaml_data_t *data = NULL;
-    const cyaml_err_t failed = cyaml_load_data((const uint8_t *)buf_text(content), content->len,
-                                               &how, &root_value, &data, NULL);
+    void *data = NULL;
+    const enum status s = yaml_read(content, path, &root_value, &data, err);
 
-    if (failed == CYAML_ERR_OOM)
-        return err_set(err, ST_NOMEM, "%s: out of memory", path);
-    if (failed == CYAML_OK && !data)
+    if (s != ST_OK)
+        return s;
+    if (!data)
         return err_set(err, ST_FORMAT, "%s: the file is empty; it needs 'cluster' and 'nodes'",
                        path);
-    if (failed == CYAML_OK) {
-        *ret_config = data;
-        return ST_OK;
-    }
-    if (complaint.words[0] == '\0')
-        (void)snprintf(complaint.words, sizeof(complaint.words), "%s", cyaml_strerror(failed));
-    if (complaint.line > 0)
-        return err_set(err, ST_FORMAT, "%s:%u: %s", path, complaint.line, complaint.words);
-    return err_set(err, ST_FORMAT, "%s: %s", path, complaint.words);
+    *ret_config = data;
+    return ST_OK;
 }
 
 enum status config_load(const char *path, struct config **ret_config, struct err *err)
@@ -161,7 +92,7 @@ enum status config_load(const char *path, struct config **ret_config, struct err
     struct buf content = { 0 };
     enum status s;
 
-    s = file_read(path, FILE_MAX_BYTES, &content, err);
+    s = file_read(path, YAML_FILE_MAX_BYTES, &content, err);
     if (s == ST_OK)
         s = config_parse(&content, path, &config, err);
     if (s != ST_OK)
@@ -184,11 +115,7 @@ out:
 
 void config_free(struct config *config)
 {
-    struct complaint ignored = { 0 };
-    const cyaml_config_t how = reader(&ignored);
-
-    if (config)
-        (void)cyaml_free(&how, &root_value, config, 0);
+    yaml_release(&root_value, config);
 }
 
 enum status config_find_node(const struct config *config, const char *name,

@@ -123,6 +123,8 @@ enum status service_new(struct loop *loop, const struct service_options *options
     (void)snprintf(service->version, sizeof(service->version), "%s", options->version);
     s = text_cache_new(loop, &service->texts, err);
     if (s == ST_OK)
+        s = reload_new(loop, options->gateway_config, &service->reload, err);
+    if (s == ST_OK)
         s = clients_new(loop, &service->clients, err);
     if (s == ST_OK)
         s = drain_new(service, &service->drain, err);
@@ -151,6 +153,7 @@ void service_free(struct service *service)
     gateway_free(service->gateway);
     clients_free(service->clients);
     text_cache_free(service->texts);
+    reload_free(service->reload);
     loop_timer_free(service->tick);
     free(service);
 }
@@ -169,6 +172,11 @@ enum status service_start(struct service *service, struct cluster *cluster, stru
     loop_timer_every(service->tick, TICK_MS);
     return gateway_new(service->loop, service->listen_host, service->listen_port, &handlers,
                        service, &service->gateway, err);
+}
+
+void service_reload(struct service *service)
+{
+    reload_now(service->reload);
 }
 
 uint16_t service_port(const struct service *service)

@@ -33,9 +33,10 @@ struct service_options {
     const char *version;
     enum kv_format kv_format;           /* of instances that nobody asked for another */
     enum activation_format activations; /* the same */
+    const char *gateway_config;         /* path of api_gateway.yaml; NULL: the defaults */
 };
 
-/* Errors  ST_NOMEM */
+/* Errors  ST_NOMEM; of gateway_config as api_gateway_load() */
 enum status service_new(struct loop *loop, const struct service_options *options,
                         struct service **ret_service, struct err *err);
 
@@ -52,6 +53,9 @@ extern const struct cluster_events service_cluster_events;
 enum status service_start(struct service *service, struct cluster *cluster, struct err *err);
 
 uint16_t service_port(const struct service *service); /* once started */
+
+/* Read the gateway's settings again, changed or not; connections stay. */
+void service_reload(struct service *service);
 
 /* Begin to place a model before anybody asks for it; requests that come
  * meanwhile join.  What goes wrong later is logged, and the next request

@@ -7,6 +7,7 @@
 
 #include "base/paths.h"
 #include "cluster/cluster.h"
+#include "flow/reload.h"
 #include "flow/service.h"
 #include "gateway/gateway.h"
 
@@ -38,6 +39,7 @@ struct service {
     struct placing *placings;
     struct drain *drain;
     struct upkeep *upkeep;
+    struct reload *reload;
     struct loop_timer *tick;
 
     bool is_draining;

@@ -124,7 +124,7 @@ static void every_mistake_is_one_sentence_with_its_place(void **state)
         { "", "empty" },
         { "[]", "MAPPING" },
         { "{\"cluster\":{\"name\":\"c\"},\"nodes\":[]}", "0 of 1" },
-        { NODE("\"host\":\"::1\",\"port\":70000"), ":3: Invalid UINT value: '70000'" },
+        { NODE("\"host\":\"::1\",\"port\":70000"), ":3:21: Invalid UINT value: '70000'" },
         { NODE("\"host\":\"::1\",\"prt\":1"), "Unexpected key: prt" },
         { NODE("\"port\":1"), "Missing required mapping field: host" },
         { NODE("\"host\":\"::1\",\"host\":\"::1\""), "already seen" },

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* flow/reload.h - the gateway's settings, read again when their file changes.
+ *
+ *   reload_new()  the file is read; a mistake in it is an error
+ *   every second, and at reload_now()  changed? read in a job; good: on_change(), bad: logged, once
+ *
+ * A file that is gone or has mistakes changes nothing.
+ *
+ * Threads  the loop's; files are read in a job
+ */
+#ifndef POMONA_FLOW_RELOAD_H
+#define POMONA_FLOW_RELOAD_H
+
+#include "config/api_gateway.h"
+#include "net/loop.h"
+
+struct reload;
+
+/* path  copied; NULL or "": no file, the defaults hold for ever
+ * Errors  as api_gateway_load() */
+enum status reload_new(struct loop *loop, const char *path, struct reload **ret_reload,
+                       struct err *err);
+
+/* The settings in force, lent until the loop runs again: who keeps them takes a reference. */
+struct api_gateway *reload_settings(const struct reload *reload);
+
+/* fn(arg) on the loop after other settings are in force. */
+void reload_on_change(struct reload *reload, loop_fn *fn, void *arg);
+
+/* Read the file, changed or not; for SIGHUP. */
+void reload_now(struct reload *reload);
+
+/* A job may be under way: it ends on its own.  NULL is allowed. */
+void reload_free(struct reload *reload);
+
+#endif

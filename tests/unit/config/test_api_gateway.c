@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tests/unit/config/test_api_gateway.c - the gateway's file: defaults, and mistakes with line and column. */
+#include "support/check.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/size.h"
+#include "config/api_gateway.h"
+
+static char path[64];
+
+static int set_up(void **state)
+{
+    int fd;
+
+    (void)state;
+    snprintf(path, sizeof(path), "/tmp/pomona-gateway-XXXXXX");
+    fd = mkstemp(path);
+    return fd < 0 ? -1 : close(fd);
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    return unlink(path);
+}
+
+static enum status load(const char *text, struct api_gateway **ret_config, struct err *err)
+{
+    const enum status s = file_replace(path, text, strlen(text), err);
+
+    return s == ST_OK ? api_gateway_load(path, ret_config, err) : s;
+}
+
+static void the_shipped_file_says_the_defaults(void **state)
+{
+    const char *source = getenv("POMONA_SOURCE");
+    struct api_gateway *shipped = NULL, *otherwise = NULL;
+    char shipped_path[1024];
+    struct err err;
+
+    (void)state;
+    assert_non_null(source);
+    snprintf(shipped_path, sizeof(shipped_path), "%s/config/api_gateway.yaml", source);
+    assert_ok(api_gateway_load(shipped_path, &shipped, &err), err);
+    assert_ok(api_gateway_default(&otherwise, &err), err);
+    assert_memory_equal(&shipped->limits, &otherwise->limits, sizeof(shipped->limits));
+    assert_memory_equal(&shipped->queue, &otherwise->queue, sizeof(shipped->queue));
+    assert_memory_equal(&shipped->timeouts, &otherwise->timeouts, sizeof(shipped->timeouts));
+    assert_int_equal(shipped->connections.total, otherwise->connections.total);
+    assert_false(shipped->auth.required);
+    api_gateway_unref(shipped);
+    api_gateway_unref(otherwise);
+}
+
+static void a_file_of_comments_says_the_defaults(void **state)
+{
+    struct api_gateway *config = NULL;
+    struct err err;
+
+    (void)state;
+    assert_ok(load("# nothing\n", &config, &err), err);
+    assert_int_equal(config->timeouts.request_s, 10);
+    api_gateway_unref(config);
+}
+
+static void an_issuer_is_read_whole(void **state)
+{
+    struct api_gateway *config = NULL;
+    struct err err;
+
+    (void)state;
+    assert_ok(load("auth:\n"
+                   "  required: true\n"
+                   "  issuers:\n"
+                   "    - issuer: https://a/\n"
+                   "      audiences: [ one, two ]\n"
+                   "      algorithms: [ PS256, EdDSA ]\n"
+                   "      jwks_file: /etc/keys.json\n"
+                   "limits:\n"
+                   "  key: { tokens_per_minute: 5000000000 }\n"
+                   "  models:\n"
+                   "    - { name: m, limits: { concurrent: 2 } }\n",
+                   &config, &err),
+              err);
+    assert_int_equal(config->auth.issuers_count, 1);
+    assert_string_equal(config->auth.issuers[0].audiences[1], "two");
+    assert_int_equal(config->auth.issuers[0].algorithms, API_PS256 | API_EDDSA);
+    assert_int_equal(config->auth.issuers[0].leeway_s, 30);
+    assert_string_equal(config->auth.issuers[0].scopes_claim, "scope");
+    assert_int_equal(config->limits.key.tokens_per_minute, 5000000000);
+    assert_int_equal(config->limits.models[0].limits.concurrent, 2);
+    api_gateway_unref(config);
+}
+
+#define ISSUER "auth:\n  required: true\n  issuers:\n    - issuer: a\n      audiences: [ x ]\n"
+
+static void mistakes_are_told_with_line_and_column(void **state)
+{
+    static const struct {
+        const char *text, *where;
+    } rows[] = {
+        { "auth:\n  requird: true\n", ":2:" },
+        { "queue:\n  requests: many\n", ":2:13: " },
+        { "queue: [\n", ":1:8: " },
+        { "a: \tb: c\n", ":1:" },
+        { ISSUER, ":4:7: " },
+        { ISSUER "      jwks_file: /a\n      jwks_url: https://b\n", ":4:7: " },
+        { ISSUER "      jwks_file: /a\n      algorithms: [ HS256 ]\n", ":7:7: " },
+        { ISSUER "      jwks_file: /a\n      algorithms: [ none ]\n", ":7:" },
+        { ISSUER "      secret_file: /a\n      algorithms: [ RS256, HS256 ]\n", ":7:7: " },
+        { ISSUER "      jwks_url: http://example.org/keys\n", ":6:7: " },
+        { ISSUER "      jwks_file: /a\n      leeway_s: 301\n", ":7:7: " },
+        { "auth:\n  required: true\n  issuers:\n    - issuer: a\n      jwks_file: /a\n", ":5:" },
+        { "cors:\n  origins: [ 'https://a', '*' ]\n", ":2:27: " },
+        { "cors:\n  origins: [ example.org ]\n", ":2:14: " },
+        { "tls:\n  certificate: /a\n", ":2:" },
+        { "timeouts:\n  drain_s: 100000\n", ":2:3: " },
+        { "limits:\n  models:\n    - { name: m, limits: {} }\n    - { name: m, limits: {} }\n",
+          ":4:9: " },
+        { "queue: &a\n  requests: 1\nlimits: *a\n", ": " },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct api_gateway *config = NULL;
+        struct err err = { 0 };
+        const enum status s = load(rows[i].text, &config, &err);
+
+        if (s == ST_OK || strncmp(err.words, path, strlen(path)) != 0 ||
+            strncmp(err.words + strlen(path), rows[i].where, strlen(rows[i].where)) != 0)
+            fail_msg("%s\n-> %d '%s', not at %s", rows[i].text, s, err.words, rows[i].where);
+        assert_null(config);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_shipped_file_says_the_defaults),
+        cmocka_unit_test(a_file_of_comments_says_the_defaults),
+        cmocka_unit_test(an_issuer_is_read_whole),
+        cmocka_unit_test(mistakes_are_told_with_line_and_column),
+    };
+
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
