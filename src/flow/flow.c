@@ -30,6 +30,7 @@
 #include "base/size.h"
 #include "flow/encoding.h"
 #include "flow/flow_priv.h"
+#include "gateway/guard/admission.h"
 #include "gateway/http/sse.h"
 
 static const struct stage {
@@ -54,6 +55,17 @@ enum step flow_fail(struct flow *f, enum api_error_kind kind, const struct err *
     return STEP_FAIL;
 }
 
+/* Pay for the tokens there are.  What failed before its first token was our fault: it costs nothing. */
+static void settle(struct flow *f)
+{
+    const struct reply_usage usage = flow_usage(f);
+
+    admission_end(f->request.admission,
+                  usage.completion_tokens ? usage.prompt_tokens + usage.completion_tokens : 0,
+                  usage.completion_tokens > 0 || !f->has_failed);
+    f->request.admission = NULL;
+}
+
 void flow_free(struct flow *f)
 {
     if (f->x)
@@ -62,6 +74,7 @@ void flow_free(struct flow *f)
     if (f->next)
         f->next->link = f->link;
     f->service->n_flows--;
+    settle(f);
     flow_execute_release(f);
     flow_place_release(f);
     encoding_leave(f);

@@ -298,13 +298,13 @@ void flow_execute_release(struct flow *f)
     f->choices = NULL;
 }
 
-static struct reply_usage count_usage(const struct flow *f)
+struct reply_usage flow_usage(const struct flow *f)
 {
     struct reply_usage usage = { 0 };
 
-    for (size_t i = 0; i < f->request.n_prompts; i++)
+    for (size_t i = 0; f->prompts && i < f->request.n_prompts; i++)
         usage.prompt_tokens += f->prompts[i].n;
-    for (size_t i = 0; i < f->n_choices; i++) {
+    for (size_t i = 0; f->choices && i < f->n_choices && f->choices[i].aggregate; i++) {
         usage.completion_tokens += aggregate_n_tokens(f->choices[i].aggregate);
         if (i % f->request.n == 0) /* a prompt counts once, not for each of its choices */
             usage.cached_tokens += f->choices[i].n_cached_tokens;
@@ -315,7 +315,7 @@ static struct reply_usage count_usage(const struct flow *f)
 /* Never waits; the exchange is over afterwards. */
 enum step flow_aggregate(struct flow *f)
 {
-    const struct reply_usage usage = count_usage(f);
+    const struct reply_usage usage = flow_usage(f);
     struct buf body = { 0 };
 
     log_info("request %s for %s: %" PRIu64 " prompt tokens, %" PRIu64 " completion tokens, %" PRIu64

@@ -123,7 +123,7 @@ enum status service_new(struct loop *loop, const struct service_options *options
     (void)snprintf(service->version, sizeof(service->version), "%s", options->version);
     s = text_cache_new(loop, &service->texts, err);
     if (s == ST_OK)
-        s = reload_new(loop, options->gateway_config, &service->reload, err);
+        s = reload_new(loop, options->gateway_config, options->api_keys, &service->reload, err);
     if (s == ST_OK)
         s = clients_new(loop, &service->clients, err);
     if (s == ST_OK)
@@ -165,13 +165,28 @@ static int relay(void *arg, const char *instance_id)
     return cluster_relay(service->cluster, instance_id);
 }
 
+/* What was read holds from now on. */
+static void use_files(void *arg)
+{
+    struct service *service = arg;
+
+    access_set(gateway_access(service->gateway), reload_files(service->reload));
+}
+
 enum status service_start(struct service *service, struct cluster *cluster, struct err *err)
 {
+    enum status s;
+
     service->cluster = cluster;
     clients_relay_with(service->clients, relay, service);
     loop_timer_every(service->tick, TICK_MS);
-    return gateway_new(service->loop, service->listen_host, service->listen_port, &handlers,
-                       service, &service->gateway, err);
+    s = gateway_new(service->loop, service->listen_host, service->listen_port, &handlers, service,
+                    &service->gateway, err);
+    if (s != ST_OK)
+        return s;
+    reload_on_change(service->reload, use_files, service);
+    use_files(service);
+    return ST_OK;
 }
 
 void service_reload(struct service *service)

@@ -15,6 +15,7 @@ struct gateway {
     const struct gateway_handlers *handlers;
     void *arg;
     struct http_server *server;
+    struct access *access;
 };
 
 /* The body as an object, or the exchange is answered. */
@@ -47,6 +48,8 @@ static void generate(struct gateway *g, struct exchange *x, const struct dialect
     if (s == ST_OK)
         s = repeat_read(exchange_header(x, REPEAT_KEY_HEADER),
                         exchange_header(x, REPEAT_TOKENS_HEADER), &request, &e);
+    if (s == ST_OK)
+        s = access_grant(g->access, x, &request, &e);
     if (s != ST_OK) {
         api_request_release(&request);
         exchange_fail(x, &e);
@@ -202,6 +205,20 @@ static const struct http_route routes[] = {
     { "POST", "/cluster/undrain", undrain },
 };
 
+static bool admit(void *arg, struct exchange *x, const char *route_path)
+{
+    struct gateway *g = arg;
+
+    return access_admit(g->access, x, route_path);
+}
+
+static void resume(void *arg, struct exchange *x)
+{
+    struct gateway *g = arg;
+
+    http_server_resume(g->server, x);
+}
+
 enum status gateway_new(struct loop *loop, const char *host, uint16_t port,
                         const struct gateway_handlers *handlers, void *arg,
                         struct gateway **ret_gateway, struct err *err)
@@ -213,6 +230,7 @@ enum status gateway_new(struct loop *loop, const char *host, uint16_t port,
         .routes = routes,
         .n_routes = ARRAY_LEN(routes),
         .arg = g,
+        .admit = admit,
     };
     enum status s;
 
@@ -220,13 +238,21 @@ enum status gateway_new(struct loop *loop, const char *host, uint16_t port,
         return err_set(err, ST_NOMEM, "the API could not be started");
     g->handlers = handlers;
     g->arg = arg;
-    s = http_server_new(loop, &options, &g->server, err);
+    s = access_new(loop, resume, g, &g->access, err);
+    if (s == ST_OK)
+        s = http_server_new(loop, &options, &g->server, err);
     if (s != ST_OK) {
+        access_free(g->access);
         free(g);
         return s;
     }
     *ret_gateway = g;
     return ST_OK;
+}
+
+struct access *gateway_access(struct gateway *gateway)
+{
+    return gateway->access;
 }
 
 uint16_t gateway_port(const struct gateway *gateway)
@@ -239,5 +265,6 @@ void gateway_free(struct gateway *gateway)
     if (!gateway)
         return;
     http_server_free(gateway->server);
+    access_free(gateway->access);
     free(gateway);
 }

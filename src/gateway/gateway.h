@@ -12,6 +12,7 @@
 
 #include "gateway/admin/place_request.h"
 #include "gateway/dialect/api_request.h"
+#include "gateway/guard/access.h"
 #include "gateway/http/exchange.h"
 #include "net/loop.h"
 
@@ -38,6 +39,9 @@ struct gateway_handlers {
 enum status gateway_new(struct loop *loop, const char *host, uint16_t port,
                         const struct gateway_handlers *handlers, void *arg,
                         struct gateway **ret_gateway, struct err *err);
+/* Who may ask; lent until gateway_free().  Until access_set() everybody may. */
+struct access *gateway_access(struct gateway *gateway);
+
 uint16_t gateway_port(const struct gateway *gateway);
 
 /* Open exchanges end by their on_close.  NULL is allowed. */

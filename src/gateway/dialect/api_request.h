@@ -17,6 +17,7 @@
 
 enum { STOP_TOKENS_MAX = 64 };
 
+struct admission;
 struct dialect;
 
 /* One prompt of a completion: text, or tokens where `tokens` is set. */
@@ -51,6 +52,8 @@ struct api_request {
 
     uint64_t tenant; /* who asks, as far as the request says */
     enum priority priority;
+
+    struct admission *admission; /* what was reserved for it, owned; NULL: nothing */
 
     bool streams;
     bool includes_usage;     /* a usage event at the end of a stream */

@@ -17,9 +17,11 @@
 
 #include "gateway/guard/principal.h"
 
+#define API_KEYS_FILE "api_keys.json" /* in the data folder */
+
 enum {
     API_KEY_HASH_BYTES = 32,
-    API_KEY_TEXT_MAX = 80,  /* NUL included */
+    API_KEY_TEXT_MAX = 80, /* NUL included */
     API_KEYS_MAX = 100000,
     API_KEY_NAME_MAX = 64,
 };

@@ -93,8 +93,8 @@ static bool is_idle(struct account *a, int64_t day, uint64_t now_ns)
 {
     fill(&a->requests, (uint64_t)(a->requests.rate * MINUTE_S), now_ns);
     fill(&a->tokens, (uint64_t)(a->tokens.rate * MINUTE_S), now_ns);
-    return a->n_running == 0 && a->day < day && a->requests.level >= a->requests.capacity &&
-           a->tokens.level >= a->tokens.capacity;
+    return a->n_running == 0 && (a->day < day || (!a->day_requests && !a->day_tokens)) &&
+           a->requests.level >= a->requests.capacity && a->tokens.level >= a->tokens.capacity;
 }
 
 static void forget_idle(struct limits *l, int64_t day, uint64_t now_ns)
@@ -176,9 +176,8 @@ static struct limits_answer judge(struct account *a, const struct api_limits *l,
     if (l->concurrent && a->n_running + cost.running > l->concurrent)
         return refuse(LIMITS_CONCURRENT, 1000, l->concurrent, a->n_running, cost.running);
     if (l->requests_per_minute && cost.requests && a->requests.level < cost.requests)
-        return refuse(LIMITS_REQUESTS, wait_ms(&a->requests, cost.requests),
-                      l->requests_per_minute, used_of(&a->requests, l->requests_per_minute),
-                      cost.requests);
+        return refuse(LIMITS_REQUESTS, wait_ms(&a->requests, cost.requests), l->requests_per_minute,
+                      used_of(&a->requests, l->requests_per_minute), cost.requests);
     if (l->tokens_per_minute && cost.tokens && a->tokens.level <= 0)
         return refuse(LIMITS_TOKENS, wait_ms(&a->tokens, 1), l->tokens_per_minute,
                       used_of(&a->tokens, l->tokens_per_minute), cost.tokens);
@@ -196,6 +195,13 @@ static void charge(struct account *a, struct limits_cost cost)
     a->day_tokens += cost.tokens;
 }
 
+/* Nothing to count for. */
+static bool is_free(const struct api_limits *l)
+{
+    return !l->requests_per_minute && !l->tokens_per_minute && !l->concurrent &&
+           !l->requests_per_day && !l->tokens_per_day;
+}
+
 struct limits_answer limits_take(struct limits *l, const struct limits_of *of, size_t n,
                                  struct limits_cost cost, uint64_t now_ns, int64_t day,
                                  struct limits_claim *ret_claim)
@@ -205,6 +211,9 @@ struct limits_answer limits_take(struct limits *l, const struct limits_of *of, s
     struct limits_answer answer;
 
     for (size_t i = 0; i < n; i++) {
+        accounts[i] = NULL;
+        if (is_free(&of[i].limits))
+            continue;
         claim.accounts[i] = id_of(&of[i]);
         accounts[i] = find_or_make(l, claim.accounts[i], day, now_ns);
         answer = accounts[i] ? judge(accounts[i], &of[i].limits, cost, now_ns, day)
@@ -214,7 +223,8 @@ struct limits_answer limits_take(struct limits *l, const struct limits_of *of, s
             return answer;
     }
     for (size_t i = 0; i < n; i++)
-        charge(accounts[i], cost);
+        if (accounts[i])
+            charge(accounts[i], cost);
     l->version++;
     *ret_claim = claim;
     return (struct limits_answer){ .verdict = LIMITS_GRANTED };
@@ -253,8 +263,7 @@ void limits_settle(struct limits *l, const struct limits_claim *claim, uint64_t 
 static void view(const struct bucket *b, uint64_t *ret_left, uint64_t *ret_reset_ms)
 {
     *ret_left = b->level > 0 ? (uint64_t)b->level : 0;
-    *ret_reset_ms =
-        b->rate > 0 && b->level < b->capacity ? wait_ms(b, b->capacity) : 0;
+    *ret_reset_ms = b->rate > 0 && b->level < b->capacity ? wait_ms(b, b->capacity) : 0;
 }
 
 struct limits_view limits_look(struct limits *l, const struct limits_of *of, uint64_t now_ns)
@@ -285,9 +294,9 @@ json_t *limits_save(const struct limits *l, int64_t day)
             if (a->day != day || (a->day_requests == 0 && a->day_tokens == 0))
                 continue;
             (void)snprintf(id, sizeof(id), "%016" PRIx64, a->id);
-            (void)json_object_set_new(accounts, id,
-                                      json_pack("[I,I]", (json_int_t)a->day_requests,
-                                                (json_int_t)a->day_tokens));
+            (void)json_object_set_new(
+                accounts, id,
+                json_pack("[I,I]", (json_int_t)a->day_requests, (json_int_t)a->day_tokens));
         }
     root = json_pack("{s:I,s:o}", "day", (json_int_t)day, "accounts", accounts);
     return root;
@@ -300,12 +309,12 @@ void limits_restore(struct limits *l, const json_t *saved, int64_t day)
 
     if (json_integer_value(json_object_get(saved, "day")) != day)
         return;
-    json_object_foreach (accounts, name, pair) {
+    json_object_foreach(accounts, name, pair)
+    {
         const uint64_t id = strtoull(name, NULL, 16);
         const json_int_t requests = json_integer_value(json_array_get(pair, 0));
         const json_int_t tokens = json_integer_value(json_array_get(pair, 1));
-        struct account *a =
-            id && requests >= 0 && tokens >= 0 ? find_or_make(l, id, day, 0) : NULL;
+        struct account *a = id && requests >= 0 && tokens >= 0 ? find_or_make(l, id, day, 0) : NULL;
 
         if (!a)
             continue;

@@ -64,3 +64,26 @@ void api_error_render(const struct api_error *e, struct buf *out)
                    e->n_context_tokens);
     buf_puts(out, "}}");
 }
+
+/* https://docs.anthropic.com/en/api/errors: types by status. */
+static const char *anthropic_type(int http_status)
+{
+    switch (http_status) {
+    case 401: return "authentication_error";
+    case 403: return "permission_error";
+    case 404: return "not_found_error";
+    case 413: return "request_too_large";
+    case 429: return "rate_limit_error";
+    case 503: return "overloaded_error";
+    case 504: return "timeout_error";
+    default: return http_status < 500 ? "invalid_request_error" : "api_error";
+    }
+}
+
+void api_error_render_anthropic(const struct api_error *e, struct buf *out)
+{
+    buf_printf(out, "{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":",
+               anthropic_type(api_error_http(e->kind)));
+    json_out_string(out, e->message, strlen(e->message));
+    buf_puts(out, "}}");
+}

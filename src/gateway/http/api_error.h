@@ -8,6 +8,7 @@
 #ifndef POMONA_GATEWAY_HTTP_API_ERROR_H
 #define POMONA_GATEWAY_HTTP_API_ERROR_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/buf.h"
@@ -24,12 +25,19 @@ enum { PARAM_MAX = 96 };
     X(API_MISSING, 400, "invalid_request_error", "missing_required_parameter")                     \
     X(API_UNSUPPORTED, 400, "invalid_request_error", "unsupported_parameter")                      \
     X(API_CONTEXT_LENGTH, 400, "invalid_request_error", "context_length_exceeded")                 \
+    X(API_KEY_INVALID, 401, "authentication_error", "invalid_api_key")                             \
+    X(API_TOKEN_EXPIRED, 401, "authentication_error", "token_expired")                             \
+    X(API_SCOPE, 403, "permission_error", "insufficient_scope")                                    \
+    X(API_MODEL_DENIED, 403, "permission_error", "model_not_allowed")                              \
     X(API_UNKNOWN_URL, 404, "invalid_request_error", "unknown_url")                                \
     X(API_MODEL_NOT_FOUND, 404, "invalid_request_error", "model_not_found")                        \
     X(API_NOT_PLACED, 404, "invalid_request_error", "model_not_placed")                            \
     X(API_METHOD, 405, "invalid_request_error", "method_not_allowed")                              \
     X(API_TOO_LARGE, 413, "invalid_request_error", "request_too_large")                            \
     X(API_MEDIA_TYPE, 415, "invalid_request_error", "unsupported_media_type")                      \
+    X(API_RATE_REQUESTS, 429, "requests", "rate_limit_exceeded")                                   \
+    X(API_RATE_TOKENS, 429, "tokens", "rate_limit_exceeded")                                       \
+    X(API_QUOTA, 429, "insufficient_quota", "insufficient_quota")                                  \
     X(API_INTERNAL, 500, "server_error", "internal_error")                                         \
     X(API_UPSTREAM, 503, "server_error", "upstream_error")                                         \
     X(API_OVERLOADED, 503, "server_error", "server_overloaded")                                    \
@@ -49,7 +57,12 @@ struct api_error {
     char message[ERR_WORDS_MAX];
     uint64_t n_prompt_tokens; /* with API_CONTEXT_LENGTH only */
     uint64_t n_context_tokens;
+    uint64_t retry_ms; /* when it may do better; 0: nothing is known */
+    bool is_final;     /* asking again does not help, though the status says so */
 };
+
+/* How an API words its errors: OpenAI's shape, or {"type":"error","error":{"type","message"}}. */
+enum api_error_style { API_ERRORS_OPENAI, API_ERRORS_ANTHROPIC };
 
 /* Fill `e`; `param` may be NULL.  Always returns ST_FORMAT, so that a parser
  * can say `return api_error_set(...)`. */
@@ -58,6 +71,9 @@ enum status api_error_set(struct api_error *e, enum api_error_kind kind, const c
 
 int api_error_http(enum api_error_kind kind);
 const char *api_error_code(enum api_error_kind kind); /* may be NULL */
+
+/* Append the JSON object, in Anthropic's shape. */
+void api_error_render_anthropic(const struct api_error *e, struct buf *out);
 
 /* Append the JSON object. */
 void api_error_render(const struct api_error *e, struct buf *out);

@@ -21,9 +21,12 @@
 #include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/http_struct.h>
+#include <event2/keyvalq_struct.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 
 #include "base/random.h"
@@ -47,6 +50,7 @@ static void on_connection_closed(struct evhttp_connection *connection, void *arg
     if (x->on_close)
         x->on_close(x->on_close_arg);
     buf_release(&x->body);
+    free(x->caller);
     free(x);
 }
 
@@ -86,6 +90,7 @@ static void let_go(struct exchange *x)
     (void)bufferevent_set_timeouts(evhttp_connection_get_bufferevent(c), &idle, &stall);
     evhttp_connection_set_closecb(c, NULL, NULL);
     buf_release(&x->body);
+    free(x->caller);
     free(x);
 }
 
@@ -161,6 +166,45 @@ void exchange_add_header(struct exchange *x, const char *name, const char *value
     (void)evhttp_add_header(evhttp_request_get_output_headers(x->req), name, value);
 }
 
+size_t exchange_count_headers(const struct exchange *x, const char *name)
+{
+    const struct evkeyvalq *headers = evhttp_request_get_input_headers(x->req);
+    size_t n = 0;
+
+    for (const struct evkeyval *h = headers->tqh_first; h; h = h->next.tqe_next)
+        n += strcasecmp(h->key, name) == 0;
+    return n;
+}
+
+void exchange_set_header(struct exchange *x, const char *name, const char *value)
+{
+    struct evkeyvalq *headers = evhttp_request_get_output_headers(x->req);
+
+    (void)evhttp_remove_header(headers, name);
+    (void)evhttp_add_header(headers, name, value);
+}
+
+void exchange_set_error_style(struct exchange *x, enum api_error_style style)
+{
+    x->error_style = style;
+}
+
+enum api_error_style exchange_error_style(const struct exchange *x)
+{
+    return x->error_style;
+}
+
+void exchange_set_caller(struct exchange *x, void *caller)
+{
+    free(x->caller);
+    x->caller = caller;
+}
+
+void *exchange_caller(const struct exchange *x)
+{
+    return x->caller;
+}
+
 enum evhttp_cmd_type exchange_method(const struct exchange *x)
 {
     return evhttp_request_get_command(x->req);
@@ -177,10 +221,13 @@ static const char *reason(int http_status)
     switch (http_status) {
     case 200: return "OK";
     case 400: return "Bad Request";
+    case 401: return "Unauthorized";
+    case 403: return "Forbidden";
     case 404: return "Not Found";
     case 405: return "Method Not Allowed";
     case 413: return "Content Too Large";
     case 415: return "Unsupported Media Type";
+    case 429: return "Too Many Requests";
     case 503: return "Service Unavailable";
     case 504: return "Gateway Timeout";
     default: return "Internal Server Error";
@@ -221,14 +268,36 @@ void exchange_reply(struct exchange *x, int http_status, const char *content_typ
     free(bytes);
 }
 
+/* When to come again, if at all.  Clients do not believe more than a minute. */
+static void add_advice(struct exchange *x, const struct api_error *e, int http_status)
+{
+    const uint64_t ms = e->retry_ms ? e->retry_ms : 1000;
+    const uint64_t s = (ms + 999) / 1000;
+    char text[24];
+
+    if (http_status == 401)
+        exchange_set_header(x, "WWW-Authenticate", "Bearer error=\"invalid_token\"");
+    if (http_status != 429 && http_status != 503)
+        return;
+    exchange_set_header(x, "x-should-retry", e->is_final ? "false" : "true");
+    if (e->is_final)
+        return;
+    (void)snprintf(text, sizeof(text), "%" PRIu64, s < 60 ? s : 60);
+    exchange_set_header(x, "retry-after", text);
+    (void)snprintf(text, sizeof(text), "%" PRIu64, ms < 60000 ? ms : 60000);
+    exchange_set_header(x, "retry-after-ms", text);
+}
+
 void exchange_fail(struct exchange *x, const struct api_error *e)
 {
     const int http_status = api_error_http(e->kind);
     struct buf body = { 0 };
 
-    if (http_status == 503)
-        exchange_add_header(x, "retry-after", "1");
-    api_error_render(e, &body);
+    add_advice(x, e, http_status);
+    if (x->error_style == API_ERRORS_ANTHROPIC)
+        api_error_render_anthropic(e, &body);
+    else
+        api_error_render(e, &body);
     exchange_reply(x, http_status, "application/json", &body);
 }
 

@@ -37,6 +37,20 @@ const char *exchange_id(const struct exchange *x);    /* the x-request-id */
 const char *exchange_header(const struct exchange *x, const char *name); /* NULL: there is none */
 const char *exchange_body(const struct exchange *x, size_t *ret_n);
 
+size_t exchange_count_headers(const struct exchange *x, const char *name);
+
+/* Of the answer; one of this name that is there already is replaced. */
+void exchange_set_header(struct exchange *x, const char *name, const char *value);
+
+/* How exchange_fail() words it; OpenAI's way until another is set. */
+void exchange_set_error_style(struct exchange *x, enum api_error_style style);
+enum api_error_style exchange_error_style(const struct exchange *x);
+
+/* Who asks, as the guard knows it: taken, given to free() when the exchange is over.  NULL: nobody
+ * asked who it is. */
+void exchange_set_caller(struct exchange *x, void *caller);
+void *exchange_caller(const struct exchange *x);
+
 /* Called when the client is gone before the answer was complete. */
 void exchange_on_close(struct exchange *x, void (*fn)(void *arg), void *arg);
 

@@ -18,6 +18,8 @@ struct exchange {
     char rest[PATH_BYTES_MAX];
     char id[X_REQUEST_ID_MAX];
     bool is_cut; /* the connection was shut down here; on_close follows */
+    enum api_error_style error_style;
+    void *caller; /* owned */
     void (*on_close)(void *arg);
     void *on_close_arg;
 };
