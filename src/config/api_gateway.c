@@ -45,8 +45,11 @@ static const cyaml_schema_value_t issuer_value = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct api_issuer, issuer_fields),
 };
 
+/* libcyaml takes any other word for true. */
+static const cyaml_strval_t truths[] = { { "false", 0 }, { "true", 1 } };
+
 static const cyaml_schema_field_t auth_fields[] = {
-    CYAML_FIELD_BOOL("required", CYAML_FLAG_OPTIONAL, struct api_auth, required),
+    CYAML_FIELD_ENUM("required", CYAML_FLAG_OPTIONAL | CYAML_FLAG_STRICT, struct api_auth, required, truths, CYAML_ARRAY_LEN(truths)),
     CYAML_FIELD_SEQUENCE("issuers", CYAML_FLAG_OPTIONAL | CYAML_FLAG_POINTER, struct api_auth, issuers, &issuer_value, 0, API_ISSUERS_MAX),
     CYAML_FIELD_END
 };
@@ -164,6 +167,8 @@ enum status api_gateway_load(const char *path, struct api_gateway **ret_config, 
     struct buf content = { 0 };
     enum status s = file_read(path, YAML_FILE_MAX_BYTES, &content, err);
 
+    if (s == ST_OK && content.len == 0) /* somebody is writing it: that must not open the door */
+        s = err_set(err, ST_FORMAT, "%s:1:1: the file is empty", path);
     if (s == ST_OK)
         s = parse(&content, path, ret_config, err);
     buf_release(&content);

@@ -150,11 +150,12 @@ enum status access_files_reload(const char *settings_path, const char *keys_path
                                 struct access_files **ret_files, struct err *err)
 {
     struct access_files *f;
+    const uint64_t stamp = stamp_all(settings_path, keys_path, old->settings);
     enum status s;
 
     *ret_files = NULL;
     err->words[0] = '\0';
-    if (!is_forced && stamp_all(settings_path, keys_path, old->settings) == old->stamp)
+    if (!is_forced && stamp == old->stamp)
         return ST_OK;
     f = files_new();
     if (!f)
@@ -163,10 +164,11 @@ enum status access_files_reload(const char *settings_path, const char *keys_path
         keep_settings(f, old);
     f->stamp = stamp_all(settings_path, keys_path, f->settings);
     s = api_keys_load(keys_path, &f->keys, err);
-    if (s == ST_OK)
+    if (s == ST_OK && stamp_all(settings_path, keys_path, old->settings) == stamp) {
         *ret_files = f;
-    else
-        access_files_unref(f);
+        return ST_OK;
+    }
+    access_files_unref(f); /* wrong, or written to meanwhile: it will be looked at again */
     return s;
 }
 

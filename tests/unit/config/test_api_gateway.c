@@ -105,6 +105,8 @@ static void mistakes_are_told_with_line_and_column(void **state)
         const char *text, *where;
     } rows[] = {
         { "auth:\n  requird: true\n", ":2:" },
+        { "auth:\n  required: perhaps\n", ":2:13: " },
+        { "", ":1:1: " },
         { "queue:\n  requests: many\n", ":2:13: " },
         { "queue: [\n", ":1:8: " },
         { "a: \tb: c\n", ":1:" },
