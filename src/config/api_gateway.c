@@ -22,8 +22,6 @@ static const cyaml_strval_t algorithms[] = {
     { "ES256", API_ES256 }, { "EdDSA", API_EDDSA },
 };
 
-static const cyaml_strval_t tls_versions[] = { { "1.2", API_TLS_1_2 }, { "1.3", API_TLS_1_3 } };
-
 static const cyaml_schema_field_t issuer_fields[] = {
     CYAML_FIELD_STRING("issuer", CYAML_FLAG_DEFAULT, struct api_issuer, issuer, 1),
     CYAML_FIELD_SEQUENCE("audiences", CYAML_FLAG_POINTER, struct api_issuer, audiences, &word, 1, API_WORDS_MAX),
@@ -82,48 +80,9 @@ static const cyaml_schema_field_t all_limit_fields[] = {
     CYAML_FIELD_END
 };
 
-static const cyaml_schema_field_t tls_fields[] = {
-    CYAML_FIELD_STRING("certificate", CYAML_FLAG_DEFAULT, struct api_tls, certificate, 1),
-    CYAML_FIELD_STRING("private_key", CYAML_FLAG_DEFAULT, struct api_tls, private_key, 1),
-    CYAML_FIELD_ENUM("min_version", CYAML_FLAG_OPTIONAL | CYAML_FLAG_STRICT, struct api_tls, min_version, tls_versions, CYAML_ARRAY_LEN(tls_versions)),
-    CYAML_FIELD_END
-};
-
-static const cyaml_schema_field_t cors_fields[] = {
-    CYAML_FIELD_SEQUENCE("origins", CYAML_FLAG_OPTIONAL | CYAML_FLAG_POINTER, struct api_cors, origins, &word, 0, API_WORDS_MAX),
-    CYAML_FIELD_END
-};
-
-static const cyaml_schema_field_t queue_fields[] = {
-    CYAML_FIELD_UINT("requests", CYAML_FLAG_OPTIONAL, struct api_queue, requests),
-    CYAML_FIELD_UINT("prompt_tokens", CYAML_FLAG_OPTIONAL, struct api_queue, prompt_tokens),
-    CYAML_FIELD_UINT("wait_s", CYAML_FLAG_OPTIONAL, struct api_queue, wait_s),
-    CYAML_FIELD_END
-};
-
-static const cyaml_schema_field_t timeout_fields[] = {
-    CYAML_FIELD_UINT("request_s", CYAML_FLAG_OPTIONAL, struct api_timeouts, request_s),
-    CYAML_FIELD_UINT("body_bytes_per_s", CYAML_FLAG_OPTIONAL, struct api_timeouts, body_bytes_per_s),
-    CYAML_FIELD_UINT("idle_s", CYAML_FLAG_OPTIONAL, struct api_timeouts, idle_s),
-    CYAML_FIELD_UINT("stall_s", CYAML_FLAG_OPTIONAL, struct api_timeouts, stall_s),
-    CYAML_FIELD_UINT("drain_s", CYAML_FLAG_OPTIONAL, struct api_timeouts, drain_s),
-    CYAML_FIELD_END
-};
-
-static const cyaml_schema_field_t connection_fields[] = {
-    CYAML_FIELD_UINT("total", CYAML_FLAG_OPTIONAL, struct api_connections, total),
-    CYAML_FIELD_UINT("per_address", CYAML_FLAG_OPTIONAL, struct api_connections, per_address),
-    CYAML_FIELD_END
-};
-
 static const cyaml_schema_field_t root_fields[] = {
     CYAML_FIELD_MAPPING("auth", CYAML_FLAG_OPTIONAL, struct api_gateway, auth, auth_fields),
     CYAML_FIELD_MAPPING("limits", CYAML_FLAG_OPTIONAL, struct api_gateway, limits, all_limit_fields),
-    CYAML_FIELD_MAPPING("tls", CYAML_FLAG_OPTIONAL, struct api_gateway, tls, tls_fields),
-    CYAML_FIELD_MAPPING("cors", CYAML_FLAG_OPTIONAL, struct api_gateway, cors, cors_fields),
-    CYAML_FIELD_MAPPING("queue", CYAML_FLAG_OPTIONAL, struct api_gateway, queue, queue_fields),
-    CYAML_FIELD_MAPPING("timeouts", CYAML_FLAG_OPTIONAL, struct api_gateway, timeouts, timeout_fields),
-    CYAML_FIELD_MAPPING("connections", CYAML_FLAG_OPTIONAL, struct api_gateway, connections, connection_fields),
     CYAML_FIELD_END
 };
 

@@ -60,8 +60,7 @@ static size_t without_newline(const struct buf *content)
     return n;
 }
 
-static enum status load_set(const struct api_issuer *issuer, struct jwks **ret_set,
-                            struct err *err)
+static enum status load_set(const struct api_issuer *issuer, struct jwks **ret_set, struct err *err)
 {
     const bool is_secret = issuer->secret_file[0] != '\0';
     const char *path = is_secret ? issuer->secret_file : issuer->jwks_file;
