@@ -340,7 +340,7 @@ static enum status start_cluster(struct node *node, struct err *err)
 static enum status start(struct node *node, struct err *err)
 {
     const struct node_settings *settings = node->settings;
-    char keys[PATH_MAX_BYTES];
+    char keys[PATH_MAX_BYTES], state[PATH_MAX_BYTES], quotas[PATH_MAX_BYTES];
     const struct service_options service = {
         .listen_host = settings->listen_host,
         .listen_port = settings->listen_port,
@@ -351,10 +351,17 @@ static enum status start(struct node *node, struct err *err)
         .activations = settings->activations,
         .gateway_config = settings->gateway_config,
         .api_keys = keys,
+        .quotas = quotas,
     };
     enum status s;
 
     s = path_join(settings->data, API_KEYS_FILE, keys, err);
+    if (s == ST_OK)
+        s = own_path(settings, "state", state, err);
+    if (s == ST_OK)
+        s = path_make(state, err);
+    if (s == ST_OK)
+        s = path_join(state, "quotas.json", quotas, err);
     if (s == ST_OK)
         s = loop_new(&node->loop, err);
     if (s == ST_OK)

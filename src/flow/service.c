@@ -11,6 +11,7 @@
 #include "flow/clients.h"
 #include "flow/drain.h"
 #include "flow/flow.h"
+#include "flow/quotas.h"
 #include "flow/service_priv.h"
 #include "flow/text_cache.h"
 #include "flow/upkeep.h"
@@ -118,6 +119,8 @@ enum status service_new(struct loop *loop, const struct service_options *options
     (void)snprintf(service->cluster_name, sizeof(service->cluster_name), "%s",
                    options->cluster_name);
     (void)snprintf(service->node_name, sizeof(service->node_name), "%s", options->node_name);
+    (void)snprintf(service->quotas, sizeof(service->quotas), "%s",
+                   options->quotas ? options->quotas : "");
     service->kv_format = options->kv_format;
     service->activations = options->activations;
     (void)snprintf(service->version, sizeof(service->version), "%s", options->version);
@@ -150,6 +153,8 @@ void service_free(struct service *service)
     admin_release(service);
     drain_free(service->drain);
     upkeep_free(service->upkeep);
+    if (service->gateway && service->quotas[0])
+        quotas_write(service->quotas, gateway_access(service->gateway));
     gateway_free(service->gateway);
     clients_free(service->clients);
     text_cache_free(service->texts);
@@ -184,6 +189,8 @@ enum status service_start(struct service *service, struct cluster *cluster, stru
                     &service->gateway, err);
     if (s != ST_OK)
         return s;
+    if (service->quotas[0])
+        quotas_read(service->quotas, gateway_access(service->gateway));
     reload_on_change(service->reload, use_files, service);
     use_files(service);
     return ST_OK;

@@ -6,6 +6,7 @@ With POMONA_TEST_FULL=1 rates are measured over 30 s, else over 6.
 import http.client
 import json
 import os
+import signal
 import threading
 import time
 
@@ -125,6 +126,10 @@ def test_a_quota_is_final_for_the_day(tmp_path):
         assert [a[0] for a in answers] == [200, 200, 429]
         assert answers[-1][2]["error"]["code"] == "insufficient_quota"
         assert answers[-1][1]["x-should-retry"] == "false"
+        node.node.kill(signal.SIGTERM)    # a restart gives no second day
+        node.node.start()
+        wait_until(node.node.health, 20, "the node answers")
+        assert node.ask("GET", "/v1/models", key)[0] == 429
 
 
 def test_what_runs_at_once_is_bounded_and_comes_back(tmp_path):

@@ -425,8 +425,3 @@ void access_restore(struct access *a, const json_t *saved)
 {
     limits_restore(a->limits, saved, today());
 }
-
-uint64_t access_version(const struct access *a)
-{
-    return limits_version(a->limits);
-}

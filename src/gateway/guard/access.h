@@ -41,6 +41,5 @@ enum status access_grant(struct access *access, struct exchange *x, struct api_r
 /* What is used today, to be kept over a restart; access_restore() adds it. */
 json_t *access_save(const struct access *access);
 void access_restore(struct access *access, const json_t *saved);
-uint64_t access_version(const struct access *access); /* grows when access_save() changes */
 
 #endif

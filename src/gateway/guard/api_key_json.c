@@ -87,12 +87,12 @@ json_t *api_key_to_json(const struct api_key *key)
         (void)json_object_set_new(json, "models", models);
     }
     if (json && who->has_limits)
-        (void)json_object_set_new(
-            json, "limits",
-            json_pack("{s:I,s:I,s:I,s:I,s:I}", "requests_per_minute",
-                      (json_int_t)l->requests_per_minute, "concurrent", (json_int_t)l->concurrent,
-                      "tokens_per_minute", (json_int_t)l->tokens_per_minute, "requests_per_day",
-                      (json_int_t)l->requests_per_day, "tokens_per_day",
-                      (json_int_t)l->tokens_per_day));
+        (void)json_object_set_new(json, "limits",
+                                  json_pack("{s:I,s:I,s:I,s:I,s:I}", "requests_per_minute",
+                                            (json_int_t)l->requests_per_minute, "concurrent",
+                                            (json_int_t)l->concurrent, "tokens_per_minute",
+                                            (json_int_t)l->tokens_per_minute, "requests_per_day",
+                                            (json_int_t)l->requests_per_day, "tokens_per_day",
+                                            (json_int_t)l->tokens_per_day));
     return json;
 }

@@ -120,8 +120,7 @@ static enum status save(const char *path, const struct api_keys *keys, struct er
             s = ST_NOMEM;
     if (root && s == ST_OK)
         text = json_dumps(root, JSON_INDENT(1));
-    s = text ? file_replace(path, text, strlen(text), err)
-             : err_set(err, ST_NOMEM, "the API keys");
+    s = text ? file_replace(path, text, strlen(text), err) : err_set(err, ST_NOMEM, "the API keys");
     free(text);
     json_decref(root);
     return s;

@@ -10,7 +10,6 @@
 /* [n] characters at `text` into ret_bytes [capacity].  False for a character that is not of the
  * alphabet, padding, a length that none has, bits beyond the last byte that are not zero (the same bytes
  * would have several spellings), and for more than `capacity` bytes. */
-bool base64url_read(const char *text, size_t n, uint8_t *ret_bytes, size_t capacity,
-                    size_t *ret_n);
+bool base64url_read(const char *text, size_t n, uint8_t *ret_bytes, size_t capacity, size_t *ret_n);
 
 #endif

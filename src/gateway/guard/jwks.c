@@ -27,8 +27,8 @@ struct key {
     char kid[KID_MAX];
     bool has_kid;
     uint32_t algorithms;
-    cjose_jwk_t *jwk;   /* NULL for Ed25519 */
-    EVP_PKEY *ed25519;  /* NULL for all others */
+    cjose_jwk_t *jwk;  /* NULL for Ed25519 */
+    EVP_PKEY *ed25519; /* NULL for all others */
 };
 
 struct jwks {
@@ -256,8 +256,7 @@ enum jwks_verdict jwks_verify(const struct jwks *set, uint32_t algorithm, const 
         const struct key *key = &set->keys[i];
 
         /* A key without a name is meant by any: a secret of HS256 has none. */
-        if (!(key->algorithms & algorithm) ||
-            (kid && key->has_kid && strcmp(key->kid, kid) != 0))
+        if (!(key->algorithms & algorithm) || (kid && key->has_kid && strcmp(key->kid, kid) != 0))
             continue;
         n_tried++;
         if (algorithm == API_ES256 && n_signature != ES256_SIGNATURE_BYTES)

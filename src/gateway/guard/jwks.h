@@ -29,8 +29,7 @@ struct jwks;
 enum status jwks_parse(const char *text, size_t n, struct jwks **ret_set, struct err *err);
 
 /* The one key of HS256.  Errors: ST_RANGE too short; ST_NOMEM */
-enum status jwks_of_secret(const uint8_t *secret, size_t n, struct jwks **ret_set,
-                           struct err *err);
+enum status jwks_of_secret(const uint8_t *secret, size_t n, struct jwks **ret_set, struct err *err);
 
 struct jwks *jwks_ref(struct jwks *set);
 void jwks_unref(struct jwks *set); /* NULL is allowed */

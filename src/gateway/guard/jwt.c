@@ -17,13 +17,10 @@ static bool is_shallow(const json_t *json, unsigned depth)
     if (depth == 0)
         return false;
     if (json_is_array(json)) {
-        json_array_foreach (json, i, value)
-            if (!is_shallow(value, depth - 1))
-                return false;
+        json_array_foreach(json, i, value) if (!is_shallow(value, depth - 1)) return false;
     } else if (json_is_object(json)) {
-        json_object_foreach ((json_t *)json, name, value)
-            if (!is_shallow(value, depth - 1))
-                return false;
+        json_object_foreach((json_t *)json, name,
+                            value) if (!is_shallow(value, depth - 1)) return false;
     }
     return true;
 }

@@ -102,13 +102,11 @@ static bool read_models(const json_t *claim, struct principal *p)
     if (!json_is_array(claim))
         return false;
     p->is_restricted = true; /* an empty list allows none */
-    json_array_foreach (claim, i, name)
-        if (!json_is_string(name) ||
-            principal_add_model(p, json_string_value(name), NULL) != ST_OK)
-            return false;
-    json_array_foreach (claim, i, name)
-        if (strcmp(json_string_value(name), "*") == 0)
-            p->is_restricted = false;
+    json_array_foreach(claim, i, name) if (!json_is_string(name) ||
+                                           principal_add_model(p, json_string_value(name), NULL) !=
+                                               ST_OK) return false;
+    json_array_foreach(claim, i, name) if (strcmp(json_string_value(name), "*") == 0)
+        p->is_restricted = false;
     return true;
 }
 

@@ -33,7 +33,6 @@ struct account {
 struct limits {
     struct account *slots[SLOTS];
     size_t n;
-    uint64_t version;
 };
 
 enum status limits_new(struct limits **ret_limits, struct err *err)
@@ -225,7 +224,6 @@ struct limits_answer limits_take(struct limits *l, const struct limits_of *of, s
     for (size_t i = 0; i < n; i++)
         if (accounts[i])
             charge(accounts[i], cost);
-    l->version++;
     *ret_claim = claim;
     return (struct limits_answer){ .verdict = LIMITS_GRANTED };
 }
@@ -257,7 +255,6 @@ void limits_settle(struct limits *l, const struct limits_claim *claim, uint64_t 
         fill(&a->tokens, (uint64_t)(a->tokens.rate * MINUTE_S + 0.5), now_ns);
         give_back(a, claim, n_tokens, keeps_request);
     }
-    l->version++;
 }
 
 static void view(const struct bucket *b, uint64_t *ret_left, uint64_t *ret_reset_ms)
@@ -321,9 +318,4 @@ void limits_restore(struct limits *l, const json_t *saved, int64_t day)
         a->day_requests += (uint64_t)requests;
         a->day_tokens += (uint64_t)tokens;
     }
-}
-
-uint64_t limits_version(const struct limits *l)
-{
-    return l->version;
 }

@@ -45,18 +45,18 @@ struct limits_cost {
 
 enum limits_verdict {
     LIMITS_GRANTED,
-    LIMITS_REQUESTS,   /* per minute */
+    LIMITS_REQUESTS, /* per minute */
     LIMITS_TOKENS,
     LIMITS_CONCURRENT,
-    LIMITS_DAY,        /* a quota */
-    LIMITS_TOO_LARGE,  /* never */
-    LIMITS_CROWDED,    /* there are too many accounts */
+    LIMITS_DAY,       /* a quota */
+    LIMITS_TOO_LARGE, /* never */
+    LIMITS_CROWDED,   /* there are too many accounts */
 };
 
 struct limits_answer {
     enum limits_verdict verdict;
-    size_t which;       /* of what was asked, the account that refused */
-    uint64_t retry_ms;  /* when it may be granted; 0: waiting does not help */
+    size_t which;                    /* of what was asked, the account that refused */
+    uint64_t retry_ms;               /* when it may be granted; 0: waiting does not help */
     uint64_t limit, used, requested; /* of what refused */
 };
 
@@ -93,8 +93,5 @@ struct limits_view limits_look(struct limits *l, const struct limits_of *of, uin
  * NULL: no memory. */
 json_t *limits_save(const struct limits *l, int64_t day);
 void limits_restore(struct limits *l, const json_t *saved, int64_t day);
-
-/* Grows with each change of what limits_save() would say. */
-uint64_t limits_version(const struct limits *l);
 
 #endif
