@@ -16,6 +16,7 @@ pomona_library(event_openssl "libevent_openssl>=2.1") # TLS on the event loop
 pomona_library(curl "libcurl>=7.80")             # outgoing HTTP
 pomona_library(jansson "jansson>=2.13")          # JSON
 pomona_library(cyaml "libcyaml>=1.3")            # YAML and JSON configuration with a schema
+pomona_library(cjose "cjose>=0.6")               # signed tokens: JWS and JWK
 pomona_library(yaml "yaml-0.1>=0.2")              # where in a file a mistake is
 pomona_library(protobuf_c "libprotobuf-c>=1.4")  # messages between nodes and runners
 pomona_library(utf8proc "libutf8proc>=2.6")      # Unicode properties and normal forms

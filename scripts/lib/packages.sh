@@ -19,6 +19,7 @@ build      libcurl4-openssl-dev       curl
 build      libjansson-dev             jansson
 build      libcyaml-dev               libcyaml
 build      libyaml-dev                libyaml
+build      libcjose-dev               cjose
 build      libprotobuf-c-dev          protobuf-c
 build      protobuf-c-compiler        protobuf-c
 build      libutf8proc-dev            utf8proc

@@ -18,6 +18,7 @@ enum {
     REPLY_MAX_BYTES = 16 << 20,
     REFUSED = 400,
     URL_MAX_BYTES = 4096,
+    API_KEY_HEADER_MAX = 9 << 10, /* a token has 8 KiB at most */
 };
 
 struct transfer {
@@ -103,10 +104,11 @@ static enum status refused(struct transfer *t, long status)
 {
     json_t *reply = json_loadb(buf_text(&t->reply), t->reply.len, 0, NULL);
     char otherwise[64];
-    enum status s = status == 404   ? ST_NOTFOUND
-                    : status < 500  ? ST_RANGE
-                    : status == 503 ? ST_FULL
-                                    : ST_IO;
+    enum status s = status == 404                    ? ST_NOTFOUND
+                    : status == 401 || status == 403 ? ST_DENIED
+                    : status < 500                   ? ST_RANGE
+                    : status == 503                  ? ST_FULL
+                                                     : ST_IO;
 
     (void)snprintf(otherwise, sizeof(otherwise), "the node answered with HTTP status %ld", status);
     s = api_error(reply, s, otherwise, t->err);
@@ -145,10 +147,26 @@ static void set_up(struct transfer *t, const char *url, const char *body,
     (void)curl_easy_setopt(t->curl, CURLOPT_USERAGENT, "pomona/" POMONA_VERSION);
     (void)curl_easy_setopt(t->curl, CURLOPT_WRITEFUNCTION, on_bytes);
     (void)curl_easy_setopt(t->curl, CURLOPT_WRITEDATA, t);
+    (void)curl_easy_setopt(t->curl, CURLOPT_HTTPHEADER, headers);
     if (!body)
         return;
-    (void)curl_easy_setopt(t->curl, CURLOPT_HTTPHEADER, headers);
     (void)curl_easy_setopt(t->curl, CURLOPT_POSTFIELDS, body);
+}
+
+/* NULL: no memory. */
+static struct curl_slist *headers_make(const struct app *app)
+{
+    struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
+    struct curl_slist *more;
+    char key[API_KEY_HEADER_MAX];
+
+    if (!headers || !app->api_key)
+        return headers;
+    (void)snprintf(key, sizeof(key), "Authorization: Bearer %s", app->api_key);
+    more = curl_slist_append(headers, key);
+    if (!more)
+        curl_slist_free_all(headers);
+    return more;
 }
 
 /* body  NULL: GET.  The reply stays in `t`. */
@@ -165,7 +183,7 @@ static enum status perform(const struct app *app, struct transfer *t, const char
         goto out;
     s = ST_NOMEM;
     t->curl = curl_easy_init();
-    headers = curl_slist_append(NULL, "Content-Type: application/json");
+    headers = headers_make(app);
     text = body ? json_dumps(body, JSON_COMPACT) : NULL;
     if (!t->curl || !headers || (body && !text)) {
         (void)err_set(t->err, s, "no memory to ask the node");

@@ -44,6 +44,7 @@ void app_init(struct app *app, const char *program)
         .out_is_terminal = isatty(STDOUT_FILENO) != 0,
         .err_is_terminal = isatty(STDERR_FILENO) != 0,
         .columns = terminal_columns(),
+        .api_key = environment("POMONA_API_KEY"),
         .hub_endpoint = environment("HF_ENDPOINT"),
         .hub_token = environment("HF_TOKEN"),
     };

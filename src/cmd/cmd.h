@@ -26,6 +26,7 @@ struct app {
     const char *command;      /* the subcommand's name */
     const char *data;         /* --data; NULL: POMONA_DATA, else the platform's folder */
     const char *api;          /* --api; NULL: POMONA_API, else this machine's node */
+    const char *api_key;      /* POMONA_API_KEY: sent to that node; NULL: none */
     const char *hub_endpoint; /* HF_ENDPOINT; NULL: none given */
     const char *hub_token;    /* HF_TOKEN; NULL: none */
     bool out_is_terminal;     /* standard output */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cmd/keys.c - `pomona keys cluster`: make the key that the nodes of a cluster share.
+/* cmd/keys.c - `pomona keys`: the key that the nodes of a cluster share, and those of the API's clients.
  *
- * The key is written to a terminal or a pipe only where --show asks for it,
+ * The cluster's key is written to a terminal or a pipe only where --show asks for it,
  * and to no log ever.
  */
 #include <stdio.h>
@@ -9,12 +9,14 @@
 #include <unistd.h>
 
 #include "base/size.h"
+#include "cmd/api_keys.h"
 #include "cmd/cmd.h"
 #include "cmd/options.h"
 #include "cmd/peers.h"
 #include "net/cluster_key.h"
 
 struct keys_options {
+    struct api_key_options api;
     const char *file;
     bool shows, imports, forces;
 };
@@ -74,6 +76,20 @@ static int make(const struct app *app, const struct keys_options *options, const
     return EXIT_FINE;
 }
 
+/* Keys of the API's clients. */
+static int api(const struct app *app, const char *const *args, const struct keys_options *options)
+{
+    const char *verb = args[0], *name = args[1];
+
+    if (strcmp(verb, "list") == 0 && !name)
+        return api_keys_list(app);
+    if (strcmp(verb, "create") == 0 && name)
+        return api_keys_make(app, name, &options->api);
+    if (strcmp(verb, "revoke") == 0 && name)
+        return api_keys_end(app, name);
+    return app_wrong_use(app, "say 'cluster', 'create NAME', 'list' or 'revoke NAME'");
+}
+
 /* clang-format off */
 int cmd_keys(struct app *app, int argc, char **argv)
 {
@@ -83,19 +99,32 @@ int cmd_keys(struct app *app, int argc, char **argv)
         { "show", 0, NULL, "print the key that is there", OPTION_FLAG, &options.shows, 0, 0 },
         { "import", 0, NULL, "take the key from standard input", OPTION_FLAG, &options.imports, 0, 0 },
         { "force", 0, NULL, "replace a key that is there", OPTION_FLAG, &options.forces, 0, 0 },
+        { "tenant", 0, "NAME", "of a new API key: on whose behalf it asks (default: its own)", OPTION_TEXT, &options.api.tenant, 0, 0 },
+        { "scopes", 0, "LIST", "chat, embed, models, admin (default: all but admin)", OPTION_TEXT, &options.api.scopes, 0, 0 },
+        { "models", 0, "LIST", "which it may use (default: all)", OPTION_TEXT, &options.api.models, 0, 0 },
+        { "days", 0, "N", "until it expires (default: never)", OPTION_U32, &options.api.days, 1, 36500 },
+        { "rpm", 0, "N", "requests per minute (this and the following default to the gateway's settings)", OPTION_U32, &options.api.requests_per_minute, 1, UINT32_MAX },
+        { "tpm", 0, "N", "tokens per minute", OPTION_U64, &options.api.tokens_per_minute, 0, 0 },
+        { "concurrent", 0, "N", "requests at once", OPTION_U32, &options.api.concurrent, 1, UINT32_MAX },
+        { "requests-per-day", 0, "N", "requests per day", OPTION_U64, &options.api.requests_per_day, 0, 0 },
+        { "tokens-per-day", 0, "N", "tokens per day", OPTION_U64, &options.api.tokens_per_day, 0, 0 },
         OPTION_DATA(app),
     };
     static const char *const examples[] = {
         "cluster",
+        "create alice --tenant acme --rpm 600 --tpm 100000",
+        "revoke alice",
         "cluster --show | ssh studio-2 pomona keys cluster --import",
         NULL
     };
     const struct usage usage = {
-        .arguments = "cluster",
+        .arguments = "cluster | create NAME | list | revoke NAME",
         .min_args = 1,
-        .max_args = 1,
-        .about = "Make the key that the nodes of a cluster share: who has it may join.\n"
-                 "A replaced key counts once a node was started anew.",
+        .max_args = 2,
+        .about = "cluster: make the key that the nodes of a cluster share: who has it may join.\n"
+                 "A replaced key counts once a node was started anew.\n"
+                 "create, list, revoke: keys of the API's clients, which count where the gateway's\n"
+                 "settings say 'auth: required'. The text of a new one is printed, this once.",
         .rows = rows,
         .n_rows = ARRAY_LEN(rows),
         .examples = examples,
@@ -109,7 +138,9 @@ int cmd_keys(struct app *app, int argc, char **argv)
     if (!options_parse(app, &usage, argc, argv, args, &exit_status))
         return exit_status;
     if (strcmp(args[0], "cluster") != 0)
-        return app_wrong_use(app, "there are no '%s' keys, only 'cluster'", args[0]);
+        return api(app, args, &options);
+    if (args[1])
+        return app_wrong_use(app, "'cluster' takes no name");
     if (options.shows && (options.imports || options.forces))
         return app_wrong_use(app, "--show changes nothing; leave out --import and --force");
     if (!options.file && peers_key_path(app, path, &err) != ST_OK)

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "cluster/topology/speed_file.h"
 #include "flow/service.h"
+#include "gateway/guard/api_keys.h"
 #include "model/share/parts.h"
 #include "model/share/served.h"
 #include "model/share/server.h"
@@ -339,6 +340,7 @@ static enum status start_cluster(struct node *node, struct err *err)
 static enum status start(struct node *node, struct err *err)
 {
     const struct node_settings *settings = node->settings;
+    char keys[PATH_MAX_BYTES], state[PATH_MAX_BYTES], quotas[PATH_MAX_BYTES];
     const struct service_options service = {
         .listen_host = settings->listen_host,
         .listen_port = settings->listen_port,
@@ -351,10 +353,20 @@ static enum status start(struct node *node, struct err *err)
         .kv_format = settings->kv_format,
         .activations = settings->activations,
         .gateway_config = settings->gateway_config,
+        .api_keys = keys,
+        .quotas = quotas,
     };
     enum status s;
 
-    s = loop_new(&node->loop, err);
+    s = path_join(settings->data, API_KEYS_FILE, keys, err);
+    if (s == ST_OK)
+        s = own_path(settings, "state", state, err);
+    if (s == ST_OK)
+        s = path_make(state, err);
+    if (s == ST_OK)
+        s = path_join(state, "quotas.json", quotas, err);
+    if (s == ST_OK)
+        s = loop_new(&node->loop, err);
     if (s == ST_OK)
         s = store_init(&node->store, settings->data, err);
     if (s == ST_OK)

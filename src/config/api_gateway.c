@@ -22,8 +22,6 @@ static const cyaml_strval_t algorithms[] = {
     { "ES256", API_ES256 }, { "EdDSA", API_EDDSA },
 };
 
-static const cyaml_strval_t tls_versions[] = { { "1.2", API_TLS_1_2 }, { "1.3", API_TLS_1_3 } };
-
 static const cyaml_schema_field_t issuer_fields[] = {
     CYAML_FIELD_STRING("issuer", CYAML_FLAG_DEFAULT, struct api_issuer, issuer, 1),
     CYAML_FIELD_SEQUENCE("audiences", CYAML_FLAG_POINTER, struct api_issuer, audiences, &word, 1, API_WORDS_MAX),
@@ -45,8 +43,11 @@ static const cyaml_schema_value_t issuer_value = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct api_issuer, issuer_fields),
 };
 
+/* libcyaml takes any other word for true. */
+static const cyaml_strval_t truths[] = { { "false", 0 }, { "true", 1 } };
+
 static const cyaml_schema_field_t auth_fields[] = {
-    CYAML_FIELD_BOOL("required", CYAML_FLAG_OPTIONAL, struct api_auth, required),
+    CYAML_FIELD_ENUM("required", CYAML_FLAG_OPTIONAL | CYAML_FLAG_STRICT, struct api_auth, required, truths, CYAML_ARRAY_LEN(truths)),
     CYAML_FIELD_SEQUENCE("issuers", CYAML_FLAG_OPTIONAL | CYAML_FLAG_POINTER, struct api_auth, issuers, &issuer_value, 0, API_ISSUERS_MAX),
     CYAML_FIELD_END
 };
@@ -79,37 +80,10 @@ static const cyaml_schema_field_t all_limit_fields[] = {
     CYAML_FIELD_END
 };
 
-static const cyaml_schema_field_t tls_fields[] = {
-    CYAML_FIELD_STRING("certificate", CYAML_FLAG_DEFAULT, struct api_tls, certificate, 1),
-    CYAML_FIELD_STRING("private_key", CYAML_FLAG_DEFAULT, struct api_tls, private_key, 1),
-    CYAML_FIELD_ENUM("min_version", CYAML_FLAG_OPTIONAL | CYAML_FLAG_STRICT, struct api_tls, min_version, tls_versions, CYAML_ARRAY_LEN(tls_versions)),
-    CYAML_FIELD_END
-};
-
-static const cyaml_schema_field_t cors_fields[] = {
-    CYAML_FIELD_SEQUENCE("origins", CYAML_FLAG_OPTIONAL | CYAML_FLAG_POINTER, struct api_cors, origins, &word, 0, API_WORDS_MAX),
-    CYAML_FIELD_END
-};
-
 static const cyaml_schema_field_t queue_fields[] = {
     CYAML_FIELD_UINT("requests", CYAML_FLAG_OPTIONAL, struct api_queue, requests),
     CYAML_FIELD_UINT("prompt_tokens", CYAML_FLAG_OPTIONAL, struct api_queue, prompt_tokens),
     CYAML_FIELD_UINT("wait_s", CYAML_FLAG_OPTIONAL, struct api_queue, wait_s),
-    CYAML_FIELD_END
-};
-
-static const cyaml_schema_field_t timeout_fields[] = {
-    CYAML_FIELD_UINT("request_s", CYAML_FLAG_OPTIONAL, struct api_timeouts, request_s),
-    CYAML_FIELD_UINT("body_bytes_per_s", CYAML_FLAG_OPTIONAL, struct api_timeouts, body_bytes_per_s),
-    CYAML_FIELD_UINT("idle_s", CYAML_FLAG_OPTIONAL, struct api_timeouts, idle_s),
-    CYAML_FIELD_UINT("stall_s", CYAML_FLAG_OPTIONAL, struct api_timeouts, stall_s),
-    CYAML_FIELD_UINT("drain_s", CYAML_FLAG_OPTIONAL, struct api_timeouts, drain_s),
-    CYAML_FIELD_END
-};
-
-static const cyaml_schema_field_t connection_fields[] = {
-    CYAML_FIELD_UINT("total", CYAML_FLAG_OPTIONAL, struct api_connections, total),
-    CYAML_FIELD_UINT("per_address", CYAML_FLAG_OPTIONAL, struct api_connections, per_address),
     CYAML_FIELD_END
 };
 
@@ -121,11 +95,7 @@ static const cyaml_schema_field_t balancing_fields[] = {
 static const cyaml_schema_field_t root_fields[] = {
     CYAML_FIELD_MAPPING("auth", CYAML_FLAG_OPTIONAL, struct api_gateway, auth, auth_fields),
     CYAML_FIELD_MAPPING("limits", CYAML_FLAG_OPTIONAL, struct api_gateway, limits, all_limit_fields),
-    CYAML_FIELD_MAPPING("tls", CYAML_FLAG_OPTIONAL, struct api_gateway, tls, tls_fields),
-    CYAML_FIELD_MAPPING("cors", CYAML_FLAG_OPTIONAL, struct api_gateway, cors, cors_fields),
     CYAML_FIELD_MAPPING("queue", CYAML_FLAG_OPTIONAL, struct api_gateway, queue, queue_fields),
-    CYAML_FIELD_MAPPING("timeouts", CYAML_FLAG_OPTIONAL, struct api_gateway, timeouts, timeout_fields),
-    CYAML_FIELD_MAPPING("connections", CYAML_FLAG_OPTIONAL, struct api_gateway, connections, connection_fields),
     CYAML_FIELD_MAPPING("balancing", CYAML_FLAG_OPTIONAL, struct api_gateway, balancing, balancing_fields),
     CYAML_FIELD_SEQUENCE("upstreams", CYAML_FLAG_OPTIONAL | CYAML_FLAG_POINTER, struct api_gateway, upstreams, &api_upstream_value, 0, API_UPSTREAMS_MAX),
     CYAML_FIELD_END
@@ -171,6 +141,8 @@ enum status api_gateway_load(const char *path, struct api_gateway **ret_config, 
     struct buf content = { 0 };
     enum status s = file_read(path, YAML_FILE_MAX_BYTES, &content, err);
 
+    if (s == ST_OK && content.len == 0) /* somebody is writing it: that must not open the door */
+        s = err_set(err, ST_FORMAT, "%s:1:1: the file is empty", path);
     if (s == ST_OK)
         s = parse(&content, path, ret_config, err);
     buf_release(&content);

@@ -70,18 +70,6 @@ struct api_all_limits {
     unsigned tenants_count, models_count;
 };
 
-enum { API_TLS_1_2 = 1, API_TLS_1_3 };
-
-struct api_tls {
-    char certificate[CONFIG_PATH_MAX], private_key[CONFIG_PATH_MAX]; /* PEM; "": in clear */
-    int min_version;                                                 /* API_TLS_* */
-};
-
-struct api_cors {
-    char **origins; /* [origins_count], compared exactly; "*" alone: any */
-    unsigned origins_count;
-};
-
 /* Of the whole node. */
 struct api_queue {
     uint32_t requests;      /* that wait or run */
@@ -89,26 +77,10 @@ struct api_queue {
     uint32_t wait_s;        /* for the first token */
 };
 
-struct api_timeouts {
-    uint32_t request_s; /* beyond it a request has to arrive at body_bytes_per_s */
-    uint32_t body_bytes_per_s;
-    uint32_t idle_s;  /* between requests of one connection */
-    uint32_t stall_s; /* a client that does not read */
-    uint32_t drain_s; /* for running answers, once the node is asked to end */
-};
-
-struct api_connections {
-    uint32_t total, per_address;
-};
-
 struct api_gateway {
     struct api_auth auth;
     struct api_all_limits limits;
-    struct api_tls tls;
-    struct api_cors cors;
     struct api_queue queue;
-    struct api_timeouts timeouts;
-    struct api_connections connections;
     struct api_balancing balancing;
     struct api_upstream *upstreams; /* [upstreams_count] */
     unsigned upstreams_count;

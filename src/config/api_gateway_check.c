@@ -15,7 +15,6 @@ enum {
     DAY_S = 86400,
     LEEWAY_MAX_S = 300,
     REFRESH_MIN_S = 60,
-    CONNECTIONS_MAX = 65536,
 };
 
 static void fill(uint32_t *value, uint32_t otherwise)
@@ -49,16 +48,8 @@ void api_gateway_complete(struct api_gateway *c)
         complete_issuer(&c->auth.issuers[i]);
     for (unsigned i = 0; i < c->upstreams_count; i++)
         api_upstream_complete(&c->upstreams[i]);
-    if (c->tls.min_version == 0)
-        c->tls.min_version = API_TLS_1_2;
     fill(&c->queue.requests, 1024);
     fill(&c->queue.wait_s, 300);
-    fill(&c->timeouts.request_s, 10);
-    fill(&c->timeouts.body_bytes_per_s, 4096);
-    fill(&c->timeouts.idle_s, 75);
-    fill(&c->timeouts.stall_s, 60);
-    fill(&c->timeouts.drain_s, 5);
-    fill(&c->connections.total, 4096);
 }
 
 static enum status wrong(char *ret_place, const char *place, struct err *err, const char *words)
@@ -142,32 +133,6 @@ static enum status check_limits(const struct api_gateway *c, char *ret_place, st
                : check_names(c->limits.models, c->limits.models_count, "models", ret_place, err);
 }
 
-static enum status check_cors(const struct api_gateway *c, char *ret_place, struct err *err)
-{
-    for (unsigned i = 0; i < c->cors.origins_count; i++) {
-        const char *origin = c->cors.origins[i];
-        const char *after = strstr(origin, "://");
-        char place[PLACE_MAX];
-
-        (void)snprintf(place, sizeof(place), "cors.origins[%u]", i);
-        if (strcmp(origin, "*") == 0 ? c->cors.origins_count > 1
-                                     : !after || strchr(after + 3, '/') || strchr(origin, ' '))
-            return wrong(ret_place, place, err,
-                         "an origin is like https://chat.example.org:8443, without a path, or '*' "
-                         "alone");
-    }
-    return ST_OK;
-}
-
-static enum status check_bounds(const struct api_gateway *c, char *ret_place, struct err *err)
-{
-    if (c->connections.total > CONNECTIONS_MAX)
-        return wrong(ret_place, "connections.total", err, "at most 65536");
-    if (c->timeouts.drain_s > DAY_S)
-        return wrong(ret_place, "timeouts.drain_s", err, "at most 86400");
-    return ST_OK;
-}
-
 static enum status check_upstreams(const struct api_gateway *c, char *ret_place, struct err *err)
 {
     for (unsigned i = 0; i < c->upstreams_count; i++) {
@@ -186,7 +151,9 @@ static enum status check_upstreams(const struct api_gateway *c, char *ret_place,
 }
 
 static enum status (*const checks[])(const struct api_gateway *, char *, struct err *) = {
-    check_auth, check_limits, check_cors, check_bounds, check_upstreams,
+    check_auth,
+    check_limits,
+    check_upstreams,
 };
 
 enum status api_gateway_check(const struct api_gateway *config, char *ret_place, struct err *err)

@@ -46,12 +46,14 @@ static void complaint_note(cyaml_log_t level, void *ctx, const char *fmt, va_lis
     if (level < CYAML_LOG_ERROR)
         return;
     (void)vsnprintf(text, sizeof(text), fmt, args);
-    if (c->words[0] != '\0') {
+    if (c->words[0] != '\0' || strstr(text, "(line: ")) {
         place_note(c, text);
         return;
     }
     if (strncmp(words, "Load: ", 6) == 0)
         words += 6;
+    if (strncmp(words, "Backtrace:", 10) == 0) /* there was no first line: the status has words */
+        return;
     (void)snprintf(c->words, sizeof(c->words), "%s", words);
     for (char *p = c->words; *p; p++)
         if (iscntrl((unsigned char)*p))

@@ -30,6 +30,7 @@
 #include "base/size.h"
 #include "flow/encoding.h"
 #include "flow/flow_priv.h"
+#include "gateway/guard/reservation.h"
 #include "gateway/http/sse.h"
 #include "metrics/metrics.h"
 
@@ -55,6 +56,19 @@ enum step flow_fail(struct flow *f, enum api_error_kind kind, const struct err *
     return STEP_FAIL;
 }
 
+/* Pay for the tokens there are.  What failed before its first token was our fault: it costs nothing. */
+static void settle(struct flow *f)
+{
+    const struct reply_usage usage = flow_usage(f);
+    const bool is_paid =
+        usage.completion_tokens > 0 || (f->request.task == TASK_EMBED && !f->has_failed);
+
+    reservation_end(f->request.reservation,
+                    is_paid ? usage.prompt_tokens + usage.completion_tokens : 0,
+                    usage.completion_tokens > 0 || !f->has_failed);
+    f->request.reservation = NULL;
+}
+
 void flow_free(struct flow *f)
 {
     if (f->x)
@@ -64,6 +78,7 @@ void flow_free(struct flow *f)
         f->next->link = f->link;
     f->service->n_flows--;
     admission_leave(&f->service->admission, &f->ticket);
+    settle(f);
     flow_execute_release(f);
     flow_place_release(f);
     encoding_leave(f);
@@ -206,7 +221,7 @@ void flow_tick(struct flow *f, uint64_t now_ns)
         struct api_error e;
 
         (void)api_error_set(&e, API_OVERLOADED, NULL, "The request waited too long for its turn.");
-        e.retry_after_s = ADMISSION_RETRY_MAX_S;
+        e.retry_ms = ADMISSION_RETRY_MAX_S * UINT64_C(1000);
         flow_abort(f, &e);
         return;
     }

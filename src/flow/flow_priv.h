@@ -118,6 +118,9 @@ void flow_place_release(struct flow *f);
 void flow_execute_suspend(struct flow *f);
 void flow_execute_release(struct flow *f); /* the choices too */
 
+/* What was used so far; nothing before stage 5. */
+struct reply_usage flow_usage(const struct flow *f);
+
 /* Is each prompt shorter than context_tokens, so that there is room for an answer? */
 enum step flow_check_context(struct flow *f);
 

@@ -19,11 +19,11 @@
 /* Keeps the seeds of a request's choices apart (Steele et al. 2014, SplitMix). */
 static const uint64_t SEED_STEP = 0x9E3779B97F4A7C15u;
 
-static struct reply_usage count_usage(const struct flow *f)
+struct reply_usage flow_usage(const struct flow *f)
 {
     struct reply_usage usage = { 0 };
 
-    for (size_t i = 0; i < f->request.n_prompts; i++)
+    for (size_t i = 0; f->prompts && i < f->request.n_prompts; i++)
         usage.prompt_tokens += f->prompts[i].n;
     for (size_t i = 0; f->choices && i < f->n_choices; i++) {
         if (!f->choices[i].aggregate)
@@ -67,7 +67,7 @@ void flow_on_delta(void *arg, const struct reply_delta *delta)
 
 void flow_start_stream(struct flow *f)
 {
-    const struct reply_usage usage = count_usage(f);
+    const struct reply_usage usage = flow_usage(f);
 
     if (f->request.dialect->content_type)
         exchange_stream_start(f->x, f->request.dialect->content_type);
@@ -433,7 +433,7 @@ void flow_execute_release(struct flow *f)
 /* Never waits; the exchange is over afterwards. */
 enum step flow_aggregate(struct flow *f)
 {
-    const struct reply_usage usage = count_usage(f);
+    const struct reply_usage usage = flow_usage(f);
     struct buf body = { 0 };
 
     log_info("request %s for %s: %" PRIu64 " prompt tokens, %" PRIu64 " completion tokens, %" PRIu64

@@ -93,7 +93,7 @@ static enum step admit(struct flow *f)
         &f->failure, verdict == ADMISSION_SHARE ? API_QUEUE_SHARE : API_OVERLOADED, NULL, "%s",
         verdict == ADMISSION_SHARE ? "Half of the queue are your requests, and others wait."
                                    : "More requests wait here than can be answered soon.");
-    f->failure.retry_after_s = retry_s;
+    f->failure.retry_ms = retry_s * UINT64_C(1000);
     f->has_failed = true;
     return STEP_FAIL;
 }

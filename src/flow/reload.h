@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* flow/reload.h - the gateway's settings, read again when their file changes.
+/* flow/reload.h - the gateway's settings and keys, read again when their files change.
  *
  *   reload_new()  the file is read; a mistake in it is an error
  *   every second, and at reload_now()  changed? read in a job; good: on_change(), bad: logged, once
@@ -11,18 +11,22 @@
 #ifndef POMONA_FLOW_RELOAD_H
 #define POMONA_FLOW_RELOAD_H
 
-#include "config/api_gateway.h"
+#include "gateway/guard/files.h"
 #include "net/loop.h"
 
 struct reload;
 
-/* path  copied; NULL or "": no file, the defaults hold for ever
- * Errors  as api_gateway_load() */
-enum status reload_new(struct loop *loop, const char *path, struct reload **ret_reload,
-                       struct err *err);
+/* path       of the settings, copied; NULL or "": no file, the defaults hold for ever
+ * keys_path  of the API keys, copied
+ * Errors     as access_files_load() */
+enum status reload_new(struct loop *loop, const char *path, const char *keys_path,
+                       struct reload **ret_reload, struct err *err);
 
 /* The settings in force, lent until the loop runs again: who keeps them takes a reference. */
 struct api_gateway *reload_settings(const struct reload *reload);
+
+/* The same with what was read beside them. */
+struct access_files *reload_files(const struct reload *reload);
 
 /* fn(arg) on the loop after other settings are in force. */
 void reload_on_change(struct reload *reload, loop_fn *fn, void *arg);

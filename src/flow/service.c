@@ -12,6 +12,7 @@
 #include "flow/clients.h"
 #include "flow/drain.h"
 #include "flow/flow.h"
+#include "flow/quotas.h"
 #include "flow/service_priv.h"
 #include "flow/text_cache.h"
 #include "flow/upkeep.h"
@@ -184,10 +185,21 @@ static void local_answer(void *arg, struct exchange *x, const struct dialect *di
     gateway_generate(service->gateway, x, dialect);
 }
 
-static void on_settings(void *arg)
+static enum status reserve(void *arg, struct exchange *x, const json_t *body,
+                           struct reservation **ret, struct api_error *e)
+{
+    struct service *service = arg;
+
+    return gateway_reserve(service->gateway, x, body, ret, e);
+}
+
+/* What was read holds from now on. */
+static void use_files(void *arg)
 {
     struct service *service = arg;
     struct err err;
+
+    access_set(gateway_access(service->gateway), reload_files(service->reload));
 
     if (pools_take(service->pools, reload_settings(service->reload), &err) != ST_OK)
         log_warn("the upstreams stay as they were: %s", err.words);
@@ -195,9 +207,9 @@ static void on_settings(void *arg)
 
 static enum status make_pools(struct service *service, struct err *err)
 {
-    const struct pool_locals locals = { local_instances, local_holds, local_answer, service };
+    const struct pool_locals locals = { local_instances, local_holds, local_answer, reserve,
+                                        service };
 
-    reload_on_change(service->reload, on_settings, service);
     return pools_new(service->loop, reload_settings(service->reload), &locals, &service->pools,
                      err);
 }
@@ -221,12 +233,14 @@ enum status service_new(struct loop *loop, const struct service_options *options
                    options->data_dir ? options->data_dir : "");
     service->hub_endpoint = options->hub_endpoint;
     service->hub_token = options->hub_token;
+    (void)snprintf(service->quotas, sizeof(service->quotas), "%s",
+                   options->quotas ? options->quotas : "");
     service->kv_format = options->kv_format;
     service->activations = options->activations;
     (void)snprintf(service->version, sizeof(service->version), "%s", options->version);
     s = text_cache_new(loop, &service->texts, err);
     if (s == ST_OK)
-        s = reload_new(loop, options->gateway_config, &service->reload, err);
+        s = reload_new(loop, options->gateway_config, options->api_keys, &service->reload, err);
     if (s == ST_OK)
         s = clients_new(loop, &service->clients, err);
     if (s == ST_OK)
@@ -256,6 +270,8 @@ void service_free(struct service *service)
     admin_release(service);
     drain_free(service->drain);
     upkeep_free(service->upkeep);
+    if (service->gateway && service->quotas[0])
+        quotas_write(service->quotas, gateway_access(service->gateway));
     gateway_free(service->gateway);
     clients_free(service->clients);
     text_cache_free(service->texts);
@@ -273,11 +289,20 @@ static int relay(void *arg, const char *instance_id)
 
 enum status service_start(struct service *service, struct cluster *cluster, struct err *err)
 {
+    enum status s;
+
     service->cluster = cluster;
     clients_relay_with(service->clients, relay, service);
     loop_timer_every(service->tick, TICK_MS);
-    return gateway_new(service->loop, service->listen_host, service->listen_port, &handlers,
-                       service, &service->gateway, err);
+    s = gateway_new(service->loop, service->listen_host, service->listen_port, &handlers, service,
+                    &service->gateway, err);
+    if (s != ST_OK)
+        return s;
+    if (service->quotas[0])
+        quotas_read(service->quotas, gateway_access(service->gateway));
+    reload_on_change(service->reload, use_files, service);
+    use_files(service);
+    return ST_OK;
 }
 
 void service_reload(struct service *service)

@@ -36,6 +36,8 @@ struct service_options {
     const char *hub_token;    /* NULL: none */
     enum kv_format kv_format; /* of instances that nobody asked for another */
     enum activation_format activations; /* the same */
+    const char *api_keys;               /* path of the API keys, which may not be there */
+    const char *quotas;                 /* path where the use of quotas is kept; NULL: nowhere */
     const char *gateway_config;         /* path of api_gateway.yaml; NULL: the defaults */
 };
 

@@ -49,6 +49,7 @@ struct service {
     struct drain *drain;
     struct upkeep *upkeep;
     struct reload *reload;
+    char quotas[PATH_MAX_BYTES];
     struct loop_timer *tick;
 
     bool is_draining;

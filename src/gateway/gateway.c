@@ -10,7 +10,6 @@
 #include "gateway/dialect/param.h"
 #include "gateway/dialect/repeat.h"
 #include "gateway/dialect/responses_store.h"
-#include "gateway/http/anthropic_error.h"
 #include "gateway/http/json_in.h"
 #include "gateway/http/server.h"
 
@@ -19,6 +18,7 @@ struct gateway {
     void *arg;
     struct http_server *server;
     struct responses_store *store;
+    struct access *access;
 };
 
 /* The body as an object, or the exchange is answered. */
@@ -49,6 +49,8 @@ static void parse(struct gateway *g, struct exchange *x, const struct dialect *d
     if (s == ST_OK)
         s = repeat_read(exchange_header(x, REPEAT_KEY_HEADER),
                         exchange_header(x, REPEAT_TOKENS_HEADER), &request, &e);
+    if (s == ST_OK)
+        s = access_grant(g->access, x, &request, &e);
     if (s != ST_OK) {
         api_request_release(&request);
         exchange_fail(x, &e);
@@ -64,6 +66,30 @@ void gateway_generate(struct gateway *g, struct exchange *x, const struct dialec
     if (body)
         parse(g, x, dialect, body);
     json_decref(body);
+}
+
+enum status gateway_reserve(struct gateway *g, struct exchange *x, const json_t *body,
+                            struct reservation **ret, struct api_error *e)
+{
+    struct api_request request;
+    enum status s;
+
+    api_request_init(&request);
+    s = param_text(body, "model", request.model, sizeof(request.model), e);
+    if (s == ST_OK)
+        s = param_u32(body, "n", 1, REQUEST_CHOICES_MAX, &request.n, e);
+    if (s == ST_OK)
+        s = param_u32(body, "max_tokens", 0, UINT32_MAX, &request.max_tokens, e);
+    if (s == ST_OK)
+        s = param_u32(body, "max_completion_tokens", 0, UINT32_MAX, &request.max_tokens, e);
+    if (s == ST_OK)
+        s = access_grant(g->access, x, &request, e);
+    if (s == ST_OK) {
+        *ret = request.reservation;
+        request.reservation = NULL;
+    }
+    api_request_release(&request);
+    return s;
 }
 
 /* Here, or at an upstream that is sent the body as it came. */
@@ -89,13 +115,11 @@ static void completions(void *arg, struct exchange *x)
 
 static void messages(void *arg, struct exchange *x)
 {
-    exchange_shape_errors(x, &anthropic_errors);
     gateway_generate(arg, x, &anthropic_messages);
 }
 
 static void count_messages(void *arg, struct exchange *x)
 {
-    exchange_shape_errors(x, &anthropic_errors);
     gateway_generate(arg, x, &anthropic_count);
 }
 
@@ -158,25 +182,21 @@ static void ollama_ps(void *arg, struct exchange *x)
 
 static void ollama_chat_route(void *arg, struct exchange *x)
 {
-    exchange_shape_errors(x, &ollama_errors);
     gateway_generate(arg, x, &ollama_chat);
 }
 
 static void ollama_generate_route(void *arg, struct exchange *x)
 {
-    exchange_shape_errors(x, &ollama_errors);
     gateway_generate(arg, x, &ollama_generate);
 }
 
 static void ollama_embed_route(void *arg, struct exchange *x)
 {
-    exchange_shape_errors(x, &ollama_errors);
     gateway_generate(arg, x, &ollama_embed);
 }
 
 static void ollama_embeddings_route(void *arg, struct exchange *x)
 {
-    exchange_shape_errors(x, &ollama_errors);
     gateway_generate(arg, x, &ollama_embeddings);
 }
 
@@ -188,7 +208,6 @@ static void ollama_named(void *arg, struct exchange *x, bool is_pull)
     json_t *body;
     enum status s;
 
-    exchange_shape_errors(x, &ollama_errors);
     body = body_of(x);
     if (!body)
         return;
@@ -217,7 +236,6 @@ static void ollama_not_done(void *arg, struct exchange *x)
     struct api_error e;
 
     (void)arg;
-    exchange_shape_errors(x, &ollama_errors);
     (void)api_error_set(&e, API_NOT_DONE, NULL,
                         "Models are not made, copied or deleted over this API: use the command "
                         "line of the machine that holds them.");
@@ -441,6 +459,20 @@ static const struct http_route routes[] = {
     { "POST", "/cluster/undrain", undrain },
 };
 
+static bool admit(void *arg, struct exchange *x, const char *route_path)
+{
+    struct gateway *g = arg;
+
+    return access_admit(g->access, x, route_path);
+}
+
+static void resume(void *arg, struct exchange *x)
+{
+    struct gateway *g = arg;
+
+    http_server_resume(g->server, x);
+}
+
 enum status gateway_new(struct loop *loop, const char *host, uint16_t port,
                         const struct gateway_handlers *handlers, void *arg,
                         struct gateway **ret_gateway, struct err *err)
@@ -452,6 +484,7 @@ enum status gateway_new(struct loop *loop, const char *host, uint16_t port,
         .routes = routes,
         .n_routes = ARRAY_LEN(routes),
         .arg = g,
+        .admit = admit,
     };
     enum status s;
 
@@ -460,15 +493,23 @@ enum status gateway_new(struct loop *loop, const char *host, uint16_t port,
     g->handlers = handlers;
     g->arg = arg;
     g->store = responses_store_new();
-    s = g->store ? http_server_new(loop, &options, &g->server, err)
+    s = g->store ? access_new(loop, resume, g, &g->access, err)
                  : err_set(err, ST_NOMEM, "the API could not be started");
+    if (s == ST_OK)
+        s = http_server_new(loop, &options, &g->server, err);
     if (s != ST_OK) {
+        access_free(g->access);
         responses_store_free(g->store);
         free(g);
         return s;
     }
     *ret_gateway = g;
     return ST_OK;
+}
+
+struct access *gateway_access(struct gateway *gateway)
+{
+    return gateway->access;
 }
 
 uint16_t gateway_port(const struct gateway *gateway)
@@ -482,5 +523,6 @@ void gateway_free(struct gateway *gateway)
         return;
     http_server_free(gateway->server);
     responses_store_free(gateway->store);
+    access_free(gateway->access);
     free(gateway);
 }

@@ -12,6 +12,7 @@
 
 #include "gateway/admin/place_request.h"
 #include "gateway/dialect/api_request.h"
+#include "gateway/guard/access.h"
 #include "gateway/http/exchange.h"
 #include "net/loop.h"
 
@@ -51,6 +52,15 @@ enum status gateway_new(struct loop *loop, const char *host, uint16_t port,
 
 /* Read a request and hand it to the handlers, without asking forward(): it is answered here. */
 void gateway_generate(struct gateway *gateway, struct exchange *x, const struct dialect *dialect);
+
+/* Of a request that another server answers: reserve what it may cost.
+ * ret  given: reservation_end(); NULL where nothing is reserved
+ * Errors  not ST_OK, and `e` says why not */
+enum status gateway_reserve(struct gateway *gateway, struct exchange *x, const json_t *body,
+                            struct reservation **ret, struct api_error *e);
+
+/* Who may ask; lent until gateway_free().  Until access_set() everybody may. */
+struct access *gateway_access(struct gateway *gateway);
 
 uint16_t gateway_port(const struct gateway *gateway);
 

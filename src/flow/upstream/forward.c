@@ -11,6 +11,7 @@
 #include "base/random.h"
 #include "flow/upstream/body.h"
 #include "flow/upstream/forward_priv.h"
+#include "gateway/guard/reservation.h"
 #include "gateway/dialect/repeat.h"
 #include "gateway/http/sse.h"
 
@@ -30,8 +31,20 @@ void forward_leave(struct forward *f)
     f->at = NULL;
 }
 
+/* A stream says nothing of its prompt, and each of its events is about a token. */
+static void settle(struct forward *f)
+{
+    uint64_t n = f->n_used_tokens;
+
+    if (n == 0 && f->seen.n_events > 0)
+        n = f->wanted.n_prompt_tokens +
+            (f->seen.resume_tokens ? f->seen.resume_tokens : f->seen.n_events);
+    reservation_end(f->reservation, n, n > 0);
+}
+
 void forward_free(struct forward *f)
 {
+    settle(f);
     if (f->x)
         exchange_on_close(f->x, NULL, NULL);
     forward_leave(f);
@@ -258,6 +271,7 @@ bool forward_start(struct pool *pool, struct exchange *x, const struct forward_r
 {
     const char *model = json_string_value(json_object_get(request->body, "model"));
     struct forward *f;
+    struct api_error e;
     size_t m;
     int who;
 
@@ -278,6 +292,12 @@ bool forward_start(struct pool *pool, struct exchange *x, const struct forward_r
         f->x = NULL;
         forward_free(f);
         return false;
+    }
+    if (pool->locals.reserve(pool->locals.arg, x, request->body, &f->reservation, &e) != ST_OK) {
+        f->x = NULL;
+        forward_free(f);
+        exchange_fail(x, &e);
+        return true;
     }
     exchange_on_close(x, client_left, f);
     f->model_there = m;

@@ -170,11 +170,22 @@ static void end_stream(struct forward *f)
     forward_free(f);
 }
 
+static uint64_t tokens_of(const struct buf *answer)
+{
+    json_t *whole = json_loadb(answer->data ? answer->data : "", answer->len, 0, NULL);
+    const json_int_t n =
+        json_integer_value(json_object_get(json_object_get(whole, "usage"), "total_tokens"));
+
+    json_decref(whole);
+    return n > 0 ? (uint64_t)n : 0;
+}
+
 void forward_reply(struct forward *f)
 {
     struct exchange *x = f->x;
     struct buf body = f->held;
 
+    f->n_used_tokens = f->reservation ? tokens_of(&body) : 0;
     f->held = (struct buf){ 0 };
     exchange_on_close(x, NULL, NULL);
     f->x = NULL;

@@ -14,6 +14,7 @@
 #ifndef POMONA_FLOW_UPSTREAM_POOL_H
 #define POMONA_FLOW_UPSTREAM_POOL_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -21,11 +22,13 @@
 #include "balance/policy.h"
 #include "base/status.h"
 #include "config/api_gateway.h"
+#include "gateway/http/api_error.h"
 #include "net/loop.h"
 
 struct pool;
 struct exchange;
 struct dialect;
+struct reservation;
 
 /* What the pool asks of the service. */
 struct pool_locals {
@@ -33,6 +36,9 @@ struct pool_locals {
     size_t (*instances)(void *arg, const char *model, struct balance_candidate *ret, size_t max);
     bool (*holds)(void *arg, const char *model); /* could one be placed? */
     void (*answer)(void *arg, struct exchange *x, const struct dialect *dialect); /* do so here */
+    /* What it may cost, at an upstream; not ST_OK: it may not be asked. */
+    enum status (*reserve)(void *arg, struct exchange *x, const json_t *body,
+                           struct reservation **ret, struct api_error *e);
     void *arg;
 };
 

@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+#include "gateway/guard/reservation.h"
+
 void api_request_init(struct api_request *r)
 {
     *r = (struct api_request){ .n = 1, .n_prompts = 1 };
@@ -12,6 +14,7 @@ void api_request_init(struct api_request *r)
 
 void api_request_release(struct api_request *r)
 {
+    reservation_end(r->reservation, 0, false); /* nobody said that it was served */
     json_decref(r->variables);
     json_decref(r->tools);
     json_decref(r->context);

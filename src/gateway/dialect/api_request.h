@@ -17,6 +17,7 @@
 
 enum { STOP_TOKENS_MAX = 64, TOOL_NAME_MAX = 129 /* NUL included */ };
 
+struct reservation;
 struct dialect;
 struct responses_store;
 
@@ -97,6 +98,8 @@ struct api_request {
 
     uint64_t tenant; /* who asks, as far as the request says */
     enum priority priority;
+
+    struct reservation *reservation; /* what was reserved for it, owned; NULL: nothing */
 
     bool streams;
     bool includes_usage;     /* a usage event at the end of a stream */

@@ -8,6 +8,7 @@
 #ifndef POMONA_GATEWAY_HTTP_API_ERROR_H
 #define POMONA_GATEWAY_HTTP_API_ERROR_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/buf.h"
@@ -26,6 +27,10 @@ enum { PARAM_MAX = 96 };
     X(API_GRAMMAR, 400, "invalid_request_error", "invalid_grammar")                                \
     X(API_SCHEMA, 400, "invalid_request_error", "invalid_json_schema")                             \
     X(API_CONTEXT_LENGTH, 400, "invalid_request_error", "context_length_exceeded")                 \
+    X(API_KEY_INVALID, 401, "authentication_error", "invalid_api_key")                             \
+    X(API_TOKEN_EXPIRED, 401, "authentication_error", "token_expired")                             \
+    X(API_SCOPE, 403, "permission_error", "insufficient_scope")                                    \
+    X(API_MODEL_DENIED, 403, "permission_error", "model_not_allowed")                              \
     X(API_UNKNOWN_URL, 404, "invalid_request_error", "unknown_url")                                \
     X(API_MODEL_NOT_FOUND, 404, "invalid_request_error", "model_not_found")                        \
     X(API_UNKNOWN_ANSWER, 404, "invalid_request_error", "not_found")                               \
@@ -35,6 +40,9 @@ enum { PARAM_MAX = 96 };
     X(API_TOO_LARGE, 413, "invalid_request_error", "request_too_large")                            \
     X(API_MEDIA_TYPE, 415, "invalid_request_error", "unsupported_media_type")                      \
     X(API_QUEUE_SHARE, 429, "rate_limit_error", "queue_share_exceeded")                            \
+    X(API_RATE_REQUESTS, 429, "requests", "rate_limit_exceeded")                                   \
+    X(API_RATE_TOKENS, 429, "tokens", "rate_limit_exceeded")                                       \
+    X(API_QUOTA, 429, "insufficient_quota", "insufficient_quota")                                  \
     X(API_INTERNAL, 500, "server_error", "internal_error")                                         \
     X(API_NOT_DONE, 501, "invalid_request_error", "not_supported")                                 \
     X(API_UPSTREAM, 503, "server_error", "upstream_error")                                         \
@@ -55,7 +63,8 @@ struct api_error {
     char message[ERR_WORDS_MAX];
     uint64_t n_prompt_tokens; /* with API_CONTEXT_LENGTH only */
     uint64_t n_context_tokens;
-    uint32_t retry_after_s; /* with status 429 and 503; 0: soon */
+    uint64_t retry_ms; /* when it may do better; 0: nothing is known */
+    bool is_final;     /* asking again does not help, though the status says so */
 };
 
 /* Fill `e`; `param` may be NULL.  Always returns ST_FORMAT, so that a parser

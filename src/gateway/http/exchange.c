@@ -21,9 +21,12 @@
 #include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/http_struct.h>
+#include <event2/keyvalq_struct.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -51,6 +54,7 @@ static void on_connection_closed(struct evhttp_connection *connection, void *arg
     if (x->on_close)
         x->on_close(x->on_close_arg);
     buf_release(&x->body);
+    free(x->caller);
     free(x);
 }
 
@@ -90,6 +94,7 @@ static void let_go(struct exchange *x)
     (void)bufferevent_set_timeouts(evhttp_connection_get_bufferevent(c), &idle, &stall);
     evhttp_connection_set_closecb(c, NULL, NULL);
     buf_release(&x->body);
+    free(x->caller);
     free(x);
 }
 
@@ -173,6 +178,35 @@ void exchange_add_header(struct exchange *x, const char *name, const char *value
     (void)evhttp_add_header(evhttp_request_get_output_headers(x->req), name, value);
 }
 
+size_t exchange_count_headers(const struct exchange *x, const char *name)
+{
+    const struct evkeyvalq *headers = evhttp_request_get_input_headers(x->req);
+    size_t n = 0;
+
+    for (const struct evkeyval *h = headers->tqh_first; h; h = h->next.tqe_next)
+        n += strcasecmp(h->key, name) == 0;
+    return n;
+}
+
+void exchange_set_header(struct exchange *x, const char *name, const char *value)
+{
+    struct evkeyvalq *headers = evhttp_request_get_output_headers(x->req);
+
+    (void)evhttp_remove_header(headers, name);
+    (void)evhttp_add_header(headers, name, value);
+}
+
+void exchange_set_caller(struct exchange *x, void *caller)
+{
+    free(x->caller);
+    x->caller = caller;
+}
+
+void *exchange_caller(const struct exchange *x)
+{
+    return x->caller;
+}
+
 enum evhttp_cmd_type exchange_method(const struct exchange *x)
 {
     return evhttp_request_get_command(x->req);
@@ -189,12 +223,15 @@ static const char *reason(int http_status)
     switch (http_status) {
     case 200: return "OK";
     case 400: return "Bad Request";
+    case 401: return "Unauthorized";
+    case 403: return "Forbidden";
     case 404: return "Not Found";
     case 405: return "Method Not Allowed";
     case 413: return "Content Too Large";
     case 415: return "Unsupported Media Type";
     case 499: return "Client Closed Request";
     case 501: return "Not Implemented";
+    case 429: return "Too Many Requests";
     case 503: return "Service Unavailable";
     case 504: return "Gateway Timeout";
     case 500: return "Internal Server Error";
@@ -256,19 +293,44 @@ void exchange_reply(struct exchange *x, int http_status, const char *content_typ
     free(bytes);
 }
 
+void exchange_shape_errors(struct exchange *x, const struct error_shape *shape)
+{
+    x->errors = shape;
+}
+
+const struct error_shape *exchange_error_shape(const struct exchange *x)
+{
+    return x->errors;
+}
+
 void exchange_retry_after(struct exchange *x, uint32_t seconds)
 {
     char text[16];
 
-    if (evhttp_find_header(evhttp_request_get_output_headers(x->req), "retry-after"))
-        return; /* who said it first knows better */
     (void)snprintf(text, sizeof(text), "%u", seconds);
-    exchange_add_header(x, "retry-after", text);
+    exchange_set_header(x, "retry-after", text);
 }
 
-void exchange_shape_errors(struct exchange *x, const struct error_shape *shape)
+/* When to come again, if at all.  Clients do not believe more than a minute. */
+static void add_advice(struct exchange *x, const struct api_error *e, int http_status)
 {
-    x->errors = shape;
+    const uint64_t ms = e->retry_ms ? e->retry_ms : 1000;
+    const uint64_t s = (ms + 999) / 1000;
+    char text[24];
+
+    if (http_status == 401)
+        exchange_set_header(x, "WWW-Authenticate", "Bearer error=\"invalid_token\"");
+    if (http_status != 429 && http_status != 503 && http_status != 529)
+        return;
+    if (evhttp_find_header(evhttp_request_get_output_headers(x->req), "retry-after"))
+        return; /* who said it first knows better */
+    exchange_set_header(x, "x-should-retry", e->is_final ? "false" : "true");
+    if (e->is_final)
+        return;
+    (void)snprintf(text, sizeof(text), "%" PRIu64, s < 60 ? s : 60);
+    exchange_set_header(x, "retry-after", text);
+    (void)snprintf(text, sizeof(text), "%" PRIu64, ms < 60000 ? ms : 60000);
+    exchange_set_header(x, "retry-after-ms", text);
 }
 
 void exchange_fail(struct exchange *x, const struct api_error *e)
@@ -280,8 +342,7 @@ void exchange_fail(struct exchange *x, const struct api_error *e)
         sse_fail(x, e);
         return;
     }
-    if (http_status == 503 || http_status == 429 || http_status == 529)
-        exchange_retry_after(x, e->retry_after_s ? e->retry_after_s : 1);
+    add_advice(x, e, http_status);
     if (x->errors)
         x->errors->render(e, x->id, &body);
     else

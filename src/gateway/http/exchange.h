@@ -40,6 +40,15 @@ const char *exchange_body(const struct exchange *x, size_t *ret_n);
 
 /* From now on the request has this header, whatever it had: it goes on where another server left it. */
 void exchange_take_header(struct exchange *x, const char *name, const char *value);
+size_t exchange_count_headers(const struct exchange *x, const char *name);
+
+/* Of the answer; one of this name that is there already is replaced. */
+void exchange_set_header(struct exchange *x, const char *name, const char *value);
+
+/* Who asks, as the guard knows it: taken, given to free() when the exchange is over.  NULL: nobody
+ * asked who it is. */
+void exchange_set_caller(struct exchange *x, void *caller);
+void *exchange_caller(const struct exchange *x);
 
 /* Called when the client is gone before the answer was complete. */
 void exchange_on_close(struct exchange *x, void (*fn)(void *arg), void *arg);
@@ -49,8 +58,9 @@ void exchange_on_close(struct exchange *x, void (*fn)(void *arg), void *arg);
 void exchange_reply(struct exchange *x, int http_status, const char *content_type,
                     struct buf *body);
 
-/* Errors of this exchange have another shape than OpenAI's.  shape  lent */
+/* Errors of this exchange have another shape than OpenAI's.  shape  lent; NULL: OpenAI's */
 void exchange_shape_errors(struct exchange *x, const struct error_shape *shape);
+const struct error_shape *exchange_error_shape(const struct exchange *x);
 void exchange_fail(struct exchange *x, const struct api_error *e); /* an event, in a stream */
 
 /* The answer says when to come again. */

@@ -6,7 +6,6 @@
 #include <event2/bufferevent.h>
 #include <event2/http.h>
 #include <event2/http_struct.h>
-#include <event2/keyvalq_struct.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
@@ -30,22 +29,11 @@ struct http_server {
     uint16_t port;
 };
 
-static size_t count_headers(struct evhttp_request *req, const char *name)
+static bool has_two_lengths(const struct exchange *x)
 {
-    const struct evkeyvalq *headers = evhttp_request_get_input_headers(req);
-    size_t n = 0;
-
-    for (const struct evkeyval *h = headers->tqh_first; h; h = h->next.tqe_next)
-        n += strcasecmp(h->key, name) == 0;
-    return n;
-}
-
-static bool has_two_lengths(struct evhttp_request *req)
-{
-    const size_t n_lengths = count_headers(req, "Content-Length");
-    const size_t n_codings = count_headers(req, "Transfer-Encoding");
-
-    return n_lengths + n_codings > 1;
+    return exchange_count_headers(x, "Content-Length") +
+               exchange_count_headers(x, "Transfer-Encoding") >
+           1;
 }
 
 static const char *method_name(enum evhttp_cmd_type type)
@@ -79,7 +67,7 @@ static bool is_refused(struct exchange *x)
 {
     struct api_error e;
 
-    if (has_two_lengths(x->req)) {
+    if (has_two_lengths(x)) {
         exchange_add_header(x, "Connection",
                             "close"); /* where the next request starts is unknown */
         (void)api_error_set(&e, API_INVALID, NULL,
@@ -108,7 +96,9 @@ static void route(struct http_server *server, struct exchange *x)
                        &match)) {
     case ROUTE_FOUND:
         memcpy(x->rest, match.rest, sizeof(x->rest));
-        match.route->handle(server->options.arg, x);
+        if (!server->options.admit ||
+            server->options.admit(server->options.arg, x, match.route->path))
+            match.route->handle(server->options.arg, x);
         return;
     case ROUTE_WRONG_METHOD:
         exchange_add_header(x, "Allow", match.allow);
@@ -184,6 +174,11 @@ enum status http_server_new(struct loop *loop, const struct http_server_options 
 out:
     http_server_free(server);
     return s;
+}
+
+void http_server_resume(struct http_server *server, struct exchange *x)
+{
+    route(server, x);
 }
 
 uint16_t http_server_port(const struct http_server *server)
