@@ -70,9 +70,19 @@ packages_as_root() {
     fi
 }
 
+# Node.js comes as Debian's two packages, or as one of its makers that conflicts with these.
+packages_is_there_otherwise() {
+    case $1 in
+    nodejs) command -v node ;;
+    npm) command -v npm ;;
+    *) return 1 ;;
+    esac >/dev/null
+}
+
 packages_missing_debian() {
     local name
     for name in $(packages_names 2 "$@"); do
+        packages_is_there_otherwise "$name" && continue
         dpkg-query -W -f '${Status}' "$name" 2>/dev/null | grep -q 'ok installed' || echo "$name"
     done
 }
