@@ -12,6 +12,7 @@
 
 #include "net/job.h"
 #include "text/prompt.h"
+#include "text/tool_prompt.h"
 #include "text/tokenizer/tokens.h"
 
 struct encoding {
@@ -37,11 +38,11 @@ static void fail(struct encoding *e, enum api_error_kind kind, const char *param
     e->has_failed = true;
 }
 
-static enum status render(struct encoding *e, struct err *err)
+static enum status render(struct encoding *e, const json_t *variables, struct err *err)
 {
     struct rendered rendered = { 0 };
     const enum status s =
-        template_render(e->text->template, e->text->trusted, e->variables, &rendered, err);
+        template_render(e->text->template, e->text->trusted, variables, &rendered, err);
 
     if (s == ST_OK)
         buf_append(&e->rendered, buf_text(&rendered.text), rendered.text.len);
@@ -49,10 +50,19 @@ static enum status render(struct encoding *e, struct err *err)
     return s;
 }
 
+/* What the template is rendered with; given, NULL: no memory. */
+static json_t *variables_of(struct encoding *e)
+{
+    if (json_object_get(e->variables, "tools") && !e->text->speech.has_tools)
+        return tool_prompt(e->variables, e->text->speech.tools);
+    return json_incref(e->variables);
+}
+
 static void encode_chat(struct encoding *e)
 {
     const struct text *text = e->text;
     struct err err = { 0 };
+    json_t *variables;
     enum status s;
 
     if (!text->template) {
@@ -62,9 +72,15 @@ static void encode_chat(struct encoding *e)
         e->has_failed = true;
         return;
     }
-    s = e->task == TASK_TEMPLATE ? render(e, &err)
-                                 : prompt_chat(text->tokenizer, text->template, text->trusted,
-                                               e->variables, &e->tokens[0], &err);
+    variables = variables_of(e);
+    if (!variables)
+        s = err_set(&err, ST_NOMEM, "There is no memory.");
+    else if (e->task == TASK_TEMPLATE)
+        s = render(e, variables, &err);
+    else
+        s = prompt_chat(text->tokenizer, text->template, text->trusted, variables, &e->tokens[0],
+                        &err);
+    json_decref(variables);
     if (s == ST_OK)
         return;
     if (s == ST_NOMEM) {

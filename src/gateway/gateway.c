@@ -45,6 +45,7 @@ static void parse(struct gateway *g, struct exchange *x, const struct dialect *d
     api_request_init(&request);
     request.dialect = dialect;
     request.store = g->store;
+    request.owner = access_tenant(x);
     s = dialect->parse(body, &request, &e);
     if (s == ST_OK)
         s = repeat_read(exchange_header(x, REPEAT_KEY_HEADER),

@@ -12,6 +12,7 @@ import pytest
 
 from support.cluster import MODEL, POMONA, wait_until
 from support.guarded import Guarded
+from support.upstream import Upstream
 
 REQUIRED = "auth: { required: true }\n"
 CHAT = {"model": MODEL, "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 2}
@@ -78,6 +79,42 @@ def test_a_key_uses_its_models_alone(node):
     assert node.ask("POST", "/v1/chat/completions", key, {**CHAT, "model": ""})[0] == 403
     wide = node.key("wide", "--models", MODEL)
     assert node.ask("POST", "/v1/chat/completions", wide, CHAT)[0] == 200
+
+
+def test_a_response_is_gone_on_with_by_its_tenant_alone(node):
+    mine, other = node.key("mine"), node.key("other")
+    first = {"model": MODEL, "input": "Hi", "max_output_tokens": 2}
+    status, _, body = node.ask("POST", "/v1/responses", mine, first)
+    assert status == 200, body
+    then = {**first, "previous_response_id": body["id"]}
+    assert node.ask("POST", "/v1/responses", mine, then)[0] == 200
+    status, _, body = node.ask("POST", "/v1/responses", other, then)
+    assert status == 400 and body["error"]["param"] == "previous_response_id"
+
+
+def test_each_api_words_its_refusal(node):
+    _, _, body = node.ask("POST", "/v1/messages", body={})
+    assert body["type"] == "error" and body["error"]["type"] == "authentication_error"
+    _, _, body = node.ask("POST", "/api/chat", body={})
+    assert isinstance(body["error"], str)
+
+
+def test_an_upstream_is_guarded_like_the_cluster(tmp_path):
+    with Upstream() as up:
+        settings = REQUIRED + json.dumps({"upstreams": [
+            {"name": "up", "url": f"http://127.0.0.1:{up.port}/v1", "kind": "openai",
+             "models": [{"name": "m"}]}]})[1:-1]
+        with Guarded(tmp_path, settings) as node:
+            narrow = node.key("narrow", "--models", "another")
+            few = node.key("few", "--tpm", "1000")
+            chat = {**CHAT, "model": "m"}
+            assert node.ask("POST", "/v1/chat/completions", body=chat)[0] == 401
+            status, _, body = node.ask("POST", "/v1/chat/completions", narrow, chat)
+            assert status == 403 and body["error"]["code"] == "model_not_allowed"
+            assert up.requests == []
+            assert node.ask("POST", "/v1/chat/completions", few, chat)[0] == 200
+            status, _, body = node.ask("POST", "/v1/chat/completions", few, {**chat, "max_tokens": 5000})
+            assert status in (400, 429) and len(up.requests) == 1
 
 
 def test_a_revoked_key_ends_within_seconds(node):

@@ -84,6 +84,7 @@ struct api_request {
     bool answers_function;       /* chat completions: in the shape before there were tools */
     uint32_t thought_tokens_max; /* more, and the model is made to answer; 0: no bound */
 
+    uint64_t owner;                /* the tenant as the guard knows it; 0: it asks nobody */
     struct responses_store *store; /* what went before, of one dialect; lent */
     json_t *context; /* what the dialect needs to write its answer; owned, may be NULL */
 

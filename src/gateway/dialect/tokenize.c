@@ -10,10 +10,19 @@
 #include "gateway/dialect/messages.h"
 #include "gateway/dialect/param.h"
 #include "gateway/dialect/prompts.h"
+#include "gateway/dialect/tools.h"
 
 static enum status parse_model(const json_t *body, struct api_request *r, struct api_error *e)
 {
     return param_text(body, "model", r->model, sizeof(r->model), e);
+}
+
+static enum status parse_conversation(const json_t *body, struct api_request *r,
+                                      struct api_error *e)
+{
+    const enum status s = messages_parse(body, &r->variables, e);
+
+    return s == ST_OK ? tools_parse(body, r, e) : s;
 }
 
 static enum status parse_text_or_messages(const json_t *body, struct api_request *r,
@@ -22,7 +31,7 @@ static enum status parse_text_or_messages(const json_t *body, struct api_request
     const char *name = param_get(body, "prompt") ? "prompt" : "content";
 
     if (param_get(body, "messages"))
-        return messages_parse(body, &r->variables, e);
+        return parse_conversation(body, r, e);
     if (!json_is_string(param_get(body, name)))
         return api_error_set(e, API_INVALID_TYPE, name, "'%s' must be a string.", name);
     return prompts_parse(body, name, 1, r, e);
@@ -67,7 +76,7 @@ static enum status parse_template(const json_t *body, struct api_request *r, str
     const enum status s = parse_model(body, r, e);
 
     r->task = TASK_TEMPLATE;
-    return s == ST_OK ? messages_parse(body, &r->variables, e) : s;
+    return s == ST_OK ? parse_conversation(body, r, e) : s;
 }
 
 static enum status parse_count(const json_t *body, struct api_request *r, struct api_error *e)

@@ -383,6 +383,17 @@ static enum status check_model(const struct caller *c, const char *model, struct
     return ST_DENIED;
 }
 
+uint64_t access_tenant(const struct exchange *x)
+{
+    const struct caller *c = exchange_caller(x);
+    const char *tenant;
+
+    if (!c)
+        return 0;
+    tenant = c->who.tenant[0] ? c->who.tenant : c->who.name;
+    return XXH3_64bits(tenant, strlen(tenant));
+}
+
 enum status access_grant(struct access *a, struct exchange *x, struct api_request *r,
                          struct api_error *e)
 {
@@ -408,9 +419,7 @@ enum status access_grant(struct access *a, struct exchange *x, struct api_reques
     else
         reservation_end(reservation, 0, false);
     if (c) {
-        const char *tenant = c->who.tenant[0] ? c->who.tenant : c->who.name;
-
-        r->tenant = XXH3_64bits(tenant, strlen(tenant));
+        r->tenant = access_tenant(x);
         show_limits(a, x, &c->who);
     }
     return s;

@@ -38,6 +38,9 @@ bool access_admit(struct access *access, struct exchange *x, const char *route_p
 enum status access_grant(struct access *access, struct exchange *x, struct api_request *r,
                          struct api_error *e);
 
+/* A number for the tenant whose request was admitted; 0: nobody was asked who they are. */
+uint64_t access_tenant(const struct exchange *x);
+
 /* What is used today, to be kept over a restart; access_restore() adds it. */
 json_t *access_save(const struct access *access);
 void access_restore(struct access *access, const json_t *saved);
