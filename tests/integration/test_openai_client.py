@@ -215,8 +215,7 @@ def test_wrong_requests_raise_the_clients_errors(client):
     for more, code, param in (
             ({"temperature": 3}, "invalid_value", "temperature"),
             ({"messages": [{"role": "cat", "content": "x"}]}, "invalid_value", "messages[0].role"),
-            ({"tools": [{"type": "function", "function": {"name": "f"}}]},
-             "unsupported_parameter", "tools"),
+            ({"tools": [{"type": "computer"}]}, "unsupported_parameter", "tools[0]"),
             ({"response_format": {"type": "xml"}}, "invalid_value", "response_format.type"),
             ({"logit_bias": {"99999999": 1}}, "invalid_value", "logit_bias"),
     ):

@@ -207,11 +207,11 @@ static bool may_be_born(const struct election *e)
     const uint64_t others = everybody(e) & ~bit(e->self);
     const uint64_t kept = e->polled & ~e->polled_leaderless;
 
-    if (e->unstood == others)
+    if (e->unstood == others || e->polled == others)
         return true;
     if (e->polled_ns < e->born_after_ns)
         return false;
-    return election_is_quorum(kept, e->n_voters) || e->polled == others ||
+    return election_is_quorum(kept, e->n_voters) ||
            is_majority(e->polled_leaderless | bit(e->self), e->n_voters);
 }
 

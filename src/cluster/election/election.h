@@ -32,15 +32,16 @@
  * Newborn   a voter without a file: a new one, or one that lost its disk and so
  *           does not know how it voted.  It waits until every vote that it may
  *           have given is counted or void (quarantine_ms), then votes after it
- *           heard a quorum of the others, all of the others, or, at the birth
- *           of a cluster, a majority that never had a leader.  It waits for nothing once it
- *           heard of each of the others that it never had a leader, or is newborn itself: whom
- *           it had voted for stood, and would know of that epoch.  Each may say so at another
- *           time: whoever stands later asks this life for its vote.
+ *           heard a quorum of the others, or, at the birth of a cluster, a majority that never had
+ *           a leader.  It waits for nothing once it heard all of the others: whom it had voted for
+ *           knows of the epoch in which it stood, and in epochs that anybody knows a newborn does
+ *           not vote.  Nor once each said that it never had a leader, or is newborn itself; each may
+ *           say so at another time, as whoever stands later asks this life for its vote.
  *           So the loss of disks does no harm as long as voters with theirs are a quorum.
  * Hints     the owner may know more than beats tell: that a voter or every voter is there, that
  *           the leader is gone (election_peer_up(), election_all_up(), election_peer_lost()).
- *           They only say when to ask and stand, so a wrong one costs a round.  The first of the list stands first, lest they collide.
+ *           They only say when to ask and stand, so a wrong one costs a round.  The first of the
+ *           list stands first, lest they collide.
  *
  * Pure: time and random numbers are given; what is to be kept and sent is
  * returned through effects.  election/council.h puts it together with the

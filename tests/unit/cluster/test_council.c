@@ -307,25 +307,51 @@ static void a_leader_that_dies_young_is_replaced(void **state)
     assert_int_not_equal(leader(), first);
 }
 
-/* What a newborn hears is not proof while another has a past. */
-static void a_lost_disk_among_voters_with_theirs_waits(void **state)
+/* Votes again only after the time in which an old vote may count, as one that it may have voted for is
+ * not heard. */
+static void a_lost_disk_waits_where_one_is_not_heard(void **state)
 {
-    uint32_t who;
+    uint32_t who, unheard;
 
     (void)state;
-    start_all(3);
+    start_all(4);
     run_for(8000);
-    who = (leader() + 1) % 3;
+    who = leader() == 1 ? 2 : 1; /* with the first, which is heard, half are a quorum */
+    unheard = leader() == 3 ? 2 : 3;
+    assert_int_not_equal(who, unheard);
     stop(who);
     buf_clear(&f.voters[who].kept);
     start(who);
+    f.voters[who].cut = 1u << unheard;
+    f.voters[unheard].cut = 1u << who;
     for (uint64_t ms = 0; ms < election_params_default().quarantine_ms - 100; ms += 50) {
-        council_all_up(f.voters[who].council, f.now_ns);
         run_for(50);
         assert_int_equal(council_election(f.voters[who].council)->role, ELECTION_NEWBORN);
     }
     run_for(1500);
     assert_int_equal(council_election(f.voters[who].council)->role, ELECTION_FOLLOWER);
+}
+
+/* Who heard all the others votes at once, but in no epoch that any of them knows. */
+static void a_lost_disk_votes_again_where_all_are_heard(void **state)
+{
+    const struct election *election;
+    uint32_t who;
+    uint64_t epoch;
+
+    (void)state;
+    start_all(3);
+    run_for(8000);
+    who = (leader() + 1) % 3;
+    epoch = council_election(f.voters[leader()].council)->epoch;
+    stop(who);
+    buf_clear(&f.voters[who].kept);
+    start(who);
+    run_for(election_params_default().round_ms);
+    election = council_election(f.voters[who].council);
+    assert_int_equal(election->role, ELECTION_FOLLOWER);
+    assert_int_equal(election->epoch, epoch);
+    assert_int_equal(election->vote, NO_VOTER);
 }
 
 static void a_leader_cut_off_decides_nothing_and_follows_when_it_is_back(void **state)
@@ -608,7 +634,8 @@ int main(void)
         EACH(a_first_start_needs_no_quarantine),
         EACH(a_leader_that_dies_young_is_replaced),
         EACH(a_leader_that_is_known_to_be_lost_is_replaced_at_once),
-        EACH(a_lost_disk_among_voters_with_theirs_waits),
+        EACH(a_lost_disk_waits_where_one_is_not_heard),
+        EACH(a_lost_disk_votes_again_where_all_are_heard),
         EACH(a_leader_cut_off_decides_nothing_and_follows_when_it_is_back),
         EACH(of_two_voters_the_first_goes_on_alone),
         EACH(of_two_voters_the_second_waits),
