@@ -22,8 +22,8 @@ struct token_event {
     float logprob;
     const struct token_logprob *top; /* [n_top], most likely first; lent during the call */
     size_t n_top;
-    bool is_prompt;            /* a token of the prompt that was asked to be scored */
-    const float *vector;       /* [n_vector], where one was asked for: with the finish, and token -1;
+    bool is_prompt;      /* a token of the prompt that was asked to be scored */
+    const float *vector; /* [n_vector], where one was asked for: with the finish, and token -1;
                                 * lent during the call */
     size_t n_vector;
     enum finish_reason finish; /* FINISH_NONE: more follow.  A stop token is reported with its

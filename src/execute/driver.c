@@ -86,8 +86,8 @@ static enum status allocate(struct driver *d, struct err *err)
     d->flights = calloc(o->n_ranks, sizeof(*d->flights));
     d->asks = calloc(o->max_sequences, sizeof(*d->asks));
     d->asked = calloc(o->max_sequences, sizeof(*d->asked));
-    if (!d->sequences || !d->entries || !d->rows || !d->logits || !d->hidden || !d->flights || !d->asks ||
-        !d->asked)
+    if (!d->sequences || !d->entries || !d->rows || !d->logits || !d->hidden || !d->flights ||
+        !d->asks || !d->asked)
         s = ST_NOMEM;
     for (uint32_t i = 0; s == ST_OK && i < o->n_ranks; i++)
         s = allocate_flight(o, &d->flights[i]);

@@ -28,9 +28,9 @@ struct sequence {
     enum pooling pooling;
     bool scores_prompt;
     bool makes_none; /* scores alone are wanted */
-    float *pool;        /* [n_pool]: POOLING_MEAN, the sum so far; POOLING_LAST, the row */
+    float *pool;     /* [n_pool]: POOLING_MEAN, the sum so far; POOLING_LAST, the row */
     uint32_t n_pool;
-    uint32_t n_scored;  /* tokens of the prompt told */
+    uint32_t n_scored; /* tokens of the prompt told */
 
     int32_t *tokens; /* [n_limit]: prompt, then answer, then guesses */
     uint32_t n_prompt, n_tokens, n_limit;

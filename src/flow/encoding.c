@@ -12,8 +12,8 @@
 
 #include "net/job.h"
 #include "text/prompt.h"
-#include "text/tool_prompt.h"
 #include "text/tokenizer/tokens.h"
+#include "text/tool_prompt.h"
 
 struct encoding {
     struct service *service;

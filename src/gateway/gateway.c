@@ -6,23 +6,14 @@
 
 #include "base/size.h"
 #include "gateway/dialect/dialect.h"
-#include "gateway/dialect/ollama.h"
 #include "gateway/dialect/param.h"
 #include "gateway/dialect/repeat.h"
 #include "gateway/dialect/responses_store.h"
+#include "gateway/gateway_priv.h"
 #include "gateway/http/json_in.h"
 #include "gateway/http/server.h"
 
-struct gateway {
-    const struct gateway_handlers *handlers;
-    void *arg;
-    struct http_server *server;
-    struct responses_store *store;
-    struct access *access;
-};
-
-/* The body as an object, or the exchange is answered. */
-static json_t *body_of(struct exchange *x)
+json_t *gateway_body(struct exchange *x)
 {
     struct api_error e;
     json_t *body;
@@ -62,7 +53,7 @@ static void parse(struct gateway *g, struct exchange *x, const struct dialect *d
 
 void gateway_generate(struct gateway *g, struct exchange *x, const struct dialect *dialect)
 {
-    json_t *body = body_of(x);
+    json_t *body = gateway_body(x);
 
     if (body)
         parse(g, x, dialect, body);
@@ -97,7 +88,7 @@ enum status gateway_reserve(struct gateway *g, struct exchange *x, const json_t 
 static void generate(struct gateway *g, struct exchange *x, const char *path,
                      const struct dialect *dialect)
 {
-    json_t *body = body_of(x);
+    json_t *body = gateway_body(x);
 
     if (body && !g->handlers->forward(g->arg, x, path, dialect, body))
         parse(g, x, dialect, body);
@@ -142,105 +133,11 @@ static void embeddings(void *arg, struct exchange *x)
 /* The body tells which of two APIs is spoken. */
 static void rerank(void *arg, struct exchange *x)
 {
-    json_t *body = body_of(x);
+    json_t *body = gateway_body(x);
 
     if (!body)
         return;
     parse(arg, x, json_object_get(body, "texts") ? &rerank_tei : &rerank_jina, body);
-}
-
-static void ollama_ping(void *arg, struct exchange *x)
-{
-    struct buf body = { 0 };
-
-    (void)arg;
-    buf_puts(&body, "Ollama is running");
-    exchange_reply(x, 200, "text/plain; charset=utf-8", &body);
-}
-
-static void ollama_version(void *arg, struct exchange *x)
-{
-    struct buf body = { 0 };
-
-    (void)arg;
-    buf_puts(&body, "{\"version\":\"" OLLAMA_VERSION "\"}");
-    exchange_reply(x, 200, "application/json", &body);
-}
-
-static void ollama_tags(void *arg, struct exchange *x)
-{
-    struct gateway *g = arg;
-
-    g->handlers->ollama_tags(g->arg, x);
-}
-
-static void ollama_ps(void *arg, struct exchange *x)
-{
-    struct gateway *g = arg;
-
-    g->handlers->ollama_ps(g->arg, x);
-}
-
-static void ollama_chat_route(void *arg, struct exchange *x)
-{
-    gateway_generate(arg, x, &ollama_chat);
-}
-
-static void ollama_generate_route(void *arg, struct exchange *x)
-{
-    gateway_generate(arg, x, &ollama_generate);
-}
-
-static void ollama_embed_route(void *arg, struct exchange *x)
-{
-    gateway_generate(arg, x, &ollama_embed);
-}
-
-static void ollama_embeddings_route(void *arg, struct exchange *x)
-{
-    gateway_generate(arg, x, &ollama_embeddings);
-}
-
-static void ollama_named(void *arg, struct exchange *x, bool is_pull)
-{
-    struct gateway *g = arg;
-    struct ollama_name name;
-    struct api_error e;
-    json_t *body;
-    enum status s;
-
-    body = body_of(x);
-    if (!body)
-        return;
-    s = ollama_name_parse(body, &name, &e);
-    json_decref(body);
-    if (s != ST_OK)
-        exchange_fail(x, &e);
-    else if (is_pull)
-        g->handlers->ollama_pull(g->arg, x, name.name, name.streams);
-    else
-        g->handlers->ollama_show(g->arg, x, name.model);
-}
-
-static void ollama_show(void *arg, struct exchange *x)
-{
-    ollama_named(arg, x, false);
-}
-
-static void ollama_pull(void *arg, struct exchange *x)
-{
-    ollama_named(arg, x, true);
-}
-
-static void ollama_not_done(void *arg, struct exchange *x)
-{
-    struct api_error e;
-
-    (void)arg;
-    (void)api_error_set(&e, API_NOT_DONE, NULL,
-                        "Models are not made, copied or deleted over this API: use the command "
-                        "line of the machine that holds them.");
-    exchange_fail(x, &e);
 }
 
 static void cancel(void *arg, struct exchange *x)
@@ -345,7 +242,7 @@ static void place(void *arg, struct exchange *x)
     struct gateway *g = arg;
     struct place_request request;
     struct api_error e;
-    json_t *body = body_of(x);
+    json_t *body = gateway_body(x);
     enum status s;
 
     if (!body)
@@ -363,7 +260,7 @@ static void unplace(void *arg, struct exchange *x)
     struct gateway *g = arg;
     struct place_request request;
     struct api_error e;
-    json_t *body = body_of(x);
+    json_t *body = gateway_body(x);
     enum status s;
 
     if (!body)
@@ -380,7 +277,7 @@ static void unplace(void *arg, struct exchange *x)
 static bool node_of(struct exchange *x, char *ret_node)
 {
     struct api_error e;
-    json_t *body = body_of(x);
+    json_t *body = gateway_body(x);
     enum status s;
 
     if (!body)

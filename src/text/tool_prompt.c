@@ -20,8 +20,8 @@ static void put_json(struct buf *out, const json_t *value)
 static bool say(json_t *messages, const char *role, struct buf *words)
 {
     json_t *message = buf_status(words) != ST_OK ? NULL
-                                    : json_pack("{s:s,s:s%}", "role", role, "content",
-                                                buf_text(words), words->len);
+                                                 : json_pack("{s:s,s:s%}", "role", role, "content",
+                                                             buf_text(words), words->len);
 
     buf_release(words);
     return message && json_array_append_new(messages, message) == 0;

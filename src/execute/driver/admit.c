@@ -103,9 +103,9 @@ static bool admit(struct driver *d, size_t i)
 {
     struct sequence *q = d->sequences[i];
     const bool is_whole = sequence_needs_every_row(q) && q->n_tokens == q->n_prompt;
-    const uint32_t n_known =
-        is_whole ? 0
-                 : prefix_find(d->prefix, q->tokens, (q->n_tokens - 1) / d->o.page_tokens, q->pages);
+    const uint32_t n_known = is_whole ? 0
+                                      : prefix_find(d->prefix, q->tokens,
+                                                    (q->n_tokens - 1) / d->o.page_tokens, q->pages);
     const uint32_t n_pages = driver_pages_for(d, q->n_tokens + 1);
 
     q->n_pages = n_known;

@@ -105,7 +105,7 @@ void driver_deliver(struct driver *d, const struct flight *f)
         if (q->is_running && q->pooling)
             driver_pool(d, q, span);
         if (q->is_running) /* it was not canceled while it was under way */
-            deliver_span(d, q, span,  d->logits + (size_t)n_logits * d->o.n_vocab, n_logit_rows);
+            deliver_span(d, q, span, d->logits + (size_t)n_logits * d->o.n_vocab, n_logit_rows);
         n_logits += n_logit_rows;
     }
 }

@@ -117,8 +117,7 @@ void driver_build(struct driver *driver, struct flight *flight);
 
 /* Take rows of driver->hidden, from first_row, into the vector of a pooled sequence; it is told
  * where the last row is among them. */
-void driver_pool(struct driver *driver, struct sequence *sequence,
-                 const struct engine_span *span);
+void driver_pool(struct driver *driver, struct sequence *sequence, const struct engine_span *span);
 
 /* Tell how likely the tokens of the prompt were that follow rows [start, end) of it.
  * logits  [end - start][n_vocab]

@@ -60,9 +60,7 @@ static bool tell_score(struct driver *d, struct sequence *q, uint32_t i, const f
 /* Of a prompt alone nothing follows. */
 static void finish_scores(struct sequence *q)
 {
-    const struct token_event event = {
-        .sequence = q->tag, .token = -1, .finish = FINISH_LENGTH
-    };
+    const struct token_event event = { .sequence = q->tag, .token = -1, .finish = FINISH_LENGTH };
 
     q->is_over = true;
     q->fn(q->arg, &event, NULL);

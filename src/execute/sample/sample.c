@@ -218,8 +218,9 @@ enum status sampler_score(struct sampler *s, const float *logits, const struct s
     struct sample sample = { .token = token };
 
     if (largest(logits, s->n_vocab) < 0)
-        return err_set(err, ST_RANGE,
-                       "the model computed no finite number for any token; its file may be damaged");
+        return err_set(
+            err, ST_RANGE,
+            "the model computed no finite number for any token; its file may be damaged");
     add_logprobs(s, &in, &sample);
     *ret_sample = sample;
     return ST_OK;

@@ -54,8 +54,7 @@ enum status sampler_choose(struct sampler *sampler, const struct sample_input *i
 
 /* How likely `token` was: its logprob and the likeliest tokens, as how->n_top_logprobs says.
  * Errors  ST_RANGE  no logit is a finite number */
-enum status sampler_score(struct sampler *sampler, const float *logits,
-                          const struct sampling *how, int32_t token, struct sample *ret_sample,
-                          struct err *err);
+enum status sampler_score(struct sampler *sampler, const float *logits, const struct sampling *how,
+                          int32_t token, struct sample *ret_sample, struct err *err);
 
 #endif

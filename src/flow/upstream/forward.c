@@ -11,8 +11,8 @@
 #include "base/random.h"
 #include "flow/upstream/body.h"
 #include "flow/upstream/forward_priv.h"
-#include "gateway/guard/reservation.h"
 #include "gateway/dialect/repeat.h"
+#include "gateway/guard/reservation.h"
 #include "gateway/http/sse.h"
 
 void forward_leave(struct forward *f)

@@ -53,7 +53,7 @@ struct forward {
     struct events_seen seen;
     struct reservation *reservation; /* owned; NULL: nothing is reserved */
     uint64_t n_used_tokens;          /* as a whole answer says; 0: none did */
-    uint64_t n_waiting_tokens; /* there when it was sent, its own with them */
+    uint64_t n_waiting_tokens;       /* there when it was sent, its own with them */
     uint64_t begun_ns, sent_ns, first_ns, last_ns;
 
     struct forward **link, *next;

@@ -159,7 +159,8 @@ static enum status parse_turns(const json_t *body, struct api_request *r, json_t
     enum status s = param_text(body, name, id, sizeof(id), e);
 
     if (s == ST_OK && id[0]) {
-        turns = r->store ? responses_store_get(r->store, r->owner ? r->owner : r->tenant, id) : NULL;
+        turns =
+            r->store ? responses_store_get(r->store, r->owner ? r->owner : r->tenant, id) : NULL;
         if (!turns)
             s = api_error_set(e, API_INVALID_VALUE, name,
                               "The response '%s' is not kept here: send its items as input.", id);

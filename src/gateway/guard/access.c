@@ -12,11 +12,11 @@
 #include <xxhash.h>
 
 #include "base/clock.h"
-#include "gateway/guard/reservation.h"
 #include "gateway/guard/issuers.h"
 #include "gateway/guard/jwt.h"
 #include "gateway/guard/limit_words.h"
 #include "gateway/guard/policy.h"
+#include "gateway/guard/reservation.h"
 
 enum {
     DAY_S = 86400,

@@ -14,7 +14,7 @@
 struct policy {
     const char *path; /* of a route; one that ends in "/" means all below it */
     bool is_public;
-    uint32_t scopes; /* of which one is needed; SCOPE_* */
+    uint32_t scopes;                  /* of which one is needed; SCOPE_* */
     const struct error_shape *errors; /* NULL: OpenAI's */
 };
 

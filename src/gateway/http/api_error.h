@@ -79,7 +79,8 @@ const char *api_error_code(enum api_error_kind kind); /* may be NULL */
 struct error_shape {
     int (*http)(enum api_error_kind kind);
     void (*render)(const struct api_error *e, const char *request_id, struct buf *out);
-    const char *id_header; /* where its clients look for the request's id, beside x-request-id; or NULL */
+    const char
+        *id_header; /* where its clients look for the request's id, beside x-request-id; or NULL */
 };
 
 /* Append the JSON object. */

@@ -19,7 +19,7 @@ struct exchange {
     char id[X_REQUEST_ID_MAX];
     const struct error_shape *errors; /* NULL: OpenAI's */
     bool is_streaming;
-    bool is_cut; /* the connection was shut down here; on_close follows */
+    bool is_cut;  /* the connection was shut down here; on_close follows */
     void *caller; /* owned */
     void (*on_close)(void *arg);
     void *on_close_arg;

@@ -26,7 +26,8 @@ static int tear_down(void **state)
 }
 
 static enum limits_verdict take(struct limits *l, const struct limits_of *of, size_t n,
-                                struct limits_cost cost, uint64_t now_ns, struct limits_claim *claim)
+                                struct limits_cost cost, uint64_t now_ns,
+                                struct limits_claim *claim)
 {
     return limits_take(l, of, n, cost, now_ns, 1, claim).verdict;
 }
@@ -98,8 +99,8 @@ static void what_never_fits_is_told_at_once(void **state)
 {
     const struct limits_of of = { LIMITS_KEY, "a", { .tokens_per_minute = 100 } };
     struct limits_claim claim;
-    const struct limits_answer answer = limits_take(
-        *state, &of, 1, (struct limits_cost){ .tokens = 101 }, START_NS, 1, &claim);
+    const struct limits_answer answer =
+        limits_take(*state, &of, 1, (struct limits_cost){ .tokens = 101 }, START_NS, 1, &claim);
 
     assert_int_equal(answer.verdict, LIMITS_TOO_LARGE);
     assert_int_equal(answer.retry_ms, 0);
@@ -192,9 +193,8 @@ static void accounts_are_bounded(void **state)
     const struct limits_of more = { LIMITS_KEY, "more", { .requests_per_minute = 60 } };
 
     assert_int_equal(take(*state, &more, 1, one, START_NS, &claim), LIMITS_CROWDED);
-    assert_int_equal(
-        limits_take(*state, &more, 1, one, START_NS + 2 * NS_PER_S, 2, &claim).verdict,
-        LIMITS_GRANTED);
+    assert_int_equal(limits_take(*state, &more, 1, one, START_NS + 2 * NS_PER_S, 2, &claim).verdict,
+                     LIMITS_GRANTED);
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)

@@ -9,12 +9,12 @@
 static json_t *told(const char *messages)
 {
     const struct speech_format format = speech_format_of("", 0);
-    json_t *variables = json_pack("{s:o,s:o,s:b}", "messages", json_loads(messages, 0, NULL),
-                                  "tools",
-                                  json_loads("[{\"type\":\"function\",\"function\":{\"name\":"
-                                             "\"weather\"}}]",
-                                             0, NULL),
-                                  "add_generation_prompt", 1);
+    json_t *variables =
+        json_pack("{s:o,s:o,s:b}", "messages", json_loads(messages, 0, NULL), "tools",
+                  json_loads("[{\"type\":\"function\",\"function\":{\"name\":"
+                             "\"weather\"}}]",
+                             0, NULL),
+                  "add_generation_prompt", 1);
     json_t *before = json_deep_copy(variables);
     json_t *result = tool_prompt(variables, format.tools);
 
@@ -67,9 +67,8 @@ static void calls_and_results_are_words(void **state)
                         "</tool_call>\n<tool_call>\n{\"name\": \"weather\", \"arguments\": "
                         "{\"at\":2}}\n</tool_call>");
     assert_string_equal(at(result, 3, "role"), "user");
-    assert_string_equal(at(result, 3, "content"),
-                        "<tool_response>\nrain\n</tool_response>\n"
-                        "<tool_response>\nsun\n</tool_response>");
+    assert_string_equal(at(result, 3, "content"), "<tool_response>\nrain\n</tool_response>\n"
+                                                  "<tool_response>\nsun\n</tool_response>");
     assert_string_equal(at(result, 4, "content"), "So?");
     json_decref(result);
 }

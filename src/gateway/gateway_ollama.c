@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gateway/gateway_ollama.c - what the addresses of Ollama's API mean. */
+#include "gateway/dialect/dialect.h"
+#include "gateway/dialect/ollama.h"
+#include "gateway/gateway_priv.h"
+
+void ollama_ping(void *arg, struct exchange *x)
+{
+    struct buf body = { 0 };
+
+    (void)arg;
+    buf_puts(&body, "Ollama is running");
+    exchange_reply(x, 200, "text/plain; charset=utf-8", &body);
+}
+
+void ollama_version(void *arg, struct exchange *x)
+{
+    struct buf body = { 0 };
+
+    (void)arg;
+    buf_puts(&body, "{\"version\":\"" OLLAMA_VERSION "\"}");
+    exchange_reply(x, 200, "application/json", &body);
+}
+
+void ollama_tags(void *arg, struct exchange *x)
+{
+    struct gateway *g = arg;
+
+    g->handlers->ollama_tags(g->arg, x);
+}
+
+void ollama_ps(void *arg, struct exchange *x)
+{
+    struct gateway *g = arg;
+
+    g->handlers->ollama_ps(g->arg, x);
+}
+
+void ollama_chat_route(void *arg, struct exchange *x)
+{
+    gateway_generate(arg, x, &ollama_chat);
+}
+
+void ollama_generate_route(void *arg, struct exchange *x)
+{
+    gateway_generate(arg, x, &ollama_generate);
+}
+
+void ollama_embed_route(void *arg, struct exchange *x)
+{
+    gateway_generate(arg, x, &ollama_embed);
+}
+
+void ollama_embeddings_route(void *arg, struct exchange *x)
+{
+    gateway_generate(arg, x, &ollama_embeddings);
+}
+
+static void ollama_named(void *arg, struct exchange *x, bool is_pull)
+{
+    struct gateway *g = arg;
+    struct ollama_name name;
+    struct api_error e;
+    json_t *body;
+    enum status s;
+
+    body = gateway_body(x);
+    if (!body)
+        return;
+    s = ollama_name_parse(body, &name, &e);
+    json_decref(body);
+    if (s != ST_OK)
+        exchange_fail(x, &e);
+    else if (is_pull)
+        g->handlers->ollama_pull(g->arg, x, name.name, name.streams);
+    else
+        g->handlers->ollama_show(g->arg, x, name.model);
+}
+
+void ollama_show(void *arg, struct exchange *x)
+{
+    ollama_named(arg, x, false);
+}
+
+void ollama_pull(void *arg, struct exchange *x)
+{
+    ollama_named(arg, x, true);
+}
+
+void ollama_not_done(void *arg, struct exchange *x)
+{
+    struct api_error e;
+
+    (void)arg;
+    (void)api_error_set(&e, API_NOT_DONE, NULL,
+                        "Models are not made, copied or deleted over this API: use the command "
+                        "line of the machine that holds them.");
+    exchange_fail(x, &e);
+}
