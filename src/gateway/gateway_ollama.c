@@ -4,7 +4,7 @@
 #include "gateway/dialect/ollama.h"
 #include "gateway/gateway_priv.h"
 
-void ollama_ping(void *arg, struct exchange *x)
+void gateway_ollama_ping(void *arg, struct exchange *x)
 {
     struct buf body = { 0 };
 
@@ -13,7 +13,7 @@ void ollama_ping(void *arg, struct exchange *x)
     exchange_reply(x, 200, "text/plain; charset=utf-8", &body);
 }
 
-void ollama_version(void *arg, struct exchange *x)
+void gateway_ollama_version(void *arg, struct exchange *x)
 {
     struct buf body = { 0 };
 
@@ -22,36 +22,36 @@ void ollama_version(void *arg, struct exchange *x)
     exchange_reply(x, 200, "application/json", &body);
 }
 
-void ollama_tags(void *arg, struct exchange *x)
+void gateway_ollama_tags(void *arg, struct exchange *x)
 {
     struct gateway *g = arg;
 
     g->handlers->ollama_tags(g->arg, x);
 }
 
-void ollama_ps(void *arg, struct exchange *x)
+void gateway_ollama_ps(void *arg, struct exchange *x)
 {
     struct gateway *g = arg;
 
     g->handlers->ollama_ps(g->arg, x);
 }
 
-void ollama_chat_route(void *arg, struct exchange *x)
+void gateway_ollama_chat_route(void *arg, struct exchange *x)
 {
     gateway_generate(arg, x, &ollama_chat);
 }
 
-void ollama_generate_route(void *arg, struct exchange *x)
+void gateway_ollama_generate_route(void *arg, struct exchange *x)
 {
     gateway_generate(arg, x, &ollama_generate);
 }
 
-void ollama_embed_route(void *arg, struct exchange *x)
+void gateway_ollama_embed_route(void *arg, struct exchange *x)
 {
     gateway_generate(arg, x, &ollama_embed);
 }
 
-void ollama_embeddings_route(void *arg, struct exchange *x)
+void gateway_ollama_embeddings_route(void *arg, struct exchange *x)
 {
     gateway_generate(arg, x, &ollama_embeddings);
 }
@@ -77,17 +77,17 @@ static void ollama_named(void *arg, struct exchange *x, bool is_pull)
         g->handlers->ollama_show(g->arg, x, name.model);
 }
 
-void ollama_show(void *arg, struct exchange *x)
+void gateway_ollama_show(void *arg, struct exchange *x)
 {
     ollama_named(arg, x, false);
 }
 
-void ollama_pull(void *arg, struct exchange *x)
+void gateway_ollama_pull(void *arg, struct exchange *x)
 {
     ollama_named(arg, x, true);
 }
 
-void ollama_not_done(void *arg, struct exchange *x)
+void gateway_ollama_not_done(void *arg, struct exchange *x)
 {
     struct api_error e;
 

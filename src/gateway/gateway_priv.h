@@ -17,16 +17,16 @@ struct gateway {
 json_t *gateway_body(struct exchange *x);
 
 /* Handlers of Ollama's addresses, gateway_ollama.c; arg: struct gateway */
-void ollama_ping(void *arg, struct exchange *x);
-void ollama_version(void *arg, struct exchange *x);
-void ollama_tags(void *arg, struct exchange *x);
-void ollama_ps(void *arg, struct exchange *x);
-void ollama_chat_route(void *arg, struct exchange *x);
-void ollama_generate_route(void *arg, struct exchange *x);
-void ollama_embed_route(void *arg, struct exchange *x);
-void ollama_embeddings_route(void *arg, struct exchange *x);
-void ollama_show(void *arg, struct exchange *x);
-void ollama_pull(void *arg, struct exchange *x);
-void ollama_not_done(void *arg, struct exchange *x);
+void gateway_ollama_ping(void *arg, struct exchange *x);
+void gateway_ollama_version(void *arg, struct exchange *x);
+void gateway_ollama_tags(void *arg, struct exchange *x);
+void gateway_ollama_ps(void *arg, struct exchange *x);
+void gateway_ollama_chat_route(void *arg, struct exchange *x);
+void gateway_ollama_generate_route(void *arg, struct exchange *x);
+void gateway_ollama_embed_route(void *arg, struct exchange *x);
+void gateway_ollama_embeddings_route(void *arg, struct exchange *x);
+void gateway_ollama_show(void *arg, struct exchange *x);
+void gateway_ollama_pull(void *arg, struct exchange *x);
+void gateway_ollama_not_done(void *arg, struct exchange *x);
 
 #endif

@@ -15,6 +15,7 @@ import pytest
 
 from support import netns
 from support.cluster import MODEL, MODEL_FILE, POMONA, Stream, wait_until
+from support.hosts import Door
 
 if not netns.is_possible():
     pytest.exit("SKIPPED: network namespaces need root and ip(8)", returncode=77)
@@ -22,20 +23,6 @@ if not netns.is_possible():
 N, N_STREAMS, TOKENS, TRIES = 3, 8, 300, 8
 
 AFTER_S = 0.1    # a gap that begins until so long after the join is counted
-
-
-class HostStream(Stream):
-    """A client on the host of its gateway."""
-
-    api_port = 52415
-
-    def __init__(self, host, **more):
-        self.host = host
-        super().__init__(self, **more)
-
-    def run(self):
-        with self.host.entered():
-            super().run()
 
 
 def serve(network, folder, i, with_model, ahead=()):
@@ -77,7 +64,7 @@ def median_gap(streams, begin, end):
 def join_once(network, folder):
     """Seconds: the median gap before, the largest one while the fourth joins, and as long before."""
     before = n_joined(folder)
-    streams = [HostStream(network.hosts[0], max_tokens=TOKENS, prompt=f"Once upon a time {i}",
+    streams = [Stream(Door(network.hosts[0]), max_tokens=TOKENS, prompt=f"Once upon a time {i}",
                           temperature=0.8, seed=i) for i in range(N_STREAMS)]
     wait_until(lambda: all(s.n_chunks >= 40 for s in streams), 60, "every stream runs")
     begin = max(s.arrivals[10] for s in streams)

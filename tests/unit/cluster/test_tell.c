@@ -149,7 +149,7 @@ static void addresses_are_bounded(void **state)
     for (int i = 0; i < 2 * PATHS_MAX; i++) {
         char host[16];
 
-        (void)snprintf(host, sizeof(host), "10.0.%d.9", i);
+        (void)snprintf(host, sizeof(host), "10.0.%u.9", (unsigned)i % 256);
         tell_address(f, host);
     }
     assert_ok(topology_receive(&f->link, &f->told, &f->err), f->err);
