@@ -138,6 +138,7 @@ static void rerank(void *arg, struct exchange *x)
     if (!body)
         return;
     parse(arg, x, json_object_get(body, "texts") ? &rerank_tei : &rerank_jina, body);
+    json_decref(body);
 }
 
 static void cancel(void *arg, struct exchange *x)
