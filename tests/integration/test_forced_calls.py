@@ -5,13 +5,12 @@ The real model was never taught to call, and its chat template has no place for 
 them in words (text/tool_prompt.h), and a grammar holds its random answers to calls.
 """
 import json
-import signal
 
 import jsonschema
 import openai
 import pytest
 
-from support.cluster import MODEL, MODEL_FILE, POMONA, Node, free_ports, wait_until
+from support.cluster import MODEL, one_node
 
 WEATHER = {"type": "object", "properties": {"city": {"enum": ["Rome", "Oslo"]},
                                             "days": {"type": "integer", "minimum": 1, "maximum": 9}},
@@ -26,20 +25,9 @@ MESSAGES = [{"role": "user", "content": "Tell me a long story about a fox."}]
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("node")
-    port, = free_ports(1)
-    node = Node("solo", 0, port, [POMONA, "serve", "--model", str(MODEL_FILE), "--listen",
-                                  f"127.0.0.1:{port}", "--data", str(folder / "data")],
-                folder / "log")
-    node.start()
-    try:
-        wait_until(node.health, 30, "the node answers")
-        yield openai.OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key="none", max_retries=0,
-                            timeout=300)
-        node.kill(signal.SIGTERM)
-    finally:
-        if node.is_up():
-            node.kill()
+    with one_node(tmp_path_factory.mktemp("node")) as node:
+        yield openai.OpenAI(base_url=f"http://127.0.0.1:{node.api_port}/v1", api_key="none",
+                            max_retries=0, timeout=300)
 
 
 def ask(client, seed, **more):

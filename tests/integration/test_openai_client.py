@@ -14,7 +14,7 @@ import time
 import openai
 import pytest
 
-from support.cluster import MODEL, MODEL_FILE, POMONA, Node, free_ports, is_running, wait_until
+from support.cluster import MODEL, one_node, wait_until
 
 CAPITAL = [{"role": "user", "content": "What is the capital of France?"}]
 STORY = [{"role": "user", "content": "Tell me a long story about a ship."}]
@@ -22,23 +22,8 @@ STORY = [{"role": "user", "content": "Tell me a long story about a ship."}]
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("node")
-    port, = free_ports(1)
-    node = Node("solo", 0, port, [POMONA, "serve", "--model", str(MODEL_FILE), "--listen",
-                                  f"127.0.0.1:{port}", "--data", str(folder / "data")],
-                folder / "log")
-    node.start()
-    try:
-        wait_until(node.health, 30, "the node answers")
+    with one_node(tmp_path_factory.mktemp("node")) as node:
         yield node
-        node.kill(signal.SIGTERM)
-        assert node.process.returncode == 0
-        for pid in node.known_runners:
-            wait_until(lambda: not is_running(pid), 5, f"runner {pid} ended")
-    finally:
-        if node.is_up():
-            node.kill()
-        print(node.log.read_text()[-6000:])
 
 
 @pytest.fixture(scope="module")

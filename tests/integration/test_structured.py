@@ -8,7 +8,6 @@ import concurrent.futures
 import json
 import os
 import re
-import signal
 from typing import Literal, Optional
 
 import jsonschema
@@ -16,7 +15,7 @@ import openai
 import pydantic
 import pytest
 
-from support.cluster import MODEL, MODEL_FILE, POMONA, Node, free_ports, wait_until
+from support.cluster import MODEL, one_node
 from support.schemas import schemas
 
 N_DOCUMENTS = 1000 if os.environ.get("POMONA_TEST_FULL") else 40
@@ -24,21 +23,8 @@ N_DOCUMENTS = 1000 if os.environ.get("POMONA_TEST_FULL") else 40
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("node")
-    port, = free_ports(1)
-    node = Node("solo", 0, port, [POMONA, "serve", "--model", str(MODEL_FILE), "--listen",
-                                  f"127.0.0.1:{port}", "--data", str(folder / "data")],
-                folder / "log")
-    node.start()
-    try:
-        wait_until(node.health, 30, "the node answers")
+    with one_node(tmp_path_factory.mktemp("node")) as node:
         yield node
-        node.kill(signal.SIGTERM)
-        assert node.process.returncode == 0
-    finally:
-        if node.is_up():
-            node.kill()
-        print(node.log.read_text()[-6000:])
 
 
 @pytest.fixture(scope="module")
