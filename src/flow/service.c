@@ -200,7 +200,6 @@ static void use_files(void *arg)
     struct err err;
 
     access_set(gateway_access(service->gateway), reload_files(service->reload));
-
     if (pools_take(service->pools, reload_settings(service->reload), &err) != ST_OK)
         log_warn("the upstreams stay as they were: %s", err.words);
 }
@@ -301,7 +300,7 @@ enum status service_start(struct service *service, struct cluster *cluster, stru
     if (service->quotas[0])
         quotas_read(service->quotas, gateway_access(service->gateway));
     reload_on_change(service->reload, use_files, service);
-    use_files(service);
+    access_set(gateway_access(service->gateway), reload_files(service->reload));
     return ST_OK;
 }
 
