@@ -198,10 +198,21 @@ static void warm_tensor(const struct panel_hand *hand, const struct panel_part *
     }
 }
 
+/* The system reads on while the first pages are entered.  One with large pages for files does so
+ * by itself, and would use small ones for what is asked for here. */
+static void read_ahead(const struct panel_file *file)
+{
+#if defined(MADV_HUGEPAGE)
+    (void)file;
+#else
+    (void)madvise((void *)(uintptr_t)file->base, file->n_bytes, MADV_WILLNEED);
+#endif
+}
+
 void panel_part_warm(const struct panel_hand *hand, const struct panel_part *part)
 {
-    if (!part->is_packed) /* reads on while the first pages are entered */
-        (void)madvise((void *)(uintptr_t)part->file.base, part->file.n_bytes, MADV_WILLNEED);
+    if (!part->is_packed)
+        read_ahead(&part->file);
     for (uint32_t i = 0; i < part->n; i++)
         warm_tensor(hand, part, &part->plan.tensors[i]);
 }
