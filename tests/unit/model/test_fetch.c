@@ -543,7 +543,7 @@ static void a_hub_gives_what_no_node_has(void **state)
     assert_good(f);
     assert_int_equal(f->result.fetched_bytes, f->file.len);
     assert_int_equal(f->result.hub_bytes + share_given_bytes(f->servers[1]), f->file.len);
-    assert_true(f->result.hub_bytes > 0 && share_given_bytes(f->servers[1]) > 0);
+    assert_true(f->result.hub_bytes > 0); /* what both have comes from who is quicker */
 }
 
 static void a_hub_alone_will_do_for_who_has_the_hashes(void **state)
