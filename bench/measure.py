@@ -299,7 +299,8 @@ def main():
                "date": time.strftime("%Y-%m-%d"), "system": f"{platform.system()} "
                f"{platform.release()}", "clients": CLIENTS, "words": WORDS,
                "answer_tokens": ANSWER_TOKENS}
-    text = report.text_of(machine, figures)
+    old_text = a.output.read_text(encoding="utf-8") if a.output.exists() else ""
+    text = report.text_of(machine, figures, old_text)
     a.output.write_text(text, encoding="utf-8")
     print(text)
 

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""bench/report.py - the figures of bench/measure.py as the Markdown of bench/RESULTS.md."""
+"""bench/report.py - the figures of bench/measure.py as the Markdown of bench/RESULTS.md.
+
+A run of some parts replaces their sections, and leaves the others as they are.
+"""
+import re
 import statistics
 
 MODELS = {"1b": "Llama-3.2-1B shape, Q4_0", "8b": "Llama-3.1-8B shape, Q4_0",
@@ -11,21 +15,22 @@ def ratio(values):
     return f"{median(values):.2f} | {min(values):.2f} - {max(values):.2f}"
 
 
-def head(m):
+TITLE = """# Measured speed
+
+Made by `bench/run.sh`, the gateway's by `bench/gateway.py`; under each heading stands when and where. Programs take turns; medians, and
+the range of the ratios.
+"""
+
+
+def origin(m):
     busy = "" if m["busy"] < 0.1 else " **The machine was busy.**"
-    return [
-        "# Measured speed",
-        "",
-        f"Made by `bench/run.sh` on {m['date']}: {m['cpu']}, {m['threads']} threads, "
-        f"{m['system']}.{busy}",
-        f"{m['pomona']}; {m['peer']}. {m['pairs']} pairs of runs or more, the two taking turns; "
-        "medians, and the range of the ratios.",
-    ]
+    return (f"{m['date']}: {m['cpu']}, {m['threads']} threads, {m['system']}; {m['pomona']}, "
+            f"{m['peer']}; {m['pairs']} pairs of runs or more.{busy}")
 
 
-def speed(_, rows):
+def speed(m, rows):
     lines = [
-        "", "## Tokens per second", "",
+        "## Tokens per second", "", origin(m), "",
         f"Kernels {rows[0][2]['kernels']}. Share: of what the machine reads (STREAM) and computes "
         "(8-bit products) at best, measured in the same runs. Bits: of activations; llama.cpp's are 8.",
         "",
@@ -43,7 +48,7 @@ def speed(_, rows):
 def server(m, pairs):
     def of(which, value):
         return [value(pair[which]) for pair in pairs]
-    lines = ["", "## A server under load", "",
+    lines = ["## A server under load", "", origin(m), "",
              f"{MODELS['small']}, {m['clients']} clients in a closed loop, prompts of {m['words']} "
              f"words, answers of {m['answer_tokens']} tokens.", "",
              "| what | pomona | llama-server | ratio | from - to |", "|---|---|---|---|---|"]
@@ -58,8 +63,8 @@ def server(m, pairs):
     return lines
 
 
-def load(_, rows):
-    lines = ["", "## Loading", "",
+def load(m, rows):
+    lines = ["## Loading", "", origin(m), "",
              "From the start of `pomona run` to the first byte of its answer.", "",
              "| model | first | later, median | later, slowest | peak memory / file |",
              "|---|---|---|---|---|"]
@@ -69,9 +74,9 @@ def load(_, rows):
     return lines
 
 
-def quality(_, rows):
+def quality(m, rows):
     reference = rows[-1]["perplexity"]
-    lines = ["", "## Quality", "",
+    lines = ["## Quality", "", origin(m), "",
              f"Perplexity of {MODELS['small']} on a text of {rows[0]['tokens']} tokens, windows of "
              f"{rows[0]['window']}; the reference computes in f32 throughout.", "",
              "| kernels | keys and values | activations, bits | perplexity | from the reference |",
@@ -85,8 +90,14 @@ def quality(_, rows):
 PARTS = {"speed": speed, "server": server, "load": load, "quality": quality}
 
 
-def text_of(machine, figures):
-    lines = head(machine)
+def sections_of(text):
+    """{heading: its text} in their order."""
+    return {part.split("\n", 1)[0]: part.rstrip() + "\n"
+            for part in re.split(r"^(?=## )", text, flags=re.MULTILINE)[1:]}
+
+
+def text_of(machine, figures, old_text):
+    sections = sections_of(old_text)
     for name, rows in figures.items():
-        lines += PARTS[name](machine, rows)
-    return "\n".join(lines) + "\n"
+        sections |= sections_of("\n".join(PARTS[name](machine, rows)))
+    return "\n".join([TITLE, *sections.values()])
