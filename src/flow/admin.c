@@ -27,34 +27,16 @@ enum status admin_unknown_model(const char *name, struct api_error *e)
     return ST_NOTFOUND;
 }
 
-/* What upstreams serve and this cluster does not hold: the new number of models [MODELS_MAX]. */
-static size_t add_upstream_models(struct service *service, struct model_info *models, size_t n)
-{
-    const char *names[MODELS_MAX];
-    const size_t n_names = pool_models(pools_now(service->pools), names, MODELS_MAX);
-
-    for (size_t i = 0; i < n_names && n < MODELS_MAX; i++) {
-        if (models_find(models, n, names[i]))
-            continue;
-        models[n] = (struct model_info){ .created_unix_s = clock_unix_s() };
-        (void)snprintf(models[n++].name, MODEL_NAME_MAX, "%s", names[i]);
-    }
-    return n;
-}
-
 void admin_models(void *arg, struct exchange *x)
 {
-    struct service *service = arg;
-    struct model_info *models = calloc(MODELS_MAX, sizeof(*models));
     struct buf body = { 0 };
     size_t n;
+    struct model_info *models = service_models(arg, &n);
 
     if (!models) {
         admin_no_memory(x);
         return;
     }
-    n = cluster_models(service->cluster, models, MODELS_MAX);
-    n = add_upstream_models(service, models, n < MODELS_MAX ? n : MODELS_MAX);
     models_render(models, n, &body);
     free(models);
     exchange_reply(x, 200, "application/json", &body);
@@ -62,13 +44,11 @@ void admin_models(void *arg, struct exchange *x)
 
 void admin_model(void *arg, struct exchange *x, const char *name)
 {
-    struct model_info model = { .created_unix_s = clock_unix_s() };
+    struct model_info model;
     struct buf body = { 0 };
     struct api_error e;
 
-    if (pool_has_model(pools_now(((const struct service *)arg)->pools), name)) {
-        (void)snprintf(model.name, sizeof(model.name), "%s", name);
-    } else if (!service_find_model(arg, name, &model)) {
+    if (!service_find_any_model(arg, name, &model)) {
         (void)admin_unknown_model(name, &e);
         exchange_fail(x, &e);
         return;

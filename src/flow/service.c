@@ -11,13 +11,13 @@
 #include "base/log.h"
 #include "flow/clients.h"
 #include "flow/drain.h"
+#include "flow/exporter.h"
 #include "flow/flow.h"
 #include "flow/quotas.h"
 #include "flow/service_priv.h"
 #include "flow/text_cache.h"
 #include "flow/upkeep.h"
 #include "flow/upstream/forward.h"
-#include "gateway/dialect/models.h"
 #include "gateway/http/json_out.h"
 
 enum { TICK_MS = 500, DRAIN_TICK_MS = 50 };
@@ -193,6 +193,14 @@ static enum status reserve(void *arg, struct exchange *x, const json_t *body,
     return gateway_reserve(service->gateway, x, body, ret, e);
 }
 
+static void export_metrics(struct service *service)
+{
+    const struct api_metrics *m = &reload_settings(service->reload)->metrics;
+
+    exporter_listen(service->exporter, m->host[0] ? m->host : service->listen_host,
+                    m->off ? 0 : m->port);
+}
+
 /* What was read holds from now on. */
 static void use_files(void *arg)
 {
@@ -202,6 +210,7 @@ static void use_files(void *arg)
     access_set(gateway_access(service->gateway), reload_files(service->reload));
     if (pools_take(service->pools, reload_settings(service->reload), &err) != ST_OK)
         log_warn("the upstreams stay as they were: %s", err.words);
+    export_metrics(service);
 }
 
 static enum status make_pools(struct service *service, struct err *err)
@@ -248,6 +257,8 @@ enum status service_new(struct loop *loop, const struct service_options *options
         s = upkeep_new(service, &service->upkeep, err);
     if (s == ST_OK)
         s = make_pools(service, err);
+    if (s == ST_OK)
+        s = exporter_new(loop, metrics_show, service, &service->exporter, err);
     if (s == ST_OK && loop_timer_new(loop, tick, service, &service->tick) != ST_OK)
         s = err_set(err, ST_NOMEM, "the API could not be made");
     if (s != ST_OK) {
@@ -265,6 +276,7 @@ void service_free(struct service *service)
         return;
     while (service->flows)
         flow_free(service->flows);
+    exporter_free(service->exporter);
     pools_free(service->pools);
     admin_release(service);
     drain_free(service->drain);
@@ -301,6 +313,7 @@ enum status service_start(struct service *service, struct cluster *cluster, stru
         quotas_read(service->quotas, gateway_access(service->gateway));
     reload_on_change(service->reload, use_files, service);
     access_set(gateway_access(service->gateway), reload_files(service->reload));
+    export_metrics(service);
     return ST_OK;
 }
 
@@ -323,22 +336,6 @@ void service_drain(struct service *service, uint64_t ms, loop_fn *done, void *ar
     service->on_drained = done;
     service->on_drained_arg = arg;
     loop_timer_every(service->tick, DRAIN_TICK_MS);
-}
-
-bool service_find_model(struct service *service, const char *name, struct model_info *ret)
-{
-    struct model_info *all = calloc(MODELS_MAX, sizeof(*all));
-    const struct model_info *found;
-    size_t n;
-
-    if (!all)
-        return false;
-    n = cluster_models(service->cluster, all, MODELS_MAX);
-    found = models_find(all, n < MODELS_MAX ? n : MODELS_MAX, name);
-    if (found)
-        *ret = *found;
-    free(all);
-    return found != NULL;
 }
 
 size_t service_instances(struct service *service, struct cluster_instance **ret_instances)

@@ -316,6 +316,53 @@ def test_a_node_whose_engine_stands_still_is_not_ready(tmp_path):
         node.kill(signal.SIGTERM)
 
 
+def metrics_of(gateway):
+    return dict(line.rsplit(" ", 1) for line in gateway.get("/metrics").splitlines() if line[0] != "#")
+
+
+def test_metrics_tell_what_became_of_the_requests_of_each_upstream(two):
+    gateway, a, b = two
+    a.then(status=503)
+    for _ in range(4):
+        assert ask(gateway, stream=True)[0] == 200
+    shown = metrics_of(gateway)
+    of = lambda name, up: float(shown[f'pomona_upstream_{name}{{upstream="{up}"}}'])
+    assert of("requests_total", "a") == len(a.requests) and of("requests_total", "b") == len(b.requests)
+    assert (of("failures_total", "a"), of("failures_total", "b")) == (1, 0)
+    assert (of("retries_total", "a"), of("retries_total", "b"), of("resumes_total", "b")) == (0, 1, 0)
+    assert of("up", "a") == of("up", "b") == 1 and of("requests_outstanding", "a") == 0
+
+
+def test_every_list_of_models_has_those_of_upstreams(two):
+    gateway, a, b = two
+    assert [m["id"] for m in gateway.get("/v1/models")["data"]] == ["m"]
+    assert gateway.get("/v1/models/m")["id"] == "m"
+    assert [m["name"] for m in gateway.get("/api/tags")["models"]] == ["m"]
+    assert [m["name"] for m in gateway.get("/api/ps")["models"]] == ["m"]
+    status, shown = gateway.request("POST", "/api/show", {"model": "m:latest"})
+    assert status == 200 and shown["capabilities"] and shown["model_info"] == {}
+    a.is_well = b.is_well = False
+    wait_until(lambda: gateway.get("/api/ps")["models"] == [], 20, "it runs nowhere")
+    assert [m["name"] for m in gateway.get("/api/tags")["models"]] == ["m"]
+
+
+def test_what_is_known_of_an_upstream_outlives_other_settings(tmp_path):
+    """Keys and limits change often; a server that is down must not be asked again for that."""
+    with Upstream() as a, Upstream() as b, Gateway(tmp_path, [entry("a", a), entry("b", b)],
+                                                   balancing="round-robin") as gateway:
+        for change in ({"limits": {"key": {"concurrent": 9}}}, {"balancing": {"policy": "least-outstanding"}}):
+            for _ in range(4):
+                assert ask(gateway)[0] == 200
+            probes, counted = a.probes, metrics_of(gateway)['pomona_upstream_requests_total{upstream="a"}']
+            n_read = gateway.log.read_text().count("were read again")
+            settings = yaml.safe_load((tmp_path / "api_gateway.yaml").read_text())
+            (tmp_path / "api_gateway.yaml").write_text(yaml.safe_dump({**settings, **change}))
+            wait_until(lambda: gateway.log.read_text().count("were read again") > n_read, 10, "it is read")
+            assert float(counted) > 0
+            assert metrics_of(gateway)['pomona_upstream_requests_total{upstream="a"}'] == counted
+            assert "balancing" in change or a.probes <= probes + 1, "a pool was made anew"
+
+
 def test_settings_that_change_hold_for_the_next_request(tmp_path):
     with Upstream() as a, Upstream() as b, Gateway(tmp_path, [entry("a", a)]) as gateway:
         a.pause = 0.3

@@ -101,6 +101,9 @@ static void enter(struct forward *f)
 
     breaker_enter(&u->breakers[f->model_there]);
     u->n_outstanding++;
+    u->counts.requests++;
+    u->counts.retries += f->n_tries > 1;
+    u->counts.resumes += f->seen.n_events > 0;
     u->n_waiting_tokens += f->wanted.n_prompt_tokens;
     f->is_waiting = true;
     f->n_waiting_tokens = u->n_waiting_tokens;

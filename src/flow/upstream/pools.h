@@ -2,6 +2,7 @@
 /* flow/upstream/pools.h - the pool in force, and those before it that have requests under way yet.
  *
  *   pools_take(other settings): new requests go by them, those under way end where they are
+ *   pools_take(the same):       nothing happens; settings are read again for keys and limits, too
  *
  * Threads  the loop's
  */
