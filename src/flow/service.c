@@ -18,6 +18,7 @@
 #include "flow/text_cache.h"
 #include "flow/upkeep.h"
 #include "flow/upstream/forward.h"
+#include "gateway/dialect/dialect.h"
 #include "gateway/http/json_out.h"
 
 enum { TICK_MS = 500, DRAIN_TICK_MS = 50 };
@@ -52,6 +53,31 @@ static bool forward(void *arg, struct exchange *x, const char *path, const struc
     return forward_start(pools_now(service->pools), x, &request);
 }
 
+/* What an upstream serves is loaded there, or it does that itself. */
+static bool tell_loaded(const struct service *service, struct exchange *x,
+                        struct api_request *request)
+{
+    struct model_info model;
+    struct buf body = { 0 };
+
+    if (service_find_model(service, request->model, &model) ||
+        !pool_has_model(pools_now(service->pools), request->model))
+        return false;
+    request->dialect->loaded(request, request->model, &body);
+    api_request_release(request);
+    exchange_reply(x, 200, "application/json", &body);
+    return true;
+}
+
+static bool translate(void *arg, struct exchange *x, struct api_request *request)
+{
+    struct service *service = arg;
+
+    if (request->task == TASK_LOAD && tell_loaded(service, x, request))
+        return true;
+    return !service->is_draining && forward_translated(pools_now(service->pools), x, request);
+}
+
 /* The answer's client learns that somebody canceled it; which one it was only its id tells. */
 static void cancel(void *arg, struct exchange *x, const char *id)
 {
@@ -77,6 +103,7 @@ static void cancel(void *arg, struct exchange *x, const char *id)
 
 static const struct gateway_handlers handlers = {
     .forward = forward,
+    .translate = translate,
     .generate = generate,
     .models = admin_models,
     .model = admin_model,

@@ -23,6 +23,8 @@ struct gateway_handlers {
     /* Does somebody else answer? True: x is taken. body: borrowed; path: "/v1/chat/completions" */
     bool (*forward)(void *arg, struct exchange *x, const char *path, const struct dialect *dialect,
                     const json_t *body);
+    /* The same of what another dialect than OpenAI's parsed. True: the request is taken, too. */
+    bool (*translate)(void *arg, struct exchange *x, struct api_request *request);
     void (*generate)(void *arg, struct exchange *x, struct api_request *request); /* taken:
                       * api_request_release(); the struct itself is copied */
     void (*models)(void *arg, struct exchange *x);

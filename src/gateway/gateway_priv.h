@@ -13,6 +13,9 @@ struct gateway {
     struct access *access;
 };
 
+/* As gateway_generate(); upstreams may answer, too. */
+void gateway_translate(struct gateway *gateway, struct exchange *x, const struct dialect *dialect);
+
 /* The body as an object, given: json_decref(); NULL: the exchange is answered. */
 json_t *gateway_body(struct exchange *x);
 

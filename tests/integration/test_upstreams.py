@@ -14,39 +14,8 @@ import yaml
 
 from support.cluster import (MODEL, MODEL_FILE, POMONA, Node, Stream, free_ports, resident_bytes,
                              wait_until)
+from support.gateway import Gateway, entry
 from support.upstream import Upstream, chunk
-
-
-class Gateway(Node):
-    """A node with upstreams, and with models where `model` is given."""
-
-    def __init__(self, folder, upstreams, model=None, balancing="predicted-work", environment=None):
-        folder.mkdir(exist_ok=True)
-        port = free_ports(1)[0]
-        config = folder / "api_gateway.yaml"
-        config.write_text(yaml.safe_dump({"balancing": {"policy": balancing}, "upstreams": upstreams}))
-        super().__init__("gateway", 0, port,
-                         ["env", *(environment or []), POMONA, "serve", "--data", str(folder / "data"),
-                          "--listen", f"127.0.0.1:{port}", "--threads", "1", "--no-measure",
-                          "--gateway-config", str(config), *(["--model", model] if model else [])],
-                         folder / "gateway.log")
-
-    def __enter__(self):
-        self.start()
-        wait_until(self.health, 20, "the gateway answers")
-        return self
-
-    def __exit__(self, kind, *_):
-        if self.is_up():
-            self.kill(signal.SIGTERM)
-        if kind is not None:
-            print(self.log.read_text()[-6000:])
-
-
-def entry(name, server, kind="openai", there=None, **more):
-    port = server if isinstance(server, int) else getattr(server, "api_port", None) or server.port
-    model = {"name": "m", **({"there": there} if there else {})}
-    return {"name": name, "url": f"http://127.0.0.1:{port}/v1", "kind": kind, "models": [model], **more}
 
 
 def ask(gateway, stream=False, headers=None, **body):
@@ -276,6 +245,39 @@ def test_another_pomona_goes_on_where_one_died(tmp_path):
             stream.join()
             assert stream.is_done and stream.error is None, (stream.error, stream.broken)
             assert stream.texts == undisturbed.texts and stream.finishes == undisturbed.finishes
+    finally:
+        for node in nodes:
+            if node.is_up():
+                node.kill(signal.SIGTERM)
+
+
+def test_a_message_goes_on_where_one_died(tmp_path):
+    """Anthropic's words, made of what two upstreams said."""
+    nodes = [pomona(tmp_path / "a"), pomona(tmp_path / "b")]
+    body = {"model": MODEL, "messages": [{"role": "user", "content": "Tell me a long story."}], "max_tokens": 300,
+            "temperature": 0}
+    try:
+        upstreams = [entry(n.name, n, kind="pomona", model=MODEL) for n in nodes]
+        upstreams[0]["weight"] = 1000.0
+        status, undisturbed = nodes[1].request("POST", "/v1/messages", body)
+        assert status == 200
+        with Gateway(tmp_path / "gateway", upstreams) as gateway:
+            connection = gateway.connection(60)
+            connection.request("POST", "/v1/messages", json.dumps({**body, "stream": True}),
+                               {"Content-Type": "application/json"})
+            response, events = connection.getresponse(), []
+            for line in response:
+                if line.startswith(b"data: "):
+                    events.append(json.loads(line[6:]))
+                if len(events) == 20:
+                    nodes[0].kill()
+            connection.close()
+            kinds = [e["type"] for e in events]
+            assert kinds.count("message_start") == 1 and kinds[-1] == "message_stop", kinds[-1]
+            text = "".join(e["delta"]["text"] for e in events if e["type"] == "content_block_delta")
+            assert text == undisturbed["content"][0]["text"]
+            shown = metrics_of(gateway)
+            assert shown['pomona_upstream_resumes_total{upstream="b"}'] == "1"
     finally:
         for node in nodes:
             if node.is_up():

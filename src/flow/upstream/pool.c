@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "base/size.h"
+#include "flow/upstream/chat_request.h"
 #include "flow/upstream/pool_priv.h"
 #include "metrics/metrics.h"
 
@@ -21,12 +22,12 @@ enum { CANDIDATES_MAX = 256, TICK_MS = 1000, MEASURED_FOR_S = 60 };
 static const double USUAL_ANSWER_TOKENS = 256;
 
 static const struct upstream_kind kinds[] = {
-    [API_UPSTREAM_OPENAI] = { "/v1/models", false },
-    [API_UPSTREAM_POMONA] = { "/readyz", true },
-    [API_UPSTREAM_EXO] = { "/v1/models", false },
-    [API_UPSTREAM_MLX] = { "/v1/models", false },
-    [API_UPSTREAM_LLAMA_SERVER] = { "/health", false },
-    [API_UPSTREAM_VLLM] = { "/health", false },
+    [API_UPSTREAM_OPENAI] = { "/v1/models", CHAT_SCHEMA, false },
+    [API_UPSTREAM_POMONA] = { "/readyz", CHAT_ALL, true },
+    [API_UPSTREAM_EXO] = { "/v1/models", CHAT_EXTRAS, false }, /* it ignores response_format */
+    [API_UPSTREAM_MLX] = { "/v1/models", CHAT_EXTRAS, false }, /* so does this */
+    [API_UPSTREAM_LLAMA_SERVER] = { "/health", CHAT_ALL, false },
+    [API_UPSTREAM_VLLM] = { "/health", CHAT_EXTRAS | CHAT_SCHEMA, false },
 };
 
 /* People give the address with "/v1", as clients want it, or without. */

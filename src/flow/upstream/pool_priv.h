@@ -13,6 +13,7 @@
 
 struct upstream_kind {
     const char *health; /* 2xx: it is well */
+    unsigned can;       /* CHAT_* of chat_request.h */
     bool can_resume;    /* another of the same kind computes the same tokens: repeat.h */
 };
 
