@@ -91,7 +91,7 @@ static size_t take_wanted(struct service *service, struct admin_wanted *ret)
 }
 
 /* Everything the cluster tells, copied: struct admin_state lends it to a renderer. */
-static bool take_state(struct service *service, struct admin_state *ret)
+bool admin_take_state(struct service *service, struct admin_state *ret)
 {
     struct cluster_member *members = calloc(NODES_MAX, sizeof(*members));
     struct model_info *models = calloc(MODELS_MAX, sizeof(*models));
@@ -128,7 +128,7 @@ static bool take_state(struct service *service, struct admin_state *ret)
     return true;
 }
 
-static void state_release(struct admin_state *state)
+void admin_state_release(struct admin_state *state)
 {
     free((void *)(uintptr_t)state->members);
     free((void *)(uintptr_t)state->models);
@@ -142,12 +142,12 @@ static void health(struct service *service, struct exchange *x, int http_status,
     struct admin_state state;
     struct buf body = { 0 };
 
-    if (!take_state(service, &state)) {
+    if (!admin_take_state(service, &state)) {
         admin_no_memory(x);
         return;
     }
     admin_render_health(&state, word, &body);
-    state_release(&state);
+    admin_state_release(&state);
     exchange_reply(x, http_status, "application/json", &body);
 }
 
@@ -176,12 +176,12 @@ void admin_state_handler(void *arg, struct exchange *x)
     struct admin_state state;
     struct buf body = { 0 };
 
-    if (!take_state(arg, &state)) {
+    if (!admin_take_state(arg, &state)) {
         admin_no_memory(x);
         return;
     }
     admin_render_state(&state, &body);
-    state_release(&state);
+    admin_state_release(&state);
     exchange_reply(x, 200, "application/json", &body);
 }
 

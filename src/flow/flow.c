@@ -106,6 +106,11 @@ bool flow_is_called(const struct flow *f, const char *id)
     return f->answer && strcmp(f->answer->id, id) == 0;
 }
 
+uint64_t flow_owner(const struct flow *f)
+{
+    return f->request.owner;
+}
+
 static void client_left(void *arg)
 {
     struct flow *f = arg;

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "flow/clients.h"
 #include "flow/drain.h"
+#include "flow/exo.h"
 #include "flow/exporter.h"
 #include "flow/flow.h"
 #include "flow/quotas.h"
@@ -19,6 +20,7 @@
 #include "flow/upkeep.h"
 #include "flow/upstream/forward.h"
 #include "gateway/dialect/dialect.h"
+#include "gateway/guard/access.h"
 #include "gateway/http/json_out.h"
 
 enum { TICK_MS = 500, DRAIN_TICK_MS = 50 };
@@ -78,7 +80,7 @@ static bool translate(void *arg, struct exchange *x, struct api_request *request
     return !service->is_draining && forward_translated(pools_now(service->pools), x, request);
 }
 
-/* The answer's client learns that somebody canceled it; which one it was only its id tells. */
+/* The answer's client learns that somebody canceled it.  To who may not, it is as if there were none. */
 static void cancel(void *arg, struct exchange *x, const char *id)
 {
     struct service *service = arg;
@@ -86,15 +88,16 @@ static void cancel(void *arg, struct exchange *x, const char *id)
     struct buf body = { 0 };
     struct api_error e;
 
-    while (f && !flow_is_called(f, id))
+    while (f && !(flow_is_called(f, id) && access_may_end(x, flow_owner(f))))
         f = flow_next(f);
-    if (!f) {
+    if (!f && !pools_cancel(service->pools, x, id)) {
         (void)api_error_set(&e, API_UNKNOWN_ANSWER, NULL, "No answer of that id is being given.");
         exchange_fail(x, &e);
         return;
     }
     (void)api_error_set(&e, API_CANCELED, NULL, "The answer was canceled.");
-    flow_abort(f, &e);
+    if (f)
+        flow_abort(f, &e);
     buf_puts(&body, "{\"message\":\"Command cancelled.\",\"command_id\":");
     json_out_text(&body, id);
     buf_putc(&body, '}');
@@ -122,6 +125,15 @@ static const struct gateway_handlers handlers = {
     .unplace = admin_unplace,
     .drain = admin_drain,
     .undrain = admin_undrain,
+    .exo_node_id = exo_show_node_id,
+    .exo_state = exo_show_state,
+    .exo_instance = exo_show_instance,
+    .exo_previews = exo_show_previews,
+    .exo_placement = exo_show_placement,
+    .exo_place = exo_place,
+    .exo_create = exo_create,
+    .exo_delete = exo_delete,
+    .exo_await = exo_await,
 };
 
 static void end_flows(struct service *service)
@@ -160,6 +172,7 @@ static void tick(void *arg)
         next = flow_next(f);
         flow_tick(f, now_ns);
     }
+    exo_tick(service->exo, now_ns);
     drain_tick(service->drain);
     if (!service->is_draining)
         upkeep_tick(service->upkeep);
@@ -285,6 +298,8 @@ enum status service_new(struct loop *loop, const struct service_options *options
     if (s == ST_OK)
         s = make_pools(service, err);
     if (s == ST_OK)
+        s = exo_new(service, &service->exo, err);
+    if (s == ST_OK)
         s = exporter_new(loop, metrics_show, service, &service->exporter, err);
     if (s == ST_OK && loop_timer_new(loop, tick, service, &service->tick) != ST_OK)
         s = err_set(err, ST_NOMEM, "the API could not be made");
@@ -306,6 +321,7 @@ void service_free(struct service *service)
     exporter_free(service->exporter);
     pools_free(service->pools);
     admin_release(service);
+    exo_free(service->exo);
     drain_free(service->drain);
     upkeep_free(service->upkeep);
     if (service->gateway && service->quotas[0])

@@ -51,6 +51,7 @@ struct service {
     struct upkeep *upkeep;
     struct reload *reload;
     struct exporter *exporter;
+    struct exo *exo;
     char quotas[PATH_MAX_BYTES];
     struct loop_timer *tick;
 
@@ -73,6 +74,11 @@ size_t service_ready_models(struct service *service, struct model_info *ret, uin
 
 /* *ret_instances given: free(); NULL where there are none. */
 size_t service_instances(struct service *service, struct cluster_instance **ret_instances);
+
+/* Everything the cluster tells, for a renderer: admin_state_release().  False: no memory. */
+struct admin_state;
+bool admin_take_state(struct service *service, struct admin_state *ret);
+void admin_state_release(struct admin_state *state);
 
 void admin_no_memory(struct exchange *x);
 enum status admin_unknown_model(const char *name, struct api_error *e); /* ST_NOTFOUND */

@@ -370,6 +370,16 @@ static const struct http_route routes[] = {
     { "POST", "/cluster/unplace", unplace },
     { "POST", "/cluster/drain", drain },
     { "POST", "/cluster/undrain", undrain },
+    { "GET", "/node_id", gateway_exo_node_id },
+    { "GET", "/state", gateway_exo_state },
+    { "GET", "/state/", gateway_exo_state },
+    { "POST", "/place_instance", gateway_exo_place },
+    { "POST", "/instance", gateway_exo_create },
+    { "GET", "/instance/previews", gateway_exo_previews },
+    { "GET", "/instance/placement", gateway_exo_placement },
+    { "GET", "/instance/await", gateway_exo_await },
+    { "GET", "/instance/", gateway_exo_instance },
+    { "DELETE", "/instance/", gateway_exo_delete },
 };
 
 static bool admit(void *arg, struct exchange *x, const char *route_path)

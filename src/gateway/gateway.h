@@ -10,6 +10,7 @@
 #ifndef POMONA_GATEWAY_GATEWAY_H
 #define POMONA_GATEWAY_GATEWAY_H
 
+#include "gateway/admin/exo_request.h"
 #include "gateway/admin/place_request.h"
 #include "gateway/dialect/api_request.h"
 #include "gateway/guard/access.h"
@@ -44,6 +45,16 @@ struct gateway_handlers {
     void (*unplace)(void *arg, struct exchange *x, const char *model);
     void (*drain)(void *arg, struct exchange *x, const char *node);
     void (*undrain)(void *arg, struct exchange *x, const char *node);
+    void (*exo_node_id)(void *arg, struct exchange *x);
+    void (*exo_state)(void *arg, struct exchange *x, const char *path); /* "": all of it */
+    void (*exo_instance)(void *arg, struct exchange *x, const char *id);
+    void (*exo_previews)(void *arg, struct exchange *x, const struct exo_placement *asked);
+    void (*exo_placement)(void *arg, struct exchange *x, const struct exo_placement *asked);
+    void (*exo_place)(void *arg, struct exchange *x, const struct exo_placement *asked);
+    void (*exo_create)(void *arg, struct exchange *x, const struct place_request *request,
+                       const char *id);
+    void (*exo_delete)(void *arg, struct exchange *x, const char *id);
+    void (*exo_await)(void *arg, struct exchange *x, const char *model, double timeout_s);
 };
 
 /* handlers  lent until gateway_free()

@@ -32,4 +32,15 @@ void gateway_ollama_show(void *arg, struct exchange *x);
 void gateway_ollama_pull(void *arg, struct exchange *x);
 void gateway_ollama_not_done(void *arg, struct exchange *x);
 
+/* Handlers of exo's addresses, gateway_exo.c; arg: struct gateway */
+void gateway_exo_node_id(void *arg, struct exchange *x);
+void gateway_exo_state(void *arg, struct exchange *x);
+void gateway_exo_instance(void *arg, struct exchange *x);
+void gateway_exo_previews(void *arg, struct exchange *x);
+void gateway_exo_placement(void *arg, struct exchange *x);
+void gateway_exo_place(void *arg, struct exchange *x);
+void gateway_exo_create(void *arg, struct exchange *x);
+void gateway_exo_delete(void *arg, struct exchange *x);
+void gateway_exo_await(void *arg, struct exchange *x);
+
 #endif

@@ -13,6 +13,7 @@
 #include "flow/upstream/chat_request.h"
 #include "flow/upstream/forward_priv.h"
 #include "gateway/dialect/repeat.h"
+#include "gateway/guard/access.h"
 #include "gateway/guard/reservation.h"
 #include "gateway/http/sse.h"
 
@@ -236,6 +237,18 @@ void pool_abort(struct pool *pool)
 {
     while (pool->forwards)
         forward_fail(pool->forwards, API_SHUTTING_DOWN, "This node is shutting down.");
+}
+
+bool pool_cancel(struct pool *pool, const struct exchange *x, const char *id)
+{
+    for (struct forward *f = pool->forwards; f; f = f->next) {
+        if (!f->words || strcmp(translation_id(f->words), id) != 0 ||
+            !access_may_end(x, translation_request(f->words)->owner))
+            continue;
+        forward_fail(f, API_CANCELED, "The answer was canceled.");
+        return true;
+    }
+    return false;
 }
 
 static const char *session_header(struct exchange *x)

@@ -66,6 +66,9 @@ const struct balance_policy *pool_policy(const struct pool *pool);
 /* End them: the service goes. */
 void pool_abort(struct pool *pool);
 
+/* As pools_cancel(). */
+bool pool_cancel(struct pool *pool, const struct exchange *x, const char *id);
+
 /* Models served by upstreams, once each, ret [max] lent until pool_free(). */
 size_t pool_models(const struct pool *pool, const char **ret, size_t max);
 

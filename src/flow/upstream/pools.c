@@ -98,6 +98,15 @@ struct pool *pools_now(const struct pools *pools)
     return pools->now;
 }
 
+bool pools_cancel(struct pools *pools, const struct exchange *x, const char *id)
+{
+    bool is_found = pool_cancel(pools->now, x, id);
+
+    for (struct old_pool *old = pools->old; old && !is_found; old = old->next)
+        is_found = pool_cancel(old->pool, x, id);
+    return is_found;
+}
+
 size_t pools_n_running(const struct pools *pools)
 {
     size_t n = pool_n_running(pools->now);

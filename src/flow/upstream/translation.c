@@ -201,6 +201,11 @@ void translation_fail(struct translation *t, const struct api_error *e)
     exchange_stream_end(t->x);
 }
 
+const char *translation_id(const struct translation *t)
+{
+    return t->answer ? t->answer->id : "";
+}
+
 bool translation_has_begun(const struct translation *t)
 {
     return t->has_begun;

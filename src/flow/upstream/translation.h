@@ -46,6 +46,7 @@ void translation_finish(struct translation *t);
 /* The exchange is over, as an HTTP status or as the dialect's event. */
 void translation_fail(struct translation *t, const struct api_error *e);
 
+const char *translation_id(const struct translation *t);    /* of its answer; "": it has none */
 bool translation_has_begun(const struct translation *t);    /* headers went out */
 uint64_t translation_n_tokens(const struct translation *t); /* of prompt and answer; 0: not known */
 

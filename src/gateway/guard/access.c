@@ -394,6 +394,13 @@ uint64_t access_tenant(const struct exchange *x)
     return XXH3_64bits(tenant, strlen(tenant));
 }
 
+bool access_may_end(const struct exchange *x, uint64_t owner)
+{
+    const struct caller *c = exchange_caller(x);
+
+    return !c || (c->who.scopes & SCOPE_ADMIN) || access_tenant(x) == owner;
+}
+
 enum status access_grant(struct access *a, struct exchange *x, struct api_request *r,
                          struct api_error *e)
 {
