@@ -61,9 +61,12 @@ static const cyaml_schema_field_t limit_fields[] = {
     CYAML_FIELD_END
 };
 
+static const cyaml_strval_t priorities[] = { { "interactive", API_INTERACTIVE }, { "batch", API_BATCH } };
+
 static const cyaml_schema_field_t named_fields[] = {
     CYAML_FIELD_STRING("name", CYAML_FLAG_DEFAULT, struct api_named_limits, name, 1),
-    CYAML_FIELD_MAPPING("limits", CYAML_FLAG_DEFAULT, struct api_named_limits, limits, limit_fields),
+    CYAML_FIELD_ENUM("priority", CYAML_FLAG_OPTIONAL | CYAML_FLAG_STRICT, struct api_named_limits, priority, priorities, CYAML_ARRAY_LEN(priorities)),
+    CYAML_FIELD_MAPPING("limits", CYAML_FLAG_OPTIONAL, struct api_named_limits, limits, limit_fields),
     CYAML_FIELD_END
 };
 

@@ -41,8 +41,11 @@ struct api_limits {
     uint64_t requests_per_day, tokens_per_day;
 };
 
+enum { API_INTERACTIVE = 0, API_BATCH };
+
 struct api_named_limits {
     char name[CONFIG_WORDS_MAX];
+    int priority; /* API_BATCH: its requests yield to others */
     struct api_limits limits;
 };
 

@@ -84,6 +84,7 @@ static void take_gauges(struct service *service)
     metric_set(METRIC_NODES, (double)count_alive(service));
     metric_set(METRIC_FLOWS, (double)(service->n_flows + pools_n_running(service->pools)));
     metric_set(METRIC_QUEUE, service->admission.n_requests);
+    metric_set(METRIC_QUEUE_BATCH, service->admission.n_batch_requests);
     metric_set(METRIC_QUEUE_TOKENS, (double)service->admission.n_tokens);
     metric_set(METRIC_QUEUE_MAX, reload_settings(service->reload)->queue.requests);
     metric_set(METRIC_QUEUE_SPEED, service->admission.tokens_per_s);

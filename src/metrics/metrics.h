@@ -38,6 +38,8 @@ enum { METRIC_VALUES_MAX = 8, METRIC_BUCKETS_MAX = 24, METRIC_EACH_MAX = 64 };
       "Requests that were refused before anything was computed, by what was exceeded or missing.") \
     X(METRIC_QUEUE, GAUGE, "pomona_queue_requests", NULL, NULL, "", NULL,                          \
       "Requests at this node that wait for their first token.")                                    \
+    X(METRIC_QUEUE_BATCH, GAUGE, "pomona_queue_batch_requests", NULL, NULL, "", NULL,              \
+      "Of those, requests that yield to others.")                                                  \
     X(METRIC_QUEUE_TOKENS, GAUGE, "pomona_queue_prompt_tokens", NULL, NULL, "", NULL,              \
       "Tokens of their prompts.")                                                                  \
     X(METRIC_QUEUE_MAX, GAUGE, "pomona_queue_requests_limit", NULL, NULL, "", NULL,                \
