@@ -60,6 +60,10 @@ static enum status describe(const char *name, const struct api_key_options *opti
     if (s == ST_OK && strlen(name) >= sizeof(key->name))
         s = err_set(err, ST_RANGE, "the key's name is longer than %zu bytes",
                     sizeof(key->name) - 1);
+    if (s == ST_OK && options->priority && strcmp(options->priority, "batch") != 0 &&
+        strcmp(options->priority, "interactive") != 0)
+        s = err_set(err, ST_RANGE, "the priority is 'interactive' or 'batch'");
+    who->is_batch = options->priority && strcmp(options->priority, "batch") == 0;
     if (s == ST_OK && options->models)
         s = add_models(options->models, who, err);
     if (s != ST_OK)
@@ -125,7 +129,7 @@ static void print_key(const struct api_key *key)
            who->scopes & SCOPE_ADMIN ? "admin " : "");
     for (size_t i = 0; i < who->n_models; i++)
         printf("%s%s", i > 0 ? "," : " ", who->models[i]);
-    printf("\n");
+    printf("%s\n", who->is_batch ? "  (batch)" : "");
 }
 
 int api_keys_list(const struct app *app)

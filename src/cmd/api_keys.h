@@ -9,8 +9,8 @@
 #include "cmd/cmd.h"
 
 struct api_key_options {
-    const char *tenant, *scopes, *models; /* NULL: not given */
-    uint32_t days;                        /* until it expires; 0: never */
+    const char *tenant, *scopes, *models, *priority; /* NULL: not given */
+    uint32_t days;                                   /* until it expires; 0: never */
     uint32_t requests_per_minute, concurrent;
     uint64_t tokens_per_minute, requests_per_day, tokens_per_day;
 };

@@ -102,6 +102,7 @@ int cmd_keys(struct app *app, int argc, char **argv)
         { "tenant", 0, "NAME", "of a new API key: on whose behalf it asks (default: its own)", OPTION_TEXT, &options.api.tenant, 0, 0 },
         { "scopes", 0, "LIST", "chat, embed, models, admin (default: all but admin)", OPTION_TEXT, &options.api.scopes, 0, 0 },
         { "models", 0, "LIST", "which it may use (default: all)", OPTION_TEXT, &options.api.models, 0, 0 },
+        { "priority", 0, "WORD", "interactive, or batch: its requests yield to others' (default: interactive)", OPTION_TEXT, &options.api.priority, 0, 0 },
         { "days", 0, "N", "until it expires (default: never)", OPTION_U32, &options.api.days, 1, 36500 },
         { "rpm", 0, "N", "requests per minute (this and the following default to the gateway's settings)", OPTION_U32, &options.api.requests_per_minute, 1, UINT32_MAX },
         { "tpm", 0, "N", "tokens per minute", OPTION_U64, &options.api.tokens_per_minute, 0, 0 },

@@ -61,9 +61,12 @@ static const cyaml_schema_field_t limit_fields[] = {
     CYAML_FIELD_END
 };
 
+static const cyaml_strval_t priorities[] = { { "interactive", API_INTERACTIVE }, { "batch", API_BATCH } };
+
 static const cyaml_schema_field_t named_fields[] = {
     CYAML_FIELD_STRING("name", CYAML_FLAG_DEFAULT, struct api_named_limits, name, 1),
-    CYAML_FIELD_MAPPING("limits", CYAML_FLAG_DEFAULT, struct api_named_limits, limits, limit_fields),
+    CYAML_FIELD_ENUM("priority", CYAML_FLAG_OPTIONAL | CYAML_FLAG_STRICT, struct api_named_limits, priority, priorities, CYAML_ARRAY_LEN(priorities)),
+    CYAML_FIELD_MAPPING("limits", CYAML_FLAG_OPTIONAL, struct api_named_limits, limits, limit_fields),
     CYAML_FIELD_END
 };
 
@@ -87,6 +90,13 @@ static const cyaml_schema_field_t queue_fields[] = {
     CYAML_FIELD_END
 };
 
+static const cyaml_schema_field_t metrics_fields[] = {
+    CYAML_FIELD_ENUM("off", CYAML_FLAG_OPTIONAL | CYAML_FLAG_STRICT, struct api_metrics, off, truths, CYAML_ARRAY_LEN(truths)),
+    CYAML_FIELD_STRING("host", CYAML_FLAG_OPTIONAL, struct api_metrics, host, 1),
+    CYAML_FIELD_UINT("port", CYAML_FLAG_OPTIONAL, struct api_metrics, port),
+    CYAML_FIELD_END
+};
+
 static const cyaml_schema_field_t balancing_fields[] = {
     CYAML_FIELD_STRING("policy", CYAML_FLAG_OPTIONAL, struct api_balancing, policy, 1),
     CYAML_FIELD_END
@@ -96,6 +106,7 @@ static const cyaml_schema_field_t root_fields[] = {
     CYAML_FIELD_MAPPING("auth", CYAML_FLAG_OPTIONAL, struct api_gateway, auth, auth_fields),
     CYAML_FIELD_MAPPING("limits", CYAML_FLAG_OPTIONAL, struct api_gateway, limits, all_limit_fields),
     CYAML_FIELD_MAPPING("queue", CYAML_FLAG_OPTIONAL, struct api_gateway, queue, queue_fields),
+    CYAML_FIELD_MAPPING("metrics", CYAML_FLAG_OPTIONAL, struct api_gateway, metrics, metrics_fields),
     CYAML_FIELD_MAPPING("balancing", CYAML_FLAG_OPTIONAL, struct api_gateway, balancing, balancing_fields),
     CYAML_FIELD_SEQUENCE("upstreams", CYAML_FLAG_OPTIONAL | CYAML_FLAG_POINTER, struct api_gateway, upstreams, &api_upstream_value, 0, API_UPSTREAMS_MAX),
     CYAML_FIELD_END

@@ -22,6 +22,7 @@ enum {
     API_NAMED_MAX = 1024, /* limits of single tenants or models */
     API_WORDS_MAX = 64,   /* entries of a list of words */
     API_URL_MAX = 1024,
+    API_METRICS_PORT = 8000, /* where the file does not say */
 };
 
 /* Algorithms of a token's signature: bits. */
@@ -40,8 +41,11 @@ struct api_limits {
     uint64_t requests_per_day, tokens_per_day;
 };
 
+enum { API_INTERACTIVE = 0, API_BATCH };
+
 struct api_named_limits {
     char name[CONFIG_WORDS_MAX];
+    int priority; /* API_BATCH: its requests yield to others */
     struct api_limits limits;
 };
 
@@ -77,10 +81,18 @@ struct api_queue {
     uint32_t wait_s;        /* for the first token */
 };
 
+/* Where Prometheus asks, beside /metrics of the API. */
+struct api_metrics {
+    bool off;
+    char host[CONFIG_HOST_MAX]; /* numeric address; "": the API's */
+    uint16_t port;
+};
+
 struct api_gateway {
     struct api_auth auth;
     struct api_all_limits limits;
     struct api_queue queue;
+    struct api_metrics metrics;
     struct api_balancing balancing;
     struct api_upstream *upstreams; /* [upstreams_count] */
     unsigned upstreams_count;

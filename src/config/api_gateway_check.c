@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/address.h"
 #include "base/size.h"
 
 enum {
@@ -48,6 +49,8 @@ void api_gateway_complete(struct api_gateway *c)
         complete_issuer(&c->auth.issuers[i]);
     for (unsigned i = 0; i < c->upstreams_count; i++)
         api_upstream_complete(&c->upstreams[i]);
+    if (c->metrics.port == 0)
+        c->metrics.port = API_METRICS_PORT;
     fill(&c->queue.requests, 1024);
     fill(&c->queue.wait_s, 300);
 }
@@ -133,6 +136,16 @@ static enum status check_limits(const struct api_gateway *c, char *ret_place, st
                : check_names(c->limits.models, c->limits.models_count, "models", ret_place, err);
 }
 
+static enum status check_metrics(const struct api_gateway *c, char *ret_place, struct err *err)
+{
+    struct address address;
+
+    if (!c->metrics.host[0] ||
+        address_parse(c->metrics.host, c->metrics.port, &address, NULL) == ST_OK)
+        return ST_OK;
+    return wrong(ret_place, "metrics.host", err, "it is a numeric address, as 127.0.0.1 or ::");
+}
+
 static enum status check_upstreams(const struct api_gateway *c, char *ret_place, struct err *err)
 {
     for (unsigned i = 0; i < c->upstreams_count; i++) {
@@ -153,6 +166,7 @@ static enum status check_upstreams(const struct api_gateway *c, char *ret_place,
 static enum status (*const checks[])(const struct api_gateway *, char *, struct err *) = {
     check_auth,
     check_limits,
+    check_metrics,
     check_upstreams,
 };
 

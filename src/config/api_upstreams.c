@@ -109,3 +109,20 @@ const char *api_upstream_fault(struct api_upstream *u, const char **ret_field)
         return "give key_env or key_file, not both";
     return read_key(u);
 }
+
+static bool is_same_model(const struct api_upstream_model *a, const struct api_upstream_model *b)
+{
+    return strcmp(a->name, b->name) == 0 && strcmp(a->there, b->there) == 0;
+}
+
+bool api_upstream_is_same(const struct api_upstream *a, const struct api_upstream *b)
+{
+    bool is_same = strcmp(a->name, b->name) == 0 && strcmp(a->url, b->url) == 0 &&
+                   strcmp(a->key, b->key) == 0 && a->kind == b->kind &&
+                   memcmp(&a->weight, &b->weight, sizeof(a->weight)) == 0 &&
+                   a->models_count == b->models_count;
+
+    for (unsigned i = 0; is_same && i < a->models_count; i++)
+        is_same = is_same_model(&a->models[i], &b->models[i]);
+    return is_same;
+}

@@ -6,6 +6,8 @@
 #ifndef POMONA_CONFIG_API_UPSTREAMS_H
 #define POMONA_CONFIG_API_UPSTREAMS_H
 
+#include <stdbool.h>
+
 #include "base/status.h"
 #include "config/config.h"
 
@@ -42,6 +44,9 @@ struct api_upstream {
     struct api_upstream_model *models; /* [models_count] */
     unsigned models_count;
 };
+
+/* Does b say the same as a? Keys are compared as they were read. */
+bool api_upstream_is_same(const struct api_upstream *a, const struct api_upstream *b);
 
 struct api_balancing {
     char policy[CONFIG_NAME_MAX]; /* "": the default; which there are, balance/policy.h knows */

@@ -27,34 +27,16 @@ enum status admin_unknown_model(const char *name, struct api_error *e)
     return ST_NOTFOUND;
 }
 
-/* What upstreams serve and this cluster does not hold: the new number of models [MODELS_MAX]. */
-static size_t add_upstream_models(struct service *service, struct model_info *models, size_t n)
-{
-    const char *names[MODELS_MAX];
-    const size_t n_names = pool_models(pools_now(service->pools), names, MODELS_MAX);
-
-    for (size_t i = 0; i < n_names && n < MODELS_MAX; i++) {
-        if (models_find(models, n, names[i]))
-            continue;
-        models[n] = (struct model_info){ .created_unix_s = clock_unix_s() };
-        (void)snprintf(models[n++].name, MODEL_NAME_MAX, "%s", names[i]);
-    }
-    return n;
-}
-
 void admin_models(void *arg, struct exchange *x)
 {
-    struct service *service = arg;
-    struct model_info *models = calloc(MODELS_MAX, sizeof(*models));
     struct buf body = { 0 };
     size_t n;
+    struct model_info *models = service_models(arg, &n);
 
     if (!models) {
         admin_no_memory(x);
         return;
     }
-    n = cluster_models(service->cluster, models, MODELS_MAX);
-    n = add_upstream_models(service, models, n < MODELS_MAX ? n : MODELS_MAX);
     models_render(models, n, &body);
     free(models);
     exchange_reply(x, 200, "application/json", &body);
@@ -62,13 +44,11 @@ void admin_models(void *arg, struct exchange *x)
 
 void admin_model(void *arg, struct exchange *x, const char *name)
 {
-    struct model_info model = { .created_unix_s = clock_unix_s() };
+    struct model_info model;
     struct buf body = { 0 };
     struct api_error e;
 
-    if (pool_has_model(pools_now(((const struct service *)arg)->pools), name)) {
-        (void)snprintf(model.name, sizeof(model.name), "%s", name);
-    } else if (!service_find_model(arg, name, &model)) {
+    if (!service_find_any_model(arg, name, &model)) {
         (void)admin_unknown_model(name, &e);
         exchange_fail(x, &e);
         return;
@@ -111,7 +91,7 @@ static size_t take_wanted(struct service *service, struct admin_wanted *ret)
 }
 
 /* Everything the cluster tells, copied: struct admin_state lends it to a renderer. */
-static bool take_state(struct service *service, struct admin_state *ret)
+bool admin_take_state(struct service *service, struct admin_state *ret)
 {
     struct cluster_member *members = calloc(NODES_MAX, sizeof(*members));
     struct model_info *models = calloc(MODELS_MAX, sizeof(*models));
@@ -148,7 +128,7 @@ static bool take_state(struct service *service, struct admin_state *ret)
     return true;
 }
 
-static void state_release(struct admin_state *state)
+void admin_state_release(struct admin_state *state)
 {
     free((void *)(uintptr_t)state->members);
     free((void *)(uintptr_t)state->models);
@@ -162,12 +142,12 @@ static void health(struct service *service, struct exchange *x, int http_status,
     struct admin_state state;
     struct buf body = { 0 };
 
-    if (!take_state(service, &state)) {
+    if (!admin_take_state(service, &state)) {
         admin_no_memory(x);
         return;
     }
     admin_render_health(&state, word, &body);
-    state_release(&state);
+    admin_state_release(&state);
     exchange_reply(x, http_status, "application/json", &body);
 }
 
@@ -196,12 +176,12 @@ void admin_state_handler(void *arg, struct exchange *x)
     struct admin_state state;
     struct buf body = { 0 };
 
-    if (!take_state(arg, &state)) {
+    if (!admin_take_state(arg, &state)) {
         admin_no_memory(x);
         return;
     }
     admin_render_state(&state, &body);
-    state_release(&state);
+    admin_state_release(&state);
     exchange_reply(x, 200, "application/json", &body);
 }
 

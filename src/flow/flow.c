@@ -106,6 +106,11 @@ bool flow_is_called(const struct flow *f, const char *id)
     return f->answer && strcmp(f->answer->id, id) == 0;
 }
 
+uint64_t flow_owner(const struct flow *f)
+{
+    return f->request.owner;
+}
+
 static void client_left(void *arg)
 {
     struct flow *f = arg;
@@ -215,8 +220,23 @@ static bool is_over_wait(const struct flow *f, uint64_t now_ns)
            now_ns > f->ticket.since_ns + wait_ns && now_ns > f->last_token_ns + wait_ns;
 }
 
+/* It yielded for long enough: its driver is asked once more, as for a request that somebody waits for. What was
+ * computed of its prompt is in the cache there. */
+static void stop_yielding(struct flow *f)
+{
+    log_info("request %s yielded to others for long, and counts as they do from now on",
+             exchange_id(f->x));
+    f->request.priority = PRIORITY_INTERACTIVE;
+    flow_execute_suspend(f);
+    flow_wake(f);
+}
+
 void flow_tick(struct flow *f, uint64_t now_ns)
 {
+    if (f->stage == STAGE_EXECUTE && f->client && !f->has_failed &&
+        f->request.priority == PRIORITY_BATCH &&
+        admission_has_aged(&f->ticket, reload_settings(f->service->reload)->queue.wait_s, now_ns))
+        stop_yielding(f);
     if (is_over_wait(f, now_ns)) {
         struct api_error e;
 

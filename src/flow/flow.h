@@ -24,6 +24,8 @@ struct flow *flow_next(const struct flow *f); /* of the service's flows; NULL at
 /* Is `id` that of its answer? */
 bool flow_is_called(const struct flow *f, const char *id);
 
+uint64_t flow_owner(const struct flow *f); /* as access_tenant() */
+
 /* Called every now and then: deadlines, keep-alive comments. */
 void flow_tick(struct flow *f, uint64_t now_ns);
 

@@ -82,15 +82,21 @@ static void take_gauges(struct service *service)
     metric_set(METRIC_KV_USED, n_tokens > 0 ? (double)n_used / (double)n_tokens : 0);
     metric_set(METRIC_INSTANCES, (double)n_ready);
     metric_set(METRIC_NODES, (double)count_alive(service));
-    metric_set(METRIC_FLOWS, (double)service->n_flows);
+    metric_set(METRIC_FLOWS, (double)(service->n_flows + pools_n_running(service->pools)));
+    metric_set(METRIC_QUEUE, service->admission.n_requests);
+    metric_set(METRIC_QUEUE_BATCH, service->admission.n_batch_requests);
+    metric_set(METRIC_QUEUE_TOKENS, (double)service->admission.n_tokens);
+    metric_set(METRIC_QUEUE_MAX, reload_settings(service->reload)->queue.requests);
+    metric_set(METRIC_QUEUE_SPEED, service->admission.tokens_per_s);
     metric_set(METRIC_START, (double)(clock_unix_s() - (int64_t)seconds_since(service->begun_ns)));
 }
 
 void metrics_show(void *arg, struct exchange *x)
 {
+    struct service *service = arg;
     struct buf body = { 0 };
 
-    take_gauges(arg);
-    metrics_render(&body);
+    take_gauges(service);
+    metrics_render(pool_count_each, pools_now(service->pools), &body);
     exchange_reply(x, 200, "text/plain; version=0.0.4; charset=utf-8", &body);
 }

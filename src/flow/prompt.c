@@ -79,14 +79,15 @@ static enum step admit(struct flow *f)
 {
     const struct api_queue *queue = &reload_settings(f->service->reload)->queue;
     const struct admission_bounds bounds = { queue->requests, queue->prompt_tokens, queue->wait_s };
-    uint64_t n_tokens = 0;
+    struct admission_request request = { .tenant = f->request.tenant,
+                                         .priority = f->request.priority };
     uint32_t retry_s;
     enum admission_verdict verdict;
 
     for (size_t i = 0; i < f->request.n_prompts; i++)
-        n_tokens += f->prompts[i].n;
-    verdict = admission_enter(&f->service->admission, &bounds, f->request.tenant, n_tokens,
-                              random_u64(), clock_ns(), &f->ticket, &retry_s);
+        request.n_tokens += f->prompts[i].n;
+    verdict = admission_enter(&f->service->admission, &bounds, &request, random_u64(), clock_ns(),
+                              &f->ticket, &retry_s);
     if (verdict == ADMISSION_OK)
         return STEP_NEXT;
     (void)api_error_set(

@@ -11,13 +11,16 @@
 #include "base/log.h"
 #include "flow/clients.h"
 #include "flow/drain.h"
+#include "flow/exo.h"
+#include "flow/exporter.h"
 #include "flow/flow.h"
 #include "flow/quotas.h"
 #include "flow/service_priv.h"
 #include "flow/text_cache.h"
 #include "flow/upkeep.h"
 #include "flow/upstream/forward.h"
-#include "gateway/dialect/models.h"
+#include "gateway/dialect/dialect.h"
+#include "gateway/guard/access.h"
 #include "gateway/http/json_out.h"
 
 enum { TICK_MS = 500, DRAIN_TICK_MS = 50 };
@@ -52,7 +55,32 @@ static bool forward(void *arg, struct exchange *x, const char *path, const struc
     return forward_start(pools_now(service->pools), x, &request);
 }
 
-/* The answer's client learns that somebody canceled it; which one it was only its id tells. */
+/* What an upstream serves is loaded there, or it does that itself. */
+static bool tell_loaded(const struct service *service, struct exchange *x,
+                        struct api_request *request)
+{
+    struct model_info model;
+    struct buf body = { 0 };
+
+    if (service_find_model(service, request->model, &model) ||
+        !pool_has_model(pools_now(service->pools), request->model))
+        return false;
+    request->dialect->loaded(request, request->model, &body);
+    api_request_release(request);
+    exchange_reply(x, 200, "application/json", &body);
+    return true;
+}
+
+static bool translate(void *arg, struct exchange *x, struct api_request *request)
+{
+    struct service *service = arg;
+
+    if (request->task == TASK_LOAD && tell_loaded(service, x, request))
+        return true;
+    return !service->is_draining && forward_translated(pools_now(service->pools), x, request);
+}
+
+/* The answer's client learns that somebody canceled it.  To who may not, it is as if there were none. */
 static void cancel(void *arg, struct exchange *x, const char *id)
 {
     struct service *service = arg;
@@ -60,15 +88,16 @@ static void cancel(void *arg, struct exchange *x, const char *id)
     struct buf body = { 0 };
     struct api_error e;
 
-    while (f && !flow_is_called(f, id))
+    while (f && !(flow_is_called(f, id) && access_may_end(x, flow_owner(f))))
         f = flow_next(f);
-    if (!f) {
+    if (!f && !pools_cancel(service->pools, x, id)) {
         (void)api_error_set(&e, API_UNKNOWN_ANSWER, NULL, "No answer of that id is being given.");
         exchange_fail(x, &e);
         return;
     }
     (void)api_error_set(&e, API_CANCELED, NULL, "The answer was canceled.");
-    flow_abort(f, &e);
+    if (f)
+        flow_abort(f, &e);
     buf_puts(&body, "{\"message\":\"Command cancelled.\",\"command_id\":");
     json_out_text(&body, id);
     buf_putc(&body, '}');
@@ -77,6 +106,7 @@ static void cancel(void *arg, struct exchange *x, const char *id)
 
 static const struct gateway_handlers handlers = {
     .forward = forward,
+    .translate = translate,
     .generate = generate,
     .models = admin_models,
     .model = admin_model,
@@ -95,6 +125,15 @@ static const struct gateway_handlers handlers = {
     .unplace = admin_unplace,
     .drain = admin_drain,
     .undrain = admin_undrain,
+    .exo_node_id = exo_show_node_id,
+    .exo_state = exo_show_state,
+    .exo_instance = exo_show_instance,
+    .exo_previews = exo_show_previews,
+    .exo_placement = exo_show_placement,
+    .exo_place = exo_place,
+    .exo_create = exo_create,
+    .exo_delete = exo_delete,
+    .exo_await = exo_await,
 };
 
 static void end_flows(struct service *service)
@@ -133,6 +172,7 @@ static void tick(void *arg)
         next = flow_next(f);
         flow_tick(f, now_ns);
     }
+    exo_tick(service->exo, now_ns);
     drain_tick(service->drain);
     if (!service->is_draining)
         upkeep_tick(service->upkeep);
@@ -193,6 +233,14 @@ static enum status reserve(void *arg, struct exchange *x, const json_t *body,
     return gateway_reserve(service->gateway, x, body, ret, e);
 }
 
+static void export_metrics(struct service *service)
+{
+    const struct api_metrics *m = &reload_settings(service->reload)->metrics;
+
+    exporter_listen(service->exporter, m->host[0] ? m->host : service->listen_host,
+                    m->off ? 0 : m->port);
+}
+
 /* What was read holds from now on. */
 static void use_files(void *arg)
 {
@@ -202,6 +250,7 @@ static void use_files(void *arg)
     access_set(gateway_access(service->gateway), reload_files(service->reload));
     if (pools_take(service->pools, reload_settings(service->reload), &err) != ST_OK)
         log_warn("the upstreams stay as they were: %s", err.words);
+    export_metrics(service);
 }
 
 static enum status make_pools(struct service *service, struct err *err)
@@ -248,6 +297,10 @@ enum status service_new(struct loop *loop, const struct service_options *options
         s = upkeep_new(service, &service->upkeep, err);
     if (s == ST_OK)
         s = make_pools(service, err);
+    if (s == ST_OK)
+        s = exo_new(service, &service->exo, err);
+    if (s == ST_OK)
+        s = exporter_new(loop, metrics_show, service, &service->exporter, err);
     if (s == ST_OK && loop_timer_new(loop, tick, service, &service->tick) != ST_OK)
         s = err_set(err, ST_NOMEM, "the API could not be made");
     if (s != ST_OK) {
@@ -265,8 +318,10 @@ void service_free(struct service *service)
         return;
     while (service->flows)
         flow_free(service->flows);
+    exporter_free(service->exporter);
     pools_free(service->pools);
     admin_release(service);
+    exo_free(service->exo);
     drain_free(service->drain);
     upkeep_free(service->upkeep);
     if (service->gateway && service->quotas[0])
@@ -301,6 +356,7 @@ enum status service_start(struct service *service, struct cluster *cluster, stru
         quotas_read(service->quotas, gateway_access(service->gateway));
     reload_on_change(service->reload, use_files, service);
     access_set(gateway_access(service->gateway), reload_files(service->reload));
+    export_metrics(service);
     return ST_OK;
 }
 
@@ -323,22 +379,6 @@ void service_drain(struct service *service, uint64_t ms, loop_fn *done, void *ar
     service->on_drained = done;
     service->on_drained_arg = arg;
     loop_timer_every(service->tick, DRAIN_TICK_MS);
-}
-
-bool service_find_model(struct service *service, const char *name, struct model_info *ret)
-{
-    struct model_info *all = calloc(MODELS_MAX, sizeof(*all));
-    const struct model_info *found;
-    size_t n;
-
-    if (!all)
-        return false;
-    n = cluster_models(service->cluster, all, MODELS_MAX);
-    found = models_find(all, n < MODELS_MAX ? n : MODELS_MAX, name);
-    if (found)
-        *ret = *found;
-    free(all);
-    return found != NULL;
 }
 
 size_t service_instances(struct service *service, struct cluster_instance **ret_instances)

@@ -18,6 +18,7 @@ enum {
     FLOWS_MAX = 4096,
     INSTANCES_MAX = 256,
     MODELS_MAX = 1024,
+    READY_MODELS_MAX = INSTANCES_MAX + 1024,
 };
 
 struct placing; /* admin_place.c */
@@ -49,6 +50,8 @@ struct service {
     struct drain *drain;
     struct upkeep *upkeep;
     struct reload *reload;
+    struct exporter *exporter;
+    struct exo *exo;
     char quotas[PATH_MAX_BYTES];
     struct loop_timer *tick;
 
@@ -58,11 +61,24 @@ struct service {
     void *on_drained_arg;
 };
 
-/* The model a client means by `name`, of all the cluster holds. */
-bool service_find_model(struct service *service, const char *name, struct model_info *ret);
+/* Every model that can be asked for, *ret_n of them: given, free(); NULL: no memory.  models.c */
+struct model_info *service_models(const struct service *service, size_t *ret_n);
+
+/* The model a client means by `name`, of all the cluster holds; and of upstreams' beside them. */
+bool service_find_model(const struct service *service, const char *name, struct model_info *ret);
+bool service_find_any_model(const struct service *service, const char *name,
+                            struct model_info *ret);
+
+/* Those that would be answered at once, [READY_MODELS_MAX] both; context 0: not known.  How many. */
+size_t service_ready_models(struct service *service, struct model_info *ret, uint32_t *ret_context);
 
 /* *ret_instances given: free(); NULL where there are none. */
 size_t service_instances(struct service *service, struct cluster_instance **ret_instances);
+
+/* Everything the cluster tells, for a renderer: admin_state_release().  False: no memory. */
+struct admin_state;
+bool admin_take_state(struct service *service, struct admin_state *ret);
+void admin_state_release(struct admin_state *state);
 
 void admin_no_memory(struct exchange *x);
 enum status admin_unknown_model(const char *name, struct api_error *e); /* ST_NOTFOUND */

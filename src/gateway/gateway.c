@@ -26,8 +26,11 @@ json_t *gateway_body(struct exchange *x)
     return NULL;
 }
 
+/* Who may be asked for the answer. */
+enum answerers { CLUSTER_ALONE, UPSTREAMS_TOO };
+
 static void parse(struct gateway *g, struct exchange *x, const struct dialect *dialect,
-                  json_t *body)
+                  const json_t *body, enum answerers who)
 {
     struct api_request request;
     struct api_error e;
@@ -48,7 +51,8 @@ static void parse(struct gateway *g, struct exchange *x, const struct dialect *d
         exchange_fail(x, &e);
         return;
     }
-    g->handlers->generate(g->arg, x, &request);
+    if (who == CLUSTER_ALONE || !g->handlers->translate(g->arg, x, &request))
+        g->handlers->generate(g->arg, x, &request);
 }
 
 void gateway_generate(struct gateway *g, struct exchange *x, const struct dialect *dialect)
@@ -56,7 +60,16 @@ void gateway_generate(struct gateway *g, struct exchange *x, const struct dialec
     json_t *body = gateway_body(x);
 
     if (body)
-        parse(g, x, dialect, body);
+        parse(g, x, dialect, body, CLUSTER_ALONE);
+    json_decref(body);
+}
+
+void gateway_translate(struct gateway *g, struct exchange *x, const struct dialect *dialect)
+{
+    json_t *body = gateway_body(x);
+
+    if (body)
+        parse(g, x, dialect, body, UPSTREAMS_TOO);
     json_decref(body);
 }
 
@@ -91,7 +104,7 @@ static void generate(struct gateway *g, struct exchange *x, const char *path,
     json_t *body = gateway_body(x);
 
     if (body && !g->handlers->forward(g->arg, x, path, dialect, body))
-        parse(g, x, dialect, body);
+        parse(g, x, dialect, body, CLUSTER_ALONE);
     json_decref(body);
 }
 
@@ -107,37 +120,38 @@ static void completions(void *arg, struct exchange *x)
 
 static void messages(void *arg, struct exchange *x)
 {
-    gateway_generate(arg, x, &anthropic_messages);
+    gateway_translate(arg, x, &anthropic_messages);
 }
 
 static void count_messages(void *arg, struct exchange *x)
 {
-    gateway_generate(arg, x, &anthropic_count);
+    gateway_translate(arg, x, &anthropic_count);
 }
 
 static void responses(void *arg, struct exchange *x)
 {
-    gateway_generate(arg, x, &openai_responses);
+    gateway_translate(arg, x, &openai_responses);
 }
 
 static void count_responses(void *arg, struct exchange *x)
 {
-    gateway_generate(arg, x, &responses_count);
+    gateway_translate(arg, x, &responses_count);
 }
 
 static void embeddings(void *arg, struct exchange *x)
 {
-    gateway_generate(arg, x, &openai_embeddings);
+    generate(arg, x, "/v1/embeddings", &openai_embeddings);
 }
 
 /* The body tells which of two APIs is spoken. */
 static void rerank(void *arg, struct exchange *x)
 {
+    struct gateway *g = arg;
     json_t *body = gateway_body(x);
+    const struct dialect *dialect = json_object_get(body, "texts") ? &rerank_tei : &rerank_jina;
 
-    if (!body)
-        return;
-    parse(arg, x, json_object_get(body, "texts") ? &rerank_tei : &rerank_jina, body);
+    if (body && !g->handlers->forward(g->arg, x, "/v1/rerank", dialect, body))
+        parse(g, x, dialect, body, CLUSTER_ALONE);
     json_decref(body);
 }
 
@@ -356,6 +370,16 @@ static const struct http_route routes[] = {
     { "POST", "/cluster/unplace", unplace },
     { "POST", "/cluster/drain", drain },
     { "POST", "/cluster/undrain", undrain },
+    { "GET", "/node_id", gateway_exo_node_id },
+    { "GET", "/state", gateway_exo_state },
+    { "GET", "/state/", gateway_exo_state },
+    { "POST", "/place_instance", gateway_exo_place },
+    { "POST", "/instance", gateway_exo_create },
+    { "GET", "/instance/previews", gateway_exo_previews },
+    { "GET", "/instance/placement", gateway_exo_placement },
+    { "GET", "/instance/await", gateway_exo_await },
+    { "GET", "/instance/", gateway_exo_instance },
+    { "DELETE", "/instance/", gateway_exo_delete },
 };
 
 static bool admit(void *arg, struct exchange *x, const char *route_path)

@@ -10,6 +10,7 @@
 #ifndef POMONA_GATEWAY_GATEWAY_H
 #define POMONA_GATEWAY_GATEWAY_H
 
+#include "gateway/admin/exo_request.h"
 #include "gateway/admin/place_request.h"
 #include "gateway/dialect/api_request.h"
 #include "gateway/guard/access.h"
@@ -23,6 +24,8 @@ struct gateway_handlers {
     /* Does somebody else answer? True: x is taken. body: borrowed; path: "/v1/chat/completions" */
     bool (*forward)(void *arg, struct exchange *x, const char *path, const struct dialect *dialect,
                     const json_t *body);
+    /* The same of what another dialect than OpenAI's parsed. True: the request is taken, too. */
+    bool (*translate)(void *arg, struct exchange *x, struct api_request *request);
     void (*generate)(void *arg, struct exchange *x, struct api_request *request); /* taken:
                       * api_request_release(); the struct itself is copied */
     void (*models)(void *arg, struct exchange *x);
@@ -42,6 +45,16 @@ struct gateway_handlers {
     void (*unplace)(void *arg, struct exchange *x, const char *model);
     void (*drain)(void *arg, struct exchange *x, const char *node);
     void (*undrain)(void *arg, struct exchange *x, const char *node);
+    void (*exo_node_id)(void *arg, struct exchange *x);
+    void (*exo_state)(void *arg, struct exchange *x, const char *path); /* "": all of it */
+    void (*exo_instance)(void *arg, struct exchange *x, const char *id);
+    void (*exo_previews)(void *arg, struct exchange *x, const struct exo_placement *asked);
+    void (*exo_placement)(void *arg, struct exchange *x, const struct exo_placement *asked);
+    void (*exo_place)(void *arg, struct exchange *x, const struct exo_placement *asked);
+    void (*exo_create)(void *arg, struct exchange *x, const struct place_request *request,
+                       const char *id);
+    void (*exo_delete)(void *arg, struct exchange *x, const char *id);
+    void (*exo_await)(void *arg, struct exchange *x, const char *model, double timeout_s);
 };
 
 /* handlers  lent until gateway_free()

@@ -38,22 +38,22 @@ void gateway_ollama_ps(void *arg, struct exchange *x)
 
 void gateway_ollama_chat_route(void *arg, struct exchange *x)
 {
-    gateway_generate(arg, x, &ollama_chat);
+    gateway_translate(arg, x, &ollama_chat);
 }
 
 void gateway_ollama_generate_route(void *arg, struct exchange *x)
 {
-    gateway_generate(arg, x, &ollama_generate);
+    gateway_translate(arg, x, &ollama_generate);
 }
 
 void gateway_ollama_embed_route(void *arg, struct exchange *x)
 {
-    gateway_generate(arg, x, &ollama_embed);
+    gateway_translate(arg, x, &ollama_embed);
 }
 
 void gateway_ollama_embeddings_route(void *arg, struct exchange *x)
 {
-    gateway_generate(arg, x, &ollama_embeddings);
+    gateway_translate(arg, x, &ollama_embeddings);
 }
 
 static void ollama_named(void *arg, struct exchange *x, bool is_pull)

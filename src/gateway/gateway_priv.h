@@ -13,6 +13,9 @@ struct gateway {
     struct access *access;
 };
 
+/* As gateway_generate(); upstreams may answer, too. */
+void gateway_translate(struct gateway *gateway, struct exchange *x, const struct dialect *dialect);
+
 /* The body as an object, given: json_decref(); NULL: the exchange is answered. */
 json_t *gateway_body(struct exchange *x);
 
@@ -28,5 +31,16 @@ void gateway_ollama_embeddings_route(void *arg, struct exchange *x);
 void gateway_ollama_show(void *arg, struct exchange *x);
 void gateway_ollama_pull(void *arg, struct exchange *x);
 void gateway_ollama_not_done(void *arg, struct exchange *x);
+
+/* Handlers of exo's addresses, gateway_exo.c; arg: struct gateway */
+void gateway_exo_node_id(void *arg, struct exchange *x);
+void gateway_exo_state(void *arg, struct exchange *x);
+void gateway_exo_instance(void *arg, struct exchange *x);
+void gateway_exo_previews(void *arg, struct exchange *x);
+void gateway_exo_placement(void *arg, struct exchange *x);
+void gateway_exo_place(void *arg, struct exchange *x);
+void gateway_exo_create(void *arg, struct exchange *x);
+void gateway_exo_delete(void *arg, struct exchange *x);
+void gateway_exo_await(void *arg, struct exchange *x);
 
 #endif

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* metrics/metrics.h - what is counted, and how it is shown to Prometheus.
  *
- * Every metric is a row of METRIC_MAP, from which docs/metrics.md is checked.  Each has at most one
- * label, whose values are listed in the row: nothing a client sends becomes a label, so the number
- * of series is fixed when this is compiled.  Some rows are shown a second time under the name that
- * vLLM gives the same thing, for autoscalers and pickers that know that name.
+ * Every metric is a row of METRIC_MAP, or of METRIC_EACH_MAP, from which docs/metrics.md is checked.  Each has
+ * at most one label.  The values of a row of METRIC_MAP are listed there; those of METRIC_EACH_MAP are names of the
+ * settings, at most METRIC_EACH_MAX, and who shows them keeps what is counted.  Nothing a client sends
+ * becomes a label, so the number of series is bounded.  Some rows are shown a second time under the name
+ * that vLLM gives the same thing, for autoscalers and pickers that know that name.
  *
  * Threads  any: counts are atomic, and nothing waits
  * Source   Prometheus text exposition format 0.0.4; vLLM documentation, "Production metrics"
@@ -19,7 +20,7 @@
 
 enum metric_kind { COUNTER, GAUGE, HISTOGRAM };
 
-enum { METRIC_VALUES_MAX = 8, METRIC_BUCKETS_MAX = 24 };
+enum { METRIC_VALUES_MAX = 8, METRIC_BUCKETS_MAX = 24, METRIC_EACH_MAX = 64 };
 
 /* id, kind, name, name of vLLM's or NULL, label or NULL, its values, unit buckets or NULL, help */
 #define METRIC_MAP(X)                                                                              \
@@ -32,6 +33,19 @@ enum { METRIC_VALUES_MAX = 8, METRIC_BUCKETS_MAX = 24 };
       "Choices that came to their end, by why.")                                                   \
     X(METRIC_FAILED, COUNTER, "pomona_requests_failed_total", NULL, "reason",                      \
       "invalid|unavailable|timeout|other", NULL, "Requests that ended with an error.")             \
+    X(METRIC_REJECTED, COUNTER, "pomona_requests_rejected_total", NULL, "reason",                  \
+      "key|scope|requests|tokens|quota|overload|share|drain", NULL,                                \
+      "Requests that were refused before anything was computed, by what was exceeded or missing.") \
+    X(METRIC_QUEUE, GAUGE, "pomona_queue_requests", NULL, NULL, "", NULL,                          \
+      "Requests at this node that wait for their first token.")                                    \
+    X(METRIC_QUEUE_BATCH, GAUGE, "pomona_queue_batch_requests", NULL, NULL, "", NULL,              \
+      "Of those, requests that yield to others.")                                                  \
+    X(METRIC_QUEUE_TOKENS, GAUGE, "pomona_queue_prompt_tokens", NULL, NULL, "", NULL,              \
+      "Tokens of their prompts.")                                                                  \
+    X(METRIC_QUEUE_MAX, GAUGE, "pomona_queue_requests_limit", NULL, NULL, "", NULL,                \
+      "Requests that may wait; more are refused.")                                                 \
+    X(METRIC_QUEUE_SPEED, GAUGE, "pomona_queue_tokens_per_second", NULL, NULL, "", NULL,           \
+      "Tokens of prompts that leave the queue, as measured; 0 before the first.")                  \
     X(METRIC_LEFT, COUNTER, "pomona_client_disconnects_total", NULL, NULL, "", NULL,               \
       "Clients that left before their answer was complete.")                                       \
     X(METRIC_PROMPT_TOKENS, COUNTER, "pomona_prompt_tokens_total", "vllm:prompt_tokens_total",     \
@@ -72,12 +86,48 @@ enum metric {
         N_METRICS,
 };
 
+/* Of each server of a kind, once for each name; id, kind, name, label, help */
+#define METRIC_EACH_MAP(X)                                                                         \
+    X(UPSTREAM_UP, GAUGE, "pomona_upstream_up", "upstream",                                        \
+      "1: it answers when asked for its health.")                                                  \
+    X(UPSTREAM_EJECTED, GAUGE, "pomona_upstream_ejected", "upstream",                              \
+      "1: it is left out for a while, as requests failed there in a row.")                         \
+    X(UPSTREAM_BREAKER, GAUGE, "pomona_upstream_breaker_state", "upstream",                        \
+      "Of the worst of its models: 0 asked as usual, 1 asked once to see, 2 not asked.")           \
+    X(UPSTREAM_OUTSTANDING, GAUGE, "pomona_upstream_requests_outstanding", "upstream",             \
+      "Requests that it is answering for this node.")                                              \
+    X(UPSTREAM_WAITING_TOKENS, GAUGE, "pomona_upstream_prompt_tokens_outstanding", "upstream",     \
+      "Tokens of prompts, about, that it has not begun to answer.")                                \
+    X(UPSTREAM_SPEED, GAUGE, "pomona_upstream_prompt_tokens_per_second", "upstream",               \
+      "How fast it reads prompts, as measured; 0 before that.")                                    \
+    X(UPSTREAM_REQUESTS, COUNTER, "pomona_upstream_requests_total", "upstream",                    \
+      "Requests that it was sent, repeated ones with them.")                                       \
+    X(UPSTREAM_FAILURES, COUNTER, "pomona_upstream_failures_total", "upstream",                    \
+      "Requests that failed there by its fault.")                                                  \
+    X(UPSTREAM_RETRIES, COUNTER, "pomona_upstream_retries_total", "upstream",                      \
+      "Requests that it was sent because another server failed.")                                  \
+    X(UPSTREAM_RESUMES, COUNTER, "pomona_upstream_resumes_total", "upstream",                      \
+      "Of those, streams that it went on with in the middle.")                                     \
+    X(UPSTREAM_EJECTIONS, COUNTER, "pomona_upstream_ejections_total", "upstream",                  \
+      "Times that it was left out.")
+
+enum metric_each {
+#define X(id, kind, name, label, help) METRIC_##id,
+    METRIC_EACH_MAP(X)
+#undef X
+        N_METRICS_EACH,
+};
+
 /* value  index among the row's label values; 0 where it has no label */
 void metric_add(enum metric metric, unsigned value, uint64_t n);
 void metric_set(enum metric metric, double to); /* a gauge */
 void metric_observe(enum metric metric, double seconds);
 
-/* The whole exposition. */
-void metrics_render(struct buf *out);
+/* What metrics_render() shows of METRIC_EACH_MAP: ret_values [N_METRICS_EACH] of the server `i`.
+ * Returns  its name, lent during the rendering; NULL: there are no more */
+typedef const char *metrics_each_fn(void *arg, size_t i, double *ret_values);
+
+/* The whole exposition.  each  NULL: there is nobody */
+void metrics_render(metrics_each_fn *each, void *arg, struct buf *out);
 
 #endif

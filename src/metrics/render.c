@@ -72,13 +72,52 @@ static void write_metric(enum metric m, const char *name, struct buf *out)
     }
 }
 
-void metrics_render(struct buf *out)
+static const struct each_row {
+    enum metric_kind kind;
+    const char *name, *label, *help;
+} each_rows[N_METRICS_EACH] = {
+#define X(id, kind, name, label, help) [METRIC_##id] = { kind, name, label, help },
+    METRIC_EACH_MAP(X)
+#undef X
+};
+
+/* Prometheus text format 0.0.4: backslash, quote and end of line are escaped in a label's value. */
+static void write_label_value(const char *value, struct buf *out)
+{
+    for (; *value; value++) {
+        if (*value == '\n')
+            buf_puts(out, "\\n");
+        else if (*value == '"' || *value == '\\')
+            buf_printf(out, "\\%c", *value);
+        else
+            buf_putc(out, *value);
+    }
+}
+
+static void write_each(const struct each_row *row, size_t column, metrics_each_fn *each, void *arg,
+                       struct buf *out)
+{
+    double values[N_METRICS_EACH];
+    const char *name = each ? each(arg, 0, values) : NULL;
+
+    buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", row->name, row->help, row->name,
+               row->kind == COUNTER ? "counter" : "gauge");
+    for (size_t i = 0; name && i < METRIC_EACH_MAX; name = each(arg, ++i, values)) {
+        buf_printf(out, "%s{%s=\"", row->name, row->label);
+        write_label_value(name, out);
+        buf_printf(out, "\"} %.15g\n", values[column]);
+    }
+}
+
+void metrics_render(metrics_each_fn *each, void *arg, struct buf *out)
 {
     for (int m = 0; m < N_METRICS; m++) {
         write_metric((enum metric)m, metric_rows[m].name, out);
         if (metric_rows[m].vllm)
             write_metric((enum metric)m, metric_rows[m].vllm, out);
     }
+    for (size_t m = 0; m < N_METRICS_EACH; m++)
+        write_each(&each_rows[m], m, each, arg, out);
     buf_puts(out, "# HELP pomona_build_info The version, as a label.\n"
                   "# TYPE pomona_build_info gauge\n"
                   "pomona_build_info{version=\"" POMONA_VERSION "\"} 1\n");

@@ -3,19 +3,32 @@
 import os
 import re
 import subprocess
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pytest
 
-from support.cluster import MODEL, one_node
+from support.cluster import MODEL, free_ports, one_node, wait_until
 
 PROMPT = {"model": MODEL, "prompt": "The capital of France is", "temperature": 0, "max_tokens": 8}
 DOCUMENT = Path(os.environ["POMONA_SOURCE"]) / "docs" / "metrics.md"
 
 
+SETTINGS = """metrics: {{ port: {port} }}
+upstreams:
+  - {{ name: 'quo"te\\', url: "http://127.0.0.1:9", models: [ {{ name: far }} ] }}
+"""
+
+
 @pytest.fixture(scope="module")
 def node(tmp_path_factory):
-    with one_node(tmp_path_factory.mktemp("node")) as node:
+    """With an upstream that nobody is at, so that all there is to show is shown."""
+    folder = tmp_path_factory.mktemp("node")
+    settings, port = folder / "api_gateway.yaml", free_ports(1)[0]
+    settings.write_text(SETTINGS.format(port=port))
+    with one_node(folder, "--gateway-config", str(settings)) as node:
+        node.metrics_port, node.settings = port, settings
         yield node
 
 
@@ -43,6 +56,55 @@ def test_requests_tokens_and_times_are_counted(node):
     assert grown('pomona_http_requests_total{code="4xx"}') == 2
     assert grown('pomona_requests_failed_total{reason="invalid"}') == 1
     assert after["pomona_nodes_alive"] == "1" and after["vllm:num_requests_waiting"] == "0"
+
+
+def exported(port, path="/metrics"):
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+        return answer.headers["Content-Type"], answer.read().decode()
+
+
+def test_the_port_of_the_metrics_shows_them_and_nothing_else(node):
+    kind, text = exported(node.metrics_port)
+    assert kind.startswith("text/plain; version=0.0.4")
+    assert [line for line in text.splitlines() if "# TYPE" in line] == \
+        [line for line in scrape(node)[0].splitlines() if "# TYPE" in line]
+    for path in ("/v1/models", "/cluster/state", "/"):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            exported(node.metrics_port, path)
+        assert refused.value.code == 404
+
+
+def test_the_port_moves_when_the_settings_say_so(node):
+    old, node.metrics_port = node.metrics_port, free_ports(1)[0]
+    node.settings.write_text(SETTINGS.format(port=node.metrics_port))
+
+    def is_there():
+        try:
+            return exported(node.metrics_port)
+        except OSError:
+            return None
+    wait_until(is_there, 10, "the new port answers")
+    with pytest.raises(OSError):
+        exported(old)
+
+
+def test_a_port_that_is_taken_is_no_reason_not_to_serve(node, tmp_path):
+    """Two nodes of one machine: the second says so, and gives its metrics over the API."""
+    settings = tmp_path / "api_gateway.yaml"
+    settings.write_text(SETTINGS.format(port=node.metrics_port))
+    with one_node(tmp_path, "--gateway-config", str(settings)) as second:
+        assert "have no port of their own" in second.log.read_text()
+        assert "pomona_nodes_alive" in scrape(second)[1]
+
+
+def test_upstreams_and_the_queue_are_shown(node):
+    shown = wait_until(lambda: (lambda m: m['pomona_upstream_up{upstream="quo\\"te\\\\"}'] == "0" and m)(
+        scrape(node)[1]), 15, "the upstream is down")
+    assert shown["pomona_queue_requests_limit"] == "1024" and shown["pomona_queue_requests"] == "0"
+    before = float(shown['pomona_upstream_failures_total{upstream="quo\\"te\\\\"}'])
+    assert node.request("POST", "/v1/completions", {**PROMPT, "model": "far"})[0] == 503
+    after = scrape(node)[1]
+    assert float(after['pomona_upstream_failures_total{upstream="quo\\"te\\\\"}']) == before + 1
 
 
 def test_each_metric_is_documented_and_nothing_else(node):

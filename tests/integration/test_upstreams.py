@@ -14,39 +14,8 @@ import yaml
 
 from support.cluster import (MODEL, MODEL_FILE, POMONA, Node, Stream, free_ports, resident_bytes,
                              wait_until)
+from support.gateway import Gateway, entry
 from support.upstream import Upstream, chunk
-
-
-class Gateway(Node):
-    """A node with upstreams, and with models where `model` is given."""
-
-    def __init__(self, folder, upstreams, model=None, balancing="predicted-work", environment=None):
-        folder.mkdir(exist_ok=True)
-        port = free_ports(1)[0]
-        config = folder / "api_gateway.yaml"
-        config.write_text(yaml.safe_dump({"balancing": {"policy": balancing}, "upstreams": upstreams}))
-        super().__init__("gateway", 0, port,
-                         ["env", *(environment or []), POMONA, "serve", "--data", str(folder / "data"),
-                          "--listen", f"127.0.0.1:{port}", "--threads", "1", "--no-measure",
-                          "--gateway-config", str(config), *(["--model", model] if model else [])],
-                         folder / "gateway.log")
-
-    def __enter__(self):
-        self.start()
-        wait_until(self.health, 20, "the gateway answers")
-        return self
-
-    def __exit__(self, kind, *_):
-        if self.is_up():
-            self.kill(signal.SIGTERM)
-        if kind is not None:
-            print(self.log.read_text()[-6000:])
-
-
-def entry(name, server, kind="openai", there=None, **more):
-    port = server if isinstance(server, int) else getattr(server, "api_port", None) or server.port
-    model = {"name": "m", **({"there": there} if there else {})}
-    return {"name": name, "url": f"http://127.0.0.1:{port}/v1", "kind": kind, "models": [model], **more}
 
 
 def ask(gateway, stream=False, headers=None, **body):
@@ -282,6 +251,39 @@ def test_another_pomona_goes_on_where_one_died(tmp_path):
                 node.kill(signal.SIGTERM)
 
 
+def test_a_message_goes_on_where_one_died(tmp_path):
+    """Anthropic's words, made of what two upstreams said."""
+    nodes = [pomona(tmp_path / "a"), pomona(tmp_path / "b")]
+    body = {"model": MODEL, "messages": [{"role": "user", "content": "Tell me a long story."}], "max_tokens": 300,
+            "temperature": 0}
+    try:
+        upstreams = [entry(n.name, n, kind="pomona", model=MODEL) for n in nodes]
+        upstreams[0]["weight"] = 1000.0
+        status, undisturbed = nodes[1].request("POST", "/v1/messages", body)
+        assert status == 200
+        with Gateway(tmp_path / "gateway", upstreams) as gateway:
+            connection = gateway.connection(60)
+            connection.request("POST", "/v1/messages", json.dumps({**body, "stream": True}),
+                               {"Content-Type": "application/json"})
+            response, events = connection.getresponse(), []
+            for line in response:
+                if line.startswith(b"data: "):
+                    events.append(json.loads(line[6:]))
+                if len(events) == 20:
+                    nodes[0].kill()
+            connection.close()
+            kinds = [e["type"] for e in events]
+            assert kinds.count("message_start") == 1 and kinds[-1] == "message_stop", kinds[-1]
+            text = "".join(e["delta"]["text"] for e in events if e["type"] == "content_block_delta")
+            assert text == undisturbed["content"][0]["text"]
+            shown = metrics_of(gateway)
+            assert shown['pomona_upstream_resumes_total{upstream="b"}'] == "1"
+    finally:
+        for node in nodes:
+            if node.is_up():
+                node.kill(signal.SIGTERM)
+
+
 def test_the_cluster_goes_on_where_an_upstream_died(tmp_path):
     node = pomona(tmp_path / "a")
     try:
@@ -314,6 +316,53 @@ def test_a_node_whose_engine_stands_still_is_not_ready(tmp_path):
         wait_until(lambda: node.request("GET", "/readyz")[0] == 200, 5, "the runner was ended")
     finally:
         node.kill(signal.SIGTERM)
+
+
+def metrics_of(gateway):
+    return dict(line.rsplit(" ", 1) for line in gateway.get("/metrics").splitlines() if line[0] != "#")
+
+
+def test_metrics_tell_what_became_of_the_requests_of_each_upstream(two):
+    gateway, a, b = two
+    a.then(status=503)
+    for _ in range(4):
+        assert ask(gateway, stream=True)[0] == 200
+    shown = metrics_of(gateway)
+    of = lambda name, up: float(shown[f'pomona_upstream_{name}{{upstream="{up}"}}'])
+    assert of("requests_total", "a") == len(a.requests) and of("requests_total", "b") == len(b.requests)
+    assert (of("failures_total", "a"), of("failures_total", "b")) == (1, 0)
+    assert (of("retries_total", "a"), of("retries_total", "b"), of("resumes_total", "b")) == (0, 1, 0)
+    assert of("up", "a") == of("up", "b") == 1 and of("requests_outstanding", "a") == 0
+
+
+def test_every_list_of_models_has_those_of_upstreams(two):
+    gateway, a, b = two
+    assert [m["id"] for m in gateway.get("/v1/models")["data"]] == ["m"]
+    assert gateway.get("/v1/models/m")["id"] == "m"
+    assert [m["name"] for m in gateway.get("/api/tags")["models"]] == ["m"]
+    assert [m["name"] for m in gateway.get("/api/ps")["models"]] == ["m"]
+    status, shown = gateway.request("POST", "/api/show", {"model": "m:latest"})
+    assert status == 200 and shown["capabilities"] and shown["model_info"] == {}
+    a.is_well = b.is_well = False
+    wait_until(lambda: gateway.get("/api/ps")["models"] == [], 20, "it runs nowhere")
+    assert [m["name"] for m in gateway.get("/api/tags")["models"]] == ["m"]
+
+
+def test_what_is_known_of_an_upstream_outlives_other_settings(tmp_path):
+    """Keys and limits change often; a server that is down must not be asked again for that."""
+    with Upstream() as a, Upstream() as b, Gateway(tmp_path, [entry("a", a), entry("b", b)],
+                                                   balancing="round-robin") as gateway:
+        for change in ({"limits": {"key": {"concurrent": 9}}}, {"balancing": {"policy": "least-outstanding"}}):
+            for _ in range(4):
+                assert ask(gateway)[0] == 200
+            probes, counted = a.probes, metrics_of(gateway)['pomona_upstream_requests_total{upstream="a"}']
+            n_read = gateway.log.read_text().count("were read again")
+            settings = yaml.safe_load((tmp_path / "api_gateway.yaml").read_text())
+            (tmp_path / "api_gateway.yaml").write_text(yaml.safe_dump({**settings, **change}))
+            wait_until(lambda: gateway.log.read_text().count("were read again") > n_read, 10, "it is read")
+            assert float(counted) > 0
+            assert metrics_of(gateway)['pomona_upstream_requests_total{upstream="a"}'] == counted
+            assert "balancing" in change or a.probes <= probes + 1, "a pool was made anew"
 
 
 def test_settings_that_change_hold_for_the_next_request(tmp_path):

@@ -10,8 +10,10 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "flow/upstream/body.h"
+#include "flow/upstream/chat_request.h"
 #include "flow/upstream/forward_priv.h"
 #include "gateway/dialect/repeat.h"
+#include "gateway/guard/access.h"
 #include "gateway/guard/reservation.h"
 #include "gateway/http/sse.h"
 
@@ -57,6 +59,7 @@ void forward_free(struct forward *f)
     buf_release(&f->held);
     buf_release(&f->sent);
     json_decref(f->body);
+    translation_free(f->words);
     free(f);
 }
 
@@ -78,7 +81,9 @@ void forward_fail(struct forward *f, enum api_error_kind kind, const char *words
     log_warn("request %s for %s failed: %s", exchange_id(x), f->model, words);
     exchange_on_close(x, NULL, NULL);
     f->x = NULL;
-    if (f->is_streaming)
+    if (f->words)
+        translation_fail(f->words, &e);
+    else if (f->is_streaming)
         sse_fail(x, &e);
     else
         exchange_fail(x, &e);
@@ -116,6 +121,12 @@ static uint64_t who_cannot(const struct forward *f)
     return mask;
 }
 
+/* What a dialect began to write from an upstream's answer no instance can go on with. */
+static bool may_answer_here(const struct forward *f)
+{
+    return f->dialect && !(f->words && translation_has_begun(f->words));
+}
+
 /* The last upstream's own words, where it said any, are better than ours. */
 static void give_up(struct forward *f, enum api_error_kind kind, const char *words)
 {
@@ -130,7 +141,7 @@ void forward_try(struct forward *f)
     int who;
 
     f->wanted.random = random_u64();
-    who = pool_choose(f->pool, f->model, who_cannot(f), f->dialect != NULL, &f->wanted,
+    who = pool_choose(f->pool, f->model, who_cannot(f), may_answer_here(f), &f->wanted,
                       &f->model_there);
     if (who == POOL_LOCAL) {
         answer_here(f);
@@ -152,10 +163,25 @@ static void on_wait(void *arg)
     forward_try(arg);
 }
 
+/* Of what was translated for a client that waits for the whole, nothing went out. */
+static bool is_out(const struct forward *f)
+{
+    return f->seen.n_events > 0 && !(f->words && !translation_has_begun(f->words));
+}
+
+static bool begin_anew(struct forward *f)
+{
+    struct err err;
+
+    if (is_out(f) || !f->words)
+        return true;
+    f->seen = (struct events_seen){ 0 };
+    return translation_again(f->words, &err) == ST_OK;
+}
+
 static bool may_try_again(struct forward *f)
 {
-    if (f->n_tries > RETRIES_MAX ||
-        (f->seen.n_events > 0 && (!f->may_resume || f->seen.resume_tokens == 0)))
+    if (f->n_tries > RETRIES_MAX || (is_out(f) && (!f->may_resume || f->seen.resume_tokens == 0)))
         return false;
     if (f->is_retrying)
         return true;
@@ -172,6 +198,10 @@ void forward_again(struct forward *f, const char *why)
         give_up(f, API_UPSTREAM, why);
         return;
     }
+    if (!begin_anew(f)) {
+        forward_fail(f, API_OVERLOADED, "There is no memory for this request.");
+        return;
+    }
     log_info("request %s: %s; asking another server", exchange_id(f->x), why);
     loop_timer_once(f->wait, retry_wait_ms(f->n_tries - 1, random_u64()));
 }
@@ -182,10 +212,15 @@ static void tick(struct forward *f, uint64_t now_ns)
     if (!f->call || !forward_is_stream(f) ||
         now_ns - f->last_ns < FORWARD_KEEP_ALIVE_MS * NS_PER_MS)
         return;
+    f->last_ns = now_ns;
+    if (f->words) {
+        translation_keep_alive(f->words);
+        f->is_streaming = translation_has_begun(f->words);
+        return;
+    }
     if (!f->is_streaming)
         sse_start(f->x);
     f->is_streaming = true;
-    f->last_ns = now_ns;
     sse_keep_alive(f->x, NULL);
 }
 
@@ -202,6 +237,18 @@ void pool_abort(struct pool *pool)
 {
     while (pool->forwards)
         forward_fail(pool->forwards, API_SHUTTING_DOWN, "This node is shutting down.");
+}
+
+bool pool_cancel(struct pool *pool, const struct exchange *x, const char *id)
+{
+    for (struct forward *f = pool->forwards; f; f = f->next) {
+        if (!f->words || strcmp(translation_id(f->words), id) != 0 ||
+            !access_may_end(x, translation_request(f->words)->owner))
+            continue;
+        forward_fail(f, API_CANCELED, "The answer was canceled.");
+        return true;
+    }
+    return false;
 }
 
 static const char *session_header(struct exchange *x)
@@ -229,6 +276,8 @@ static void take_request(struct forward *f, const struct forward_request *reques
     (void)exchange_body(f->x, &n_text);
     f->dialect = request->dialect;
     f->body = json_incref((json_t *)(uintptr_t)request->body);
+    (void)snprintf(f->model, sizeof(f->model), "%s",
+                   json_string_value(json_object_get(request->body, "model")));
     (void)snprintf(f->path, sizeof(f->path), "%s", request->path);
     f->streams = is_true(request->body, "stream");
     f->ends_with_done = strstr(f->path, "/completions") != NULL; /* chat's, and the older ones' */
@@ -241,6 +290,7 @@ static void take_request(struct forward *f, const struct forward_request *reques
     if (f->pool->policy == &balance_prefix_affinity) /* nobody else looks at it */
         f->wanted.prefix = body_prefix(request->body);
     f->wanted.turn = f->pool->n_turns++;
+    f->wanted.random = random_u64();
 }
 
 static struct forward *forward_new(struct pool *pool, struct exchange *x,
@@ -267,6 +317,37 @@ static struct forward *forward_new(struct pool *pool, struct exchange *x,
 }
 
 /* One gateway before this one is enough: two that know each other would pass a request on for ever. */
+static bool is_for_upstreams(const struct pool *pool, const struct exchange *x, const char *model)
+{
+    return model && strlen(model) < MODEL_NAME_MAX && pool_has_model(pool, model) &&
+           !exchange_header(x, FORWARDED_HEADER);
+}
+
+static void refuse(struct exchange *x)
+{
+    exchange_fail(
+        x, &(struct api_error){ .kind = API_OVERLOADED,
+                                .message = "This node passes on as many requests as it can." });
+}
+
+/* To the one that was chosen first. */
+static void begin(struct forward *f, int who, size_t model_there)
+{
+    exchange_on_close(f->x, client_left, f);
+    f->model_there = model_there;
+    f->at = &f->pool->upstreams[who];
+    f->tried |= UINT64_C(1) << who;
+    f->n_tries = 1;
+    if (!forward_send(f))
+        forward_fail(f, API_OVERLOADED, "There is no memory for this request.");
+}
+
+static void forget(struct forward *f)
+{
+    f->x = NULL;
+    forward_free(f);
+}
+
 bool forward_start(struct pool *pool, struct exchange *x, const struct forward_request *request)
 {
     const char *model = json_string_value(json_object_get(request->body, "model"));
@@ -275,36 +356,94 @@ bool forward_start(struct pool *pool, struct exchange *x, const struct forward_r
     size_t m;
     int who;
 
-    if (!model || strlen(model) >= sizeof(f->model) || !pool_has_model(pool, model) ||
-        exchange_header(x, FORWARDED_HEADER))
+    if (!is_for_upstreams(pool, x, model))
         return false;
     f = pool->n_forwards < FORWARDS_MAX ? forward_new(pool, x, request) : NULL;
     if (!f) {
-        exchange_fail(
-            x, &(struct api_error){ .kind = API_OVERLOADED,
-                                    .message = "This node passes on as many requests as it can." });
+        refuse(x);
         return true;
     }
-    (void)snprintf(f->model, sizeof(f->model), "%s", model);
-    f->wanted.random = random_u64();
     who = pool_choose(pool, model, 0, f->dialect != NULL, &f->wanted, &m);
     if (who == POOL_LOCAL) {
-        f->x = NULL;
-        forward_free(f);
+        forget(f);
         return false;
     }
     if (pool->locals.reserve(pool->locals.arg, x, request->body, &f->reservation, &e) != ST_OK) {
-        f->x = NULL;
-        forward_free(f);
+        forget(f);
         exchange_fail(x, &e);
         return true;
     }
-    exchange_on_close(x, client_left, f);
-    f->model_there = m;
-    f->at = &pool->upstreams[who]; /* an upstream serves it, so there is somebody */
-    f->tried = UINT64_C(1) << who;
-    f->n_tries = 1;
-    if (!forward_send(f))
-        forward_fail(f, API_OVERLOADED, "There is no memory for this request.");
+    begin(f, who, m); /* an upstream serves it, so there is somebody */
+    return true;
+}
+
+/* Those who would answer something else count as tried. */
+static uint64_t who_is_unable(const struct pool *pool, unsigned needs)
+{
+    uint64_t mask = 0;
+
+    for (size_t i = 0; i < pool->n; i++) {
+        if ((pool->upstreams[i].kind->can & needs) != needs)
+            mask |= UINT64_C(1) << i;
+    }
+    return mask;
+}
+
+/* The translation takes the request over; the forward pays what was reserved for it. */
+static bool take_words(struct forward *f, struct api_request *request)
+{
+    struct err err;
+
+    if (translation_new(f->x, request, &f->words, &err) != ST_OK)
+        return false;
+    f->reservation = translation_take_reservation(f->words);
+    return true;
+}
+
+bool forward_translated(struct pool *pool, struct exchange *x, struct api_request *request)
+{
+    struct forward_request asked = { chat_request_path(request), request->dialect, NULL };
+    const uint64_t unable = who_is_unable(pool, chat_request_needs(request));
+    struct forward *f = NULL;
+    json_t *body;
+    size_t m;
+    int who;
+
+    if (!chat_request_is_one(request) || !is_for_upstreams(pool, x, request->model))
+        return false;
+    body = chat_request_body(request, request->model, CHAT_EXTRAS);
+    asked.body = body;
+    if (body && pool->n_forwards < FORWARDS_MAX)
+        f = forward_new(pool, x, &asked);
+    json_decref(body);
+    if (!f)
+        goto refused;
+    f->tried = unable;
+    who = pool_choose(pool, request->model, unable, true, &f->wanted, &m);
+    if (who == POOL_LOCAL) {
+        forget(f);
+        return false;
+    }
+    if (who == POOL_NONE) {
+        struct api_error e;
+
+        (void)api_error_set(&e, API_UNSUPPORTED, NULL,
+                            "No server of this model can do what this request asks for, such as a "
+                            "form of the answer or a count of tokens.");
+        forget(f);
+        api_request_release(request);
+        exchange_fail(x, &e);
+        return true;
+    }
+    if (!take_words(f, request)) {
+        forget(f);
+        goto refused;
+    }
+    begin(f, who, m);
+    return true;
+
+refused:
+    api_request_release(request);
+    refuse(x);
     return true;
 }

@@ -13,6 +13,9 @@
  * only another Pomona can go on: each of its events says how many tokens it is at (gateway/dialect/repeat.h), and another
  * that serves the same model computes the same tokens. Else the stream ends with an error event.
  *
+ * A request of another dialect than OpenAI's chat and completions goes as a chat, and what comes back is written in its
+ * own dialect (translation.h).
+ *
  * Nothing of the client's headers is passed on but those named in forward.c: no key, nothing hop-by-hop.
  */
 #ifndef POMONA_FLOW_UPSTREAM_FORWARD_H
@@ -22,6 +25,7 @@
 #include <stdbool.h>
 
 #include "flow/upstream/pool.h"
+#include "gateway/dialect/api_request.h"
 #include "gateway/http/exchange.h"
 
 /* What was asked. */
@@ -33,5 +37,8 @@ struct forward_request {
 
 /* False: it is to be answered here, and nothing was done. True: x is taken. */
 bool forward_start(struct pool *pool, struct exchange *x, const struct forward_request *request);
+
+/* The same of a request that its dialect parsed, and that is granted.  True: it is taken, too, copied. */
+bool forward_translated(struct pool *pool, struct exchange *x, struct api_request *request);
 
 #endif

@@ -62,6 +62,17 @@ static void note_first(struct forward *f, uint64_t now_ns)
     pace_first(&u->pace, f->n_waiting_tokens, (double)(now_ns - f->sent_ns) / (double)NS_PER_S);
 }
 
+static bool translate(struct forward *f, const char *bytes, size_t n)
+{
+    struct err err;
+    const enum status s = translation_feed(f->words, bytes, n, &err);
+
+    f->is_streaming = translation_has_begun(f->words);
+    if (s != ST_OK)
+        log_warn("upstream %s: %s", f->at->settings->name, err.words);
+    return s == ST_OK;
+}
+
 /* Whole events [n] for the client. False: the first says that it failed there, so nothing went out. */
 static bool pass_on(struct forward *f, const char *bytes, size_t n)
 {
@@ -75,6 +86,8 @@ static bool pass_on(struct forward *f, const char *bytes, size_t n)
     if (seen.n_events > f->seen.n_events)
         note_first(f, f->last_ns);
     f->seen = seen;
+    if (f->words)
+        return translate(f, bytes, n);
     if (!f->is_streaming)
         sse_start(f->x);
     f->is_streaming = true;
@@ -166,7 +179,12 @@ static void end_stream(struct forward *f)
 
     exchange_on_close(x, NULL, NULL);
     f->x = NULL;
-    exchange_stream_end(x);
+    if (f->words) {
+        f->n_used_tokens = translation_n_tokens(f->words);
+        translation_finish(f->words);
+    } else {
+        exchange_stream_end(x);
+    }
     forward_free(f);
 }
 
@@ -180,11 +198,77 @@ static uint64_t tokens_of(const struct buf *answer)
     return n > 0 ? (uint64_t)n : 0;
 }
 
+/* What an upstream's refusal is in the words of another dialect. */
+static enum api_error_kind kind_of(int status)
+{
+    static const struct {
+        int status;
+        enum api_error_kind kind;
+    } rows[] = {
+        { 400, API_INVALID },  { 404, API_MODEL_NOT_FOUND },   { 413, API_TOO_LARGE },
+        { 422, API_INVALID },  { TOO_MANY, API_OVERLOADED },   { UNAVAILABLE, API_OVERLOADED },
+        { LATE, API_TIMEOUT }, { OVERLOADED, API_OVERLOADED }, { 501, API_NOT_DONE },
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (rows[i].status == status)
+            return rows[i].kind;
+    }
+    return API_UPSTREAM;
+}
+
+/* Its words are about the request, not about the server: those of its own faults stay here. */
+static void translate_refusal(struct forward *f)
+{
+    struct exchange *x = f->x;
+    json_t *whole = json_loadb(buf_text(&f->held), f->held.len, 0, NULL);
+    const json_t *error = json_object_get(whole, "error");
+    const char *words =
+        json_string_value(json_is_object(error) ? json_object_get(error, "message") : error);
+    const char *code = json_string_value(json_object_get(error, "code"));
+    enum api_error_kind kind = kind_of(f->head.status);
+    struct api_error e;
+
+    if (kind == API_INVALID && code && strcmp(code, "context_length_exceeded") == 0)
+        kind = API_CONTEXT_LENGTH;
+    (void)api_error_set(&e, kind, NULL, "%s",
+                        words && f->head.status < SERVER_ERROR
+                            ? words
+                            : "The server of this model cannot answer now.");
+    e.retry_ms = f->head.retry_after_s * UINT64_C(1000);
+    json_decref(whole);
+    exchange_on_close(x, NULL, NULL);
+    f->x = NULL;
+    translation_fail(f->words, &e);
+    forward_free(f);
+}
+
+/* It was to be a stream, and came in one piece. */
+static void translate_whole(struct forward *f)
+{
+    struct err err;
+
+    if (translation_whole(f->words, buf_text(&f->held), f->held.len, &err) == ST_OK) {
+        end_stream(f);
+        return;
+    }
+    log_warn("upstream %s: %s", f->at ? f->at->settings->name : f->model, err.words);
+    forward_fail(f, API_UPSTREAM, "The server of this model gave no answer that can be read.");
+}
+
 void forward_reply(struct forward *f)
 {
     struct exchange *x = f->x;
     struct buf body = f->held;
 
+    if (f->words && f->head.status == OK) {
+        translate_whole(f);
+        return;
+    }
+    if (f->words) {
+        translate_refusal(f);
+        return;
+    }
     f->n_used_tokens = f->reservation ? tokens_of(&body) : 0;
     f->held = (struct buf){ 0 };
     exchange_on_close(x, NULL, NULL);
@@ -221,10 +305,12 @@ static void on_whole(struct forward *f)
         return;
     }
     if (f->is_streaming || forward_is_stream(f)) {
-        if (!f->is_streaming)
+        if (f->words)
+            translation_start(f->words);
+        else if (!f->is_streaming)
             sse_start(f->x);
         f->is_streaming = true;
-        if (f->held.len > 0)
+        if (f->held.len > 0 && !f->words) /* an event without its end is none to a reader */
             exchange_stream_send(f->x, f->held.data, f->held.len);
         end_stream(f);
     } else {

@@ -8,6 +8,7 @@
 #include "flow/upstream/events.h"
 #include "flow/upstream/forward.h"
 #include "flow/upstream/pool_priv.h"
+#include "flow/upstream/translation.h"
 
 /* Says to another Pomona that this request was passed on already. */
 #define FORWARDED_HEADER "Pomona-Forwarded"
@@ -30,9 +31,10 @@ struct forward {
     char path[FORWARD_PATH_MAX];
     char model[MODEL_NAME_MAX];
     json_t *body;
-    struct buf sent; /* the body for the upstream it is at */
+    struct translation *words; /* owned; NULL: the answer goes out as it comes */
+    struct buf sent;           /* the body for the upstream it is at */
     struct balance_request wanted;
-    bool streams;              /* asked for */
+    bool streams;              /* asked for, of the upstream */
     bool ends_with_done;       /* as streams of this path do */
     bool may_resume;           /* one choice, of a dialect that counts tokens */
     char key[FORWARD_KEY_MAX]; /* its idempotency key */
@@ -74,7 +76,7 @@ void forward_again(struct forward *f, const char *why);
 /* Over: the error, as status or as event. */
 void forward_fail(struct forward *f, enum api_error_kind kind, const char *words);
 
-/* Over: the answer held, as it came. */
+/* Over: the answer held, as it came; or what it says, in the client's dialect. */
 void forward_reply(struct forward *f);
 
 /* Over: the exchange was answered. */

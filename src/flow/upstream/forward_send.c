@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/size.h"
 #include "flow/upstream/body.h"
+#include "flow/upstream/chat_request.h"
 #include "flow/upstream/forward_priv.h"
 #include "gateway/dialect/repeat.h"
 
@@ -60,6 +61,8 @@ static void add_place(const struct forward *f, struct lines *lines)
     if (!f->key[0])
         return;
     add(lines, REPEAT_KEY_HEADER, f->key);
+    if (f->seen.resume_tokens == 0 && f->words) /* its tokens are not those of the client's words */
+        return;
     if (f->seen.resume_tokens == 0) {
         add(lines, REPEAT_TOKENS_HEADER, exchange_header(f->x, REPEAT_TOKENS_HEADER));
         return;
@@ -81,6 +84,21 @@ static void make_lines(const struct forward *f, struct lines *lines)
         add_place(f, lines);
 }
 
+static int append(const char *bytes, size_t n, void *arg)
+{
+    buf_append(arg, bytes, n);
+    return 0;
+}
+
+static void write_chat(struct forward *f, const char *model)
+{
+    json_t *body = chat_request_body(translation_request(f->words), model, f->at->kind->can);
+
+    if (!body || json_dump_callback(body, append, &f->sent, JSON_COMPACT) != 0)
+        f->sent.failed = true;
+    json_decref(body);
+}
+
 static bool make_body(struct forward *f)
 {
     const struct api_upstream_model *model = &f->at->settings->models[f->model_there];
@@ -88,7 +106,9 @@ static bool make_body(struct forward *f)
     const char *text = exchange_body(f->x, &n);
 
     buf_clear(&f->sent);
-    if (strcmp(model->name, model->there) == 0)
+    if (f->words)
+        write_chat(f, model->there);
+    else if (strcmp(model->name, model->there) == 0)
         buf_append(&f->sent, text, n);
     else
         body_with_model(text, n, f->body, model->there, &f->sent);
@@ -101,6 +121,9 @@ static void enter(struct forward *f)
 
     breaker_enter(&u->breakers[f->model_there]);
     u->n_outstanding++;
+    u->counts.requests++;
+    u->counts.retries += f->n_tries > 1;
+    u->counts.resumes += f->seen.n_events > 0;
     u->n_waiting_tokens += f->wanted.n_prompt_tokens;
     f->is_waiting = true;
     f->n_waiting_tokens = u->n_waiting_tokens;

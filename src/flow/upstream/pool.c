@@ -13,19 +13,21 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "base/size.h"
+#include "flow/upstream/chat_request.h"
 #include "flow/upstream/pool_priv.h"
+#include "metrics/metrics.h"
 
 enum { CANDIDATES_MAX = 256, TICK_MS = 1000, MEASURED_FOR_S = 60 };
 
 static const double USUAL_ANSWER_TOKENS = 256;
 
 static const struct upstream_kind kinds[] = {
-    [API_UPSTREAM_OPENAI] = { "/v1/models", false },
-    [API_UPSTREAM_POMONA] = { "/readyz", true },
-    [API_UPSTREAM_EXO] = { "/v1/models", false },
-    [API_UPSTREAM_MLX] = { "/v1/models", false },
-    [API_UPSTREAM_LLAMA_SERVER] = { "/health", false },
-    [API_UPSTREAM_VLLM] = { "/health", false },
+    [API_UPSTREAM_OPENAI] = { "/v1/models", CHAT_SCHEMA, false },
+    [API_UPSTREAM_POMONA] = { "/readyz", CHAT_ALL, true },
+    [API_UPSTREAM_EXO] = { "/v1/models", CHAT_EXTRAS, false }, /* it ignores response_format */
+    [API_UPSTREAM_MLX] = { "/v1/models", CHAT_EXTRAS, false }, /* so does this */
+    [API_UPSTREAM_LLAMA_SERVER] = { "/health", CHAT_ALL, false },
+    [API_UPSTREAM_VLLM] = { "/health", CHAT_EXTRAS | CHAT_SCHEMA, false },
 };
 
 /* People give the address with "/v1", as clients want it, or without. */
@@ -41,14 +43,45 @@ static void take_base(struct upstream *u)
         u->base[n - 3] = '\0';
 }
 
+/* Only what concerns requests under way stays behind: they end where they are. */
+static void keep_what_is_known(const struct pool *before, struct upstream *u)
+{
+    for (size_t i = 0; before && i < before->n; i++) {
+        const struct upstream *known = &before->upstreams[i];
+
+        if (!api_upstream_is_same(known->settings, u->settings))
+            continue;
+        u->pulse = known->pulse;
+        u->outlier = known->outlier;
+        memcpy(u->breakers, known->breakers, sizeof(u->breakers));
+        for (size_t m = 0; m < API_UPSTREAM_MODELS_MAX; m++)
+            u->breakers[m].is_probing = false;
+        u->pace = known->pace;
+        u->measured_ns = known->measured_ns;
+        u->not_before_ns = known->not_before_ns;
+        u->counts = known->counts;
+    }
+}
+
 static void make_upstream(struct pool *pool, const struct api_upstream *settings,
-                          struct upstream *u)
+                          const struct pool *before, struct upstream *u)
 {
     u->pool = pool;
     u->settings = settings;
     u->kind = &kinds[settings->kind];
     u->key = XXH3_64bits(settings->name, strlen(settings->name));
     take_base(u);
+    keep_what_is_known(before, u);
+}
+
+bool pool_is_of(const struct pool *pool, const struct api_gateway *config)
+{
+    bool is_same = pool->n == config->upstreams_count &&
+                   strcmp(pool->config->balancing.policy, config->balancing.policy) == 0;
+
+    for (size_t i = 0; is_same && i < pool->n; i++)
+        is_same = api_upstream_is_same(pool->upstreams[i].settings, &config->upstreams[i]);
+    return is_same;
 }
 
 static enum status start(struct pool *pool, struct err *err)
@@ -66,7 +99,8 @@ static enum status start(struct pool *pool, struct err *err)
 }
 
 enum status pool_new(struct loop *loop, struct api_gateway *config,
-                     const struct pool_locals *locals, struct pool **ret_pool, struct err *err)
+                     const struct pool_locals *locals, const struct pool *before,
+                     struct pool **ret_pool, struct err *err)
 {
     const size_t n = config->upstreams_count;
     struct pool *pool = calloc(1, sizeof(*pool));
@@ -84,7 +118,7 @@ enum status pool_new(struct loop *loop, struct api_gateway *config,
     pool->n = n;
     pool->answer_tokens = USUAL_ANSWER_TOKENS;
     for (size_t i = 0; i < n; i++)
-        make_upstream(pool, &config->upstreams[i], &pool->upstreams[i]);
+        make_upstream(pool, &config->upstreams[i], before, &pool->upstreams[i]);
     s = balance_policy_find(config->balancing.policy, &pool->policy, err);
     if (s == ST_OK)
         s = start(pool, err);
@@ -139,6 +173,17 @@ bool pool_has_model(const struct pool *pool, const char *model)
 
     for (size_t i = 0; i < pool->n; i++) {
         if (upstream_serves(&pool->upstreams[i], model, &m))
+            return true;
+    }
+    return false;
+}
+
+bool pool_is_up(const struct pool *pool, const char *model)
+{
+    size_t m;
+
+    for (size_t i = 0; i < pool->n; i++) {
+        if (!pool->upstreams[i].pulse.is_down && upstream_serves(&pool->upstreams[i], model, &m))
             return true;
     }
     return false;
@@ -247,6 +292,45 @@ int pool_choose(struct pool *pool, const char *model, uint64_t tried, bool is_lo
     return who;
 }
 
+/* 0 closed, 1 half open, 2 open: in the order of how bad it is. */
+static double worst_breaker(const struct upstream *u)
+{
+    static const double badness[] = {
+        [BREAKER_CLOSED] = 0,
+        [BREAKER_HALF_OPEN] = 1,
+        [BREAKER_OPEN] = 2,
+    };
+    double worst = 0;
+
+    for (unsigned i = 0; i < u->settings->models_count; i++) {
+        const double bad = badness[u->breakers[i].state];
+
+        worst = bad > worst ? bad : worst;
+    }
+    return worst;
+}
+
+const char *pool_count_each(void *arg, size_t i, double *ret_values)
+{
+    const struct pool *pool = arg;
+    const struct upstream *u = &pool->upstreams[i];
+
+    if (i >= pool->n)
+        return NULL;
+    ret_values[METRIC_UPSTREAM_UP] = !u->pulse.is_down;
+    ret_values[METRIC_UPSTREAM_EJECTED] = outlier_is_out(&u->outlier, clock_ns());
+    ret_values[METRIC_UPSTREAM_BREAKER] = worst_breaker(u);
+    ret_values[METRIC_UPSTREAM_OUTSTANDING] = u->n_outstanding;
+    ret_values[METRIC_UPSTREAM_WAITING_TOKENS] = (double)u->n_waiting_tokens;
+    ret_values[METRIC_UPSTREAM_SPEED] = u->pace.prompt_tokens_per_s;
+    ret_values[METRIC_UPSTREAM_REQUESTS] = (double)u->counts.requests;
+    ret_values[METRIC_UPSTREAM_FAILURES] = (double)u->counts.failures;
+    ret_values[METRIC_UPSTREAM_RETRIES] = (double)u->counts.retries;
+    ret_values[METRIC_UPSTREAM_RESUMES] = (double)u->counts.resumes;
+    ret_values[METRIC_UPSTREAM_EJECTIONS] = (double)u->counts.ejections;
+    return u->settings->name;
+}
+
 void upstream_succeeded(struct upstream *u, size_t model)
 {
     const uint64_t now_ns = clock_ns();
@@ -282,12 +366,15 @@ void upstream_failed(struct upstream *u, size_t model, const char *why)
     const size_t n = count_peers(u, model, now_ns, &n_out);
 
     log_debug("upstream %s failed: %s", u->settings->name, why);
+    u->counts.failures++;
     breaker_failed(b, random_u64(), now_ns);
     if (b->state == BREAKER_OPEN && before != BREAKER_OPEN)
         log_warn("upstream %s is not asked for %s for %" PRIu64 " s: %s", u->settings->name,
                  u->settings->models[model].name, (uint64_t)((b->until_ns - now_ns) / NS_PER_S),
                  why);
-    if (outlier_failed(&u->outlier, n_out, n, now_ns))
-        log_warn("upstream %s is left out for %" PRIu64 " s: %s", u->settings->name,
-                 (uint64_t)((u->outlier.until_ns - now_ns) / NS_PER_S), why);
+    if (!outlier_failed(&u->outlier, n_out, n, now_ns))
+        return;
+    u->counts.ejections++;
+    log_warn("upstream %s is left out for %" PRIu64 " s: %s", u->settings->name,
+             (uint64_t)((u->outlier.until_ns - now_ns) / NS_PER_S), why);
 }

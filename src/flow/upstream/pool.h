@@ -43,14 +43,22 @@ struct pool_locals {
 };
 
 /* config  a reference is taken
+ * before  what is known of upstreams that are the same there is kept; NULL: nothing is known
  * Errors  ST_NOTFOUND  the policy; ST_NOMEM */
 enum status pool_new(struct loop *loop, struct api_gateway *config,
-                     const struct pool_locals *locals, struct pool **ret_pool, struct err *err);
+                     const struct pool_locals *locals, const struct pool *before,
+                     struct pool **ret_pool, struct err *err);
+
+/* Would a pool of `config` be as this one? */
+bool pool_is_of(const struct pool *pool, const struct api_gateway *config);
 
 /* Requests under way end without an answer. NULL is allowed. */
 void pool_free(struct pool *pool);
 
 size_t pool_n_running(const struct pool *pool); /* requests under way */
+
+/* For metrics_render(), which calls it; arg: the pool */
+const char *pool_count_each(void *arg, size_t i, double *ret_values);
 
 /* By which instances are chosen, too. */
 const struct balance_policy *pool_policy(const struct pool *pool);
@@ -58,8 +66,14 @@ const struct balance_policy *pool_policy(const struct pool *pool);
 /* End them: the service goes. */
 void pool_abort(struct pool *pool);
 
+/* As pools_cancel(). */
+bool pool_cancel(struct pool *pool, const struct exchange *x, const char *id);
+
 /* Models served by upstreams, once each, ret [max] lent until pool_free(). */
 size_t pool_models(const struct pool *pool, const char **ret, size_t max);
+
+/* Does an upstream that is up serve it? */
+bool pool_is_up(const struct pool *pool, const char *model);
 
 /* Does an upstream serve it? */
 bool pool_has_model(const struct pool *pool, const char *model);

@@ -13,6 +13,7 @@
 
 struct upstream_kind {
     const char *health; /* 2xx: it is well */
+    unsigned can;       /* CHAT_* of chat_request.h */
     bool can_resume;    /* another of the same kind computes the same tokens: repeat.h */
 };
 
@@ -31,6 +32,9 @@ struct upstream {
     uint64_t not_before_ns; /* it asked to be left alone */
 
     uint32_t n_outstanding;
+    struct upstream_counts {
+        uint64_t requests, failures, retries, resumes, ejections;
+    } counts; /* since it is known, for metrics */
     uint64_t n_waiting_tokens;
 
     struct http_call *probe; /* NULL: none is under way */

@@ -49,7 +49,7 @@ enum status pools_new(struct loop *loop, struct api_gateway *config,
     }
     pools->loop = loop;
     pools->locals = *locals;
-    s = pool_new(loop, config, locals, &pools->now, err);
+    s = pool_new(loop, config, locals, NULL, &pools->now, err);
     if (s != ST_OK) {
         pools_free(pools);
         return s;
@@ -72,13 +72,16 @@ void pools_free(struct pools *pools)
 
 enum status pools_take(struct pools *pools, struct api_gateway *config, struct err *err)
 {
-    struct old_pool *old = calloc(1, sizeof(*old));
+    struct old_pool *old;
     struct pool *next;
     enum status s;
 
+    if (pool_is_of(pools->now, config))
+        return ST_OK;
+    old = calloc(1, sizeof(*old));
     if (!old)
         return err_set(err, ST_NOMEM, "the upstreams");
-    s = pool_new(pools->loop, config, &pools->locals, &next, err);
+    s = pool_new(pools->loop, config, &pools->locals, pools->now, &next, err);
     if (s != ST_OK) {
         free(old);
         return s;
@@ -93,6 +96,15 @@ enum status pools_take(struct pools *pools, struct api_gateway *config, struct e
 struct pool *pools_now(const struct pools *pools)
 {
     return pools->now;
+}
+
+bool pools_cancel(struct pools *pools, const struct exchange *x, const char *id)
+{
+    bool is_found = pool_cancel(pools->now, x, id);
+
+    for (struct old_pool *old = pools->old; old && !is_found; old = old->next)
+        is_found = pool_cancel(old->pool, x, id);
+    return is_found;
 }
 
 size_t pools_n_running(const struct pools *pools)

@@ -18,6 +18,7 @@ void api_request_release(struct api_request *r)
     json_decref(r->variables);
     json_decref(r->tools);
     json_decref(r->context);
+    json_decref(r->schema);
     for (size_t i = 0; r->prompts && i < r->n_prompts; i++) {
         free(r->prompts[i].text);
         free(r->prompts[i].tokens);

@@ -88,7 +88,8 @@ struct api_request {
     struct responses_store *store; /* what went before, of one dialect; lent */
     json_t *context; /* what the dialect needs to write its answer; owned, may be NULL */
 
-    char *grammar;         /* as in struct generation; owned */
+    json_t *schema; /* what `grammar` was made of, true: any object; owned.  NULL: of no schema */
+    char *grammar;  /* as in struct generation; owned */
     char *grammar_trigger; /* as in struct generation; owned */
 
     char *stops[REQUEST_STOPS_MAX]; /* owned */

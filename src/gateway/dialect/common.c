@@ -291,12 +291,24 @@ static enum status parse_service_tier(const json_t *body, struct api_request *r,
                          "'priority'.");
 }
 
+/* vLLM's: the lower, the sooner; to be served before others is not for a request to say. */
+static enum status parse_priority(const json_t *body, struct api_request *r, struct api_error *e)
+{
+    int64_t priority = 0;
+    const enum status s = param_int(body, "priority", INT32_MIN, INT32_MAX, &priority, e);
+
+    if (s == ST_OK && priority > 0)
+        r->priority = PRIORITY_BATCH;
+    return s;
+}
+
 enum status common_parse(const json_t *body, struct api_request *r, struct api_error *e)
 {
     static enum status (*const parts[])(const json_t *, struct api_request *,
                                         struct api_error *) = {
-        parse_floats,     parse_top_k,   parse_seed,   parse_stop,   parse_stop_tokens,
-        parse_logit_bias, parse_lengths, parse_stream, parse_tenant, parse_service_tier,
+        parse_floats,      parse_top_k,        parse_seed,     parse_stop,
+        parse_stop_tokens, parse_logit_bias,   parse_lengths,  parse_stream,
+        parse_tenant,      parse_service_tier, parse_priority,
     };
     enum status s = param_text(body, "model", r->model, sizeof(r->model), e);
 

@@ -55,6 +55,7 @@ enum status constraint_of_schema(const json_t *schema, const char *param, struct
     s = schema_rules(schema, "root", &text, &why);
     if (s == ST_OK) {
         s = constraint_take(&text, param, API_SCHEMA, r, e);
+        r->schema = s == ST_OK ? json_incref((json_t *)(uintptr_t)schema) : r->schema;
     } else {
         why.status = s;
         s = refuse(e, API_SCHEMA, param, &why);
@@ -71,6 +72,8 @@ static enum status parse_object(const char *param, struct api_request *r, struct
     grammar_json_rules(&text);
     buf_puts(&text, "root ::= json-object\n");
     s = constraint_take(&text, param, API_SCHEMA, r, e);
+    if (s == ST_OK)
+        r->schema = json_true();
     buf_release(&text);
     return s;
 }

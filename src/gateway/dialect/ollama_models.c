@@ -140,6 +140,18 @@ void ollama_render_ps(const struct model_info *models, const uint32_t *context_t
     buf_puts(out, "]}");
 }
 
+/* An upstream's model has none that are known. */
+static void write_numbers(const struct model_info *m, struct buf *out)
+{
+    buf_puts(out, "\"general.architecture\":");
+    json_out_text(out, m->architecture);
+    buf_printf(out,
+               ",\"general.parameter_count\":%" PRIu64
+               ",\"%s.context_length\":%u,\"%s.embedding_length\":%u,\"%s.block_count\":%u",
+               m->n_parameters, m->architecture, m->context_tokens, m->architecture, m->n_hidden,
+               m->architecture, m->n_layer);
+}
+
 void ollama_render_show(const struct model_info *m, struct buf *out)
 {
     char when[OLLAMA_TIME_MAX];
@@ -147,13 +159,10 @@ void ollama_render_show(const struct model_info *m, struct buf *out)
     ollama_time(m->created_unix_s, when);
     buf_puts(out, "{\"license\":\"\",\"modelfile\":\"\",\"parameters\":\"\",\"template\":\"\",");
     write_details(m, out);
-    buf_puts(out, ",\"model_info\":{\"general.architecture\":");
-    json_out_text(out, m->architecture);
-    buf_printf(out,
-               ",\"general.parameter_count\":%" PRIu64
-               ",\"%s.context_length\":%u,\"%s.embedding_length\":%u,"
-               "\"%s.block_count\":%u},\"capabilities\":[\"completion\",\"tools\",\"embedding\"],"
-               "\"modified_at\":\"%s\"}",
-               m->n_parameters, m->architecture, m->context_tokens, m->architecture, m->n_hidden,
-               m->architecture, m->n_layer, when);
+    buf_puts(out, ",\"model_info\":{");
+    if (m->architecture[0])
+        write_numbers(m, out);
+    buf_printf(
+        out, "},\"capabilities\":[\"completion\",\"tools\",\"embedding\"],\"modified_at\":\"%s\"}",
+        when);
 }

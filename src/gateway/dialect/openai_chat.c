@@ -138,6 +138,15 @@ static void finish_word(const struct answer_choice *c, enum finish_reason finish
         answer_finish_word(finish, out);
 }
 
+/* Which stop string it was, in vLLM's word: other dialects of who passes this on tell it. */
+static void stop_reason(const struct answer_choice *c, struct buf *out)
+{
+    if (!c->stop[0])
+        return;
+    buf_puts(out, ",\"stop_reason\":");
+    json_out_text(out, c->stop);
+}
+
 static void choice(const struct answer_choice *c, uint32_t index, struct buf *out)
 {
     buf_printf(out, "{\"index\":%u,\"message\":{\"role\":\"assistant\",\"content\":", index);
@@ -155,6 +164,7 @@ static void choice(const struct answer_choice *c, uint32_t index, struct buf *ou
     write_logprobs(c, out);
     buf_puts(out, ",\"finish_reason\":");
     finish_word(c, c->finish, out);
+    stop_reason(c, out);
     buf_putc(out, '}');
 }
 
@@ -227,6 +237,7 @@ static void events(struct answer *a, const struct reply_delta *delta, struct buf
     buf_printf(out,
                "{\"index\":%u,\"delta\":{},\"logprobs\":null,\"finish_reason\":", delta->choice);
     finish_word(c, delta->finish, out);
+    stop_reason(c, out);
     buf_putc(out, '}');
     answer_event_end(a, delta, out);
 }

@@ -394,6 +394,33 @@ uint64_t access_tenant(const struct exchange *x)
     return XXH3_64bits(tenant, strlen(tenant));
 }
 
+bool access_may_end(const struct exchange *x, uint64_t owner)
+{
+    const struct caller *c = exchange_caller(x);
+
+    return !c || (c->who.scopes & SCOPE_ADMIN) || access_tenant(x) == owner;
+}
+
+/* As the settings say of a tenant, or of a model. */
+static bool is_batch(const struct api_named_limits *rows, unsigned n, const char *name)
+{
+    for (unsigned i = 0; i < n; i++)
+        if (strcmp(rows[i].name, name) == 0)
+            return rows[i].priority == API_BATCH;
+    return false;
+}
+
+/* Nobody is served sooner than the settings allow, whatever the request says of itself. */
+static void set_priority(const struct access *a, const struct caller *c, struct api_request *r)
+{
+    const struct api_all_limits *all = &a->files->settings->limits;
+
+    if (is_batch(all->models, all->models_count, r->model) || (c && c->who.is_batch) ||
+        (c && is_batch(all->tenants, all->tenants_count,
+                       c->who.tenant[0] ? c->who.tenant : c->who.name)))
+        r->priority = PRIORITY_BATCH;
+}
+
 enum status access_grant(struct access *a, struct exchange *x, struct api_request *r,
                          struct api_error *e)
 {
@@ -403,6 +430,7 @@ enum status access_grant(struct access *a, struct exchange *x, struct api_reques
 
     if (s != ST_OK || !a->files)
         return s;
+    set_priority(a, c, r);
     reservation = calloc(1, sizeof(*reservation));
     if (!reservation) {
         (void)api_error_set(e, API_OVERLOADED, NULL, "There is no memory for this request.");

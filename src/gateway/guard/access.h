@@ -41,6 +41,9 @@ enum status access_grant(struct access *access, struct exchange *x, struct api_r
 /* A number for the tenant whose request was admitted; 0: nobody was asked who they are. */
 uint64_t access_tenant(const struct exchange *x);
 
+/* May who asks end what `owner` asked for, a number of access_tenant()?  Their own; an admin anybody's. */
+bool access_may_end(const struct exchange *x, uint64_t owner);
+
 /* What is used today, to be kept over a restart; access_restore() adds it. */
 json_t *access_save(const struct access *access);
 void access_restore(struct access *access, const json_t *saved);

@@ -36,7 +36,7 @@ static void limits_of(const json_t *json, struct principal *who)
 bool api_key_from_json(const json_t *json, struct api_key *ret)
 {
     const json_t *models = json_object_get(json, "models");
-    char hash[2 * API_KEY_HASH_BYTES + 1], scopes[128];
+    char hash[2 * API_KEY_HASH_BYTES + 1], scopes[128], priority[16];
     struct principal *who = &ret->who;
 
     *ret = (struct api_key){ 0 };
@@ -57,6 +57,8 @@ bool api_key_from_json(const json_t *json, struct api_key *ret)
         if (!name || strcmp(name, "*") == 0 || principal_add_model(who, name, NULL) != ST_OK)
             return false;
     }
+    if (text_of(json, "priority", priority, sizeof(priority)))
+        who->is_batch = strcmp(priority, "batch") == 0;
     limits_of(json_object_get(json, "limits"), who);
     return true;
 }
@@ -80,6 +82,8 @@ json_t *api_key_to_json(const struct api_key *key)
     json = json_pack("{s:s,s:s,s:s,s:s,s:I,s:I}", "name", key->name, "sha256", hash, "scopes",
                      scopes, "tenant", who->tenant, "created", (json_int_t)key->created_s,
                      "expires", (json_int_t)who->expires_s);
+    if (json && who->is_batch)
+        (void)json_object_set_new(json, "priority", json_string("batch"));
     if (json && who->is_restricted) {
         models = json_array();
         for (size_t i = 0; i < who->n_models; i++)

@@ -35,9 +35,12 @@ static const struct policy policies[] = {
     { "/metrics",     false, SCOPE_ADMIN, NULL },
     { "/cluster/",    false, SCOPE_ADMIN, NULL },
     { "/state",       false, SCOPE_ADMIN, NULL },
+    { "/state/",      false, SCOPE_ADMIN, NULL },
     { "/instance",    false, SCOPE_ADMIN, NULL },
     { "/instance/",   false, SCOPE_ADMIN, NULL },
-    { "/cancel/",     false, SCOPE_ADMIN, NULL },
+    { "/cancel/",     false, SCOPE_CHAT | SCOPE_EMBED, NULL }, /* their own */
+    { "/node_id",     false, SCOPE_ADMIN, NULL },
+    { "/place_instance", false, SCOPE_ADMIN, NULL },
 };
 /* clang-format on */
 

@@ -29,6 +29,7 @@ struct principal {
     char models[PRINCIPAL_MODELS_MAX][CONFIG_WORDS_MAX];
     size_t n_models;    /* with is_restricted */
     bool is_restricted; /* to those models */
+    bool is_batch;      /* its requests yield to those of others */
     bool has_limits;
     struct api_limits limits; /* its own, with has_limits */
     int64_t expires_s;        /* Unix time; 0: never */

@@ -333,6 +333,25 @@ static void add_advice(struct exchange *x, const struct api_error *e, int http_s
     exchange_set_header(x, "retry-after-ms", text);
 }
 
+/* Of errors that say no to a client who might have been answered at another time, or with another key. */
+static void count_rejection(enum api_error_kind kind)
+{
+    static const struct {
+        enum api_error_kind kind;
+        unsigned reason; /* METRIC_REJECTED's */
+    } rows[] = {
+        { API_KEY_INVALID, 0 },   { API_TOKEN_EXPIRED, 0 }, { API_SCOPE, 1 },
+        { API_MODEL_DENIED, 1 },  { API_RATE_REQUESTS, 2 }, { API_RATE_TOKENS, 3 },
+        { API_QUOTA, 4 },         { API_OVERLOADED, 5 },    { API_QUEUE_SHARE, 6 },
+        { API_SHUTTING_DOWN, 7 },
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (rows[i].kind == kind)
+            metric_add(METRIC_REJECTED, rows[i].reason, 1);
+    }
+}
+
 void exchange_fail(struct exchange *x, const struct api_error *e)
 {
     const int http_status = x->errors ? x->errors->http(e->kind) : api_error_http(e->kind);
@@ -342,6 +361,7 @@ void exchange_fail(struct exchange *x, const struct api_error *e)
         sse_fail(x, e);
         return;
     }
+    count_rejection(e->kind);
     add_advice(x, e, http_status);
     if (x->errors)
         x->errors->render(e, x->id, &body);

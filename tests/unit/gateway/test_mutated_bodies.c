@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/size.h"
+#include "gateway/admin/exo_request.h"
 #include "gateway/admin/place_request.h"
 #include "gateway/dialect/dialect.h"
 #include "gateway/http/json_in.h"
@@ -24,6 +25,10 @@ static const char *const seeds[] = {
     ("{\"model\":\"m\",\"prompt\":[[1,2,3],[4]],\"logprobs\":2,\"echo\":false,\"best_of\":1,"
      "\"stop_token_ids\":[1,2],\"top_k\":-1,\"min_tokens\":0,\"suffix\":\"\"}"),
     "{\"model\":\"m\",\"nodes\":[\"a\",\"b\"],\"split\":[18,12],\"context\":4096}",
+    "{\"model_id\":\"m\",\"sharding\":\"Pipeline\",\"instance_meta\":\"MlxRing\",\"min_nodes\":2}",
+    ("{\"instance\":{\"MlxRingInstance\":{\"instanceId\":\"i\",\"shardAssignments\":{\"modelId\":\"m\","
+     "\"nodeToRunner\":{\"a\":\"r\",\"b\":\"s\"},\"runnerToShard\":{\"r\":{\"P\":{\"deviceRank\":1,"
+     "\"startLayer\":0,\"endLayer\":9}},\"s\":{\"P\":{\"startLayer\":9,\"endLayer\":18}}}}}}}"),
 };
 
 static uint32_t next(uint32_t *x)
@@ -62,6 +67,8 @@ static size_t parse_all(const char *text, size_t n)
 {
     static const struct dialect *const all[] = { &openai_chat, &openai_completions };
     struct place_request place;
+    struct exo_placement asked;
+    char id[EXO_ID_MAX];
     struct api_error e = { 0 };
     json_t *body;
     size_t n_taken = 0;
@@ -83,6 +90,9 @@ static size_t parse_all(const char *text, size_t n)
         api_request_release(&r);
     }
     n_taken += place_request_from_json(body, &place, &e) == ST_OK;
+    n_taken += exo_placement_from_json(body, &asked, &e) == ST_OK;
+    n_taken += exo_instance_from_json(body, &place, id, &e) == ST_OK;
+    assert_true(place.n_nodes <= NODES_MAX && place.n_split <= NODES_MAX);
     json_decref(body);
     return n_taken;
 }

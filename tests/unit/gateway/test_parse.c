@@ -353,6 +353,9 @@ static void the_flex_tier_is_a_batch(void **state)
     assert_int_equal(priority_of("\"service_tier\":null,"), PRIORITY_INTERACTIVE);
     assert_int_equal(priority_of("\"service_tier\":\"auto\","), PRIORITY_INTERACTIVE);
     assert_int_equal(priority_of("\"service_tier\":\"flex\","), PRIORITY_BATCH);
+    assert_int_equal(priority_of("\"priority\":5,"),
+                     PRIORITY_BATCH); /* vLLM's: the lower, the sooner */
+    assert_int_equal(priority_of("\"priority\":-5,"), PRIORITY_INTERACTIVE);
 }
 
 int main(void)
