@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tests/support/team.h - the ranks of a team inside one test process: transports, sums, shards. */
+#ifndef POMONA_TESTS_SUPPORT_TEAM_H
+#define POMONA_TESTS_SUPPORT_TEAM_H
+
+#include "execute/collective.h"
+#include "model/model.h"
+#include "support/ring.h"
+
+struct team {
+    uint32_t n;
+    struct transport *ends[RING_RANKS_MAX]; /* of the team alone, or of a ring around it */
+    struct collective *sums[RING_RANKS_MAX];
+    struct portion portions[RING_RANKS_MAX];
+    struct shard_weights weights[RING_RANKS_MAX];
+    struct engine_shard *shards[RING_RANKS_MAX];
+};
+
+/* Open the shard of member `i`, whose transport is ends[i], rank first_rank + i. */
+static inline struct engine_shard *team_open_member(struct team *t, const struct model *model,
+                                                    const uint32_t *shares, uint32_t first_rank,
+                                                    uint32_t i, const struct engine_options *like)
+{
+    const struct collective_options c = {
+        .ring = t->ends[i], .first_rank = first_rank, .n_members = t->n, .deadline_ms = 60000
+    };
+    const uint32_t n_layer = model_info(model)->n_layer;
+    struct engine_options options = *like;
+    struct err err = { 0 };
+
+    assert_ok(model_portion(model, shares, t->n, i, &t->portions[i], &err), err);
+    assert_ok(model_shard_of(model, 0, n_layer, &t->portions[i], &t->weights[i], &err), err);
+    assert_ok(collective_new(&c, &t->sums[i], &err), err);
+    options.sum = collective_sum;
+    options.sum_arg = t->sums[i];
+    assert_ok(engine_find(NULL)->open(&t->weights[i], &options, &t->shards[i], &err), err);
+    return t->shards[i];
+}
+
+static inline void team_close_shards(struct team *t)
+{
+    for (uint32_t i = 0; i < t->n; i++) {
+        t->shards[i]->type->close(t->shards[i]);
+        collective_free(t->sums[i]);
+        shard_weights_release(&t->weights[i]);
+    }
+}
+
+#endif
