@@ -16,7 +16,7 @@ static const struct plan two_shards = {
     .activations = ACTIVATIONS_8,
     .kv_tokens = 1ull << 40,
     .n_shards = 2,
-    .shards = { { "a", 0, 3, 10, 20 }, { "b", 3, 5, UINT64_MAX, 40 } },
+    .shards = { { "a", 0, 3, 0, 10, 20 }, { "b", 3, 5, 0, UINT64_MAX, 40 } },
 };
 
 static void a_plan_comes_back_as_it_was_sent(void **state)
