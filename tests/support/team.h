@@ -16,20 +16,27 @@ struct team {
     struct engine_shard *shards[RING_RANKS_MAX];
 };
 
+/* What a team holds. */
+struct team_layers {
+    const struct model *model;
+    const uint32_t *shares;
+    uint32_t first_rank, first_layer, n_layers;
+};
+
 /* Open the shard of member `i`, whose transport is ends[i], rank first_rank + i. */
-static inline struct engine_shard *team_open_member(struct team *t, const struct model *model,
-                                                    const uint32_t *shares, uint32_t first_rank,
+static inline struct engine_shard *team_open_member(struct team *t, const struct team_layers *of,
                                                     uint32_t i, const struct engine_options *like)
 {
     const struct collective_options c = {
-        .ring = t->ends[i], .first_rank = first_rank, .n_members = t->n, .deadline_ms = 60000
+        .ring = t->ends[i], .first_rank = of->first_rank, .n_members = t->n, .deadline_ms = 60000
     };
-    const uint32_t n_layer = model_info(model)->n_layer;
     struct engine_options options = *like;
     struct err err = { 0 };
 
-    assert_ok(model_portion(model, shares, t->n, i, &t->portions[i], &err), err);
-    assert_ok(model_shard_of(model, 0, n_layer, &t->portions[i], &t->weights[i], &err), err);
+    assert_ok(model_portion(of->model, of->shares, t->n, i, &t->portions[i], &err), err);
+    assert_ok(model_shard_of(of->model, of->first_layer, of->n_layers, &t->portions[i],
+                             &t->weights[i], &err),
+              err);
     assert_ok(collective_new(&c, &t->sums[i], &err), err);
     options.sum = collective_sum;
     options.sum_arg = t->sums[i];

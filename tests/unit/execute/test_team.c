@@ -157,7 +157,8 @@ static void open_team(struct team *t, const struct model *model, const struct cu
     *t = (struct team){ .n = cut->n };
     assert_ok(ring_new(transport, cut->n, t->ends, &err), err);
     for (uint32_t i = 0; i < cut->n; i++)
-        (void)team_open_member(t, model, cut->shares, 0, i, &options);
+        (void)team_open_member(t, &(struct team_layers){ model, cut->shares, 0, 0, N_LAYERS }, i,
+                               &options);
 }
 
 static void close_team(struct team *t)
@@ -345,11 +346,13 @@ static void a_portion_needs_a_way_to_sum_and_the_other_way_round(void **state)
 
 /* ---- a driver and followers ---- */
 
+/* Teams one after the other, as a pipeline. */
 struct driven {
-    struct fixture *f;
-    const struct cut *cut;
+    const struct model *model;
+    const struct cut *cuts; /* [lineup.n_teams] */
+    struct lineup lineup;
     struct pipeline pipeline;
-    struct team team;
+    struct team teams[3]; /* [lineup.n_teams] */
     uint32_t n_open;
 };
 
@@ -357,32 +360,40 @@ static struct engine_shard *open_member(void *arg, uint32_t first_layer, uint32_
                                         const struct pipeline_options *o)
 {
     struct driven *d = arg;
+    const uint32_t rank = d->n_open++, team = lineup_team(&d->lineup, rank);
+    const uint32_t member = rank - d->lineup.first[team];
+    const struct team_layers layers = { d->model, d->cuts[team].shares, d->lineup.first[team],
+                                        first_layer, n_layers };
     struct engine_options options = { .page_tokens = o->page_tokens,
                                       .n_pages = o->n_pages,
                                       .max_rows = o->max_rows,
                                       .max_logit_rows = o->max_sequences,
                                       .n_threads = 1 };
 
-    assert_int_equal(first_layer, 0);
-    assert_int_equal(n_layers, N_LAYERS);
-    memcpy(d->team.ends, d->pipeline.ends, sizeof(d->team.ends));
-    return team_open_member(&d->team, d->f->model, d->cut->shares, 0, d->n_open++, &options);
+    d->teams[team].n = d->cuts[team].n;
+    d->teams[team].ends[member] = d->pipeline.ends[rank];
+    return team_open_member(&d->teams[team], &layers, member, &options);
 }
 
-static void drive(struct fixture *f, const struct cut *cut, const char *transport,
-                  uint32_t max_rows, struct company *c)
+/* n_layers  [n_teams] of each */
+static void drive(struct fixture *f, const struct cut *teams, const uint32_t *n_layers,
+                  uint32_t n_teams, const char *transport, uint32_t max_rows, struct company *c)
 {
-    static const uint32_t all_layers[4] = { N_LAYERS, N_LAYERS, N_LAYERS, N_LAYERS };
-    struct driven d = { .f = f, .cut = cut, .team = { .n = cut->n } };
+    struct driven d = { .model = f->model, .cuts = teams };
+    const struct cut *last = &teams[n_teams - 1];
+    uint32_t sizes[3], layers_of_rank[RING_RANKS_MAX];
     struct portion portions[4];
-    struct lineup lineup;
     struct err err = { 0 };
 
-    assert_ok(lineup_init(&lineup, &cut->n, 1, &err), err);
-    for (uint32_t i = 0; i < cut->n; i++)
-        assert_ok(model_portion(f->model, cut->shares, cut->n, i, &portions[i], &err), err);
-    const struct pipeline_options o = { .n_ranks = cut->n,
-                                        .n_layers = all_layers,
+    for (uint32_t i = 0; i < n_teams; i++)
+        sizes[i] = teams[i].n;
+    assert_ok(lineup_init(&d.lineup, sizes, n_teams, &err), err);
+    for (uint32_t i = 0; i < lineup_n_ranks(&d.lineup); i++)
+        layers_of_rank[i] = n_layers[lineup_team(&d.lineup, i)];
+    for (uint32_t i = 0; i < last->n; i++)
+        assert_ok(model_portion(f->model, last->shares, last->n, i, &portions[i], &err), err);
+    const struct pipeline_options o = { .n_ranks = lineup_n_ranks(&d.lineup),
+                                        .n_layers = layers_of_rank,
                                         .transport = transport,
                                         .context_tokens = CONTEXT_TOKENS,
                                         .page_tokens = 32,
@@ -391,7 +402,7 @@ static void drive(struct fixture *f, const struct cut *cut, const char *transpor
                                         .max_sequences = MAX_SEQUENCES,
                                         .n_vocab = N_VOCAB,
                                         .n_hidden = N_HIDDEN,
-                                        .lineup = &lineup,
+                                        .lineup = &d.lineup,
                                         .portions = portions,
                                         .open = open_member,
                                         .open_arg = &d };
@@ -399,20 +410,52 @@ static void drive(struct fixture *f, const struct cut *cut, const char *transpor
     pipeline_open(&d.pipeline, &o);
     company_run(c, d.pipeline.driver);
     pipeline_close(&d.pipeline);
-    team_close_shards(&d.team);
+    for (uint32_t i = 0; i < n_teams; i++)
+        team_close_shards(&d.teams[i]);
 }
 
 static void a_driven_team_gives_the_same_tokens_whatever_chunks_and_transport(void **state)
 {
-    struct company want = { .n_members = 6, .n_prompt = 25, .max_tokens = 20, .n_vocab = N_VOCAB };
+    static const uint32_t n_layers[] = { N_LAYERS };
 
     for (size_t i = 0; i < N_CUTS; i++) {
+        struct company want = {
+            .n_members = 6, .n_prompt = 25, .max_tokens = 20, .n_vocab = N_VOCAB
+        };
         struct company got = want;
 
-        drive(*state, &cuts[i], "inproc", 128, &want);
-        drive(*state, &cuts[i], i % 2 == 0 ? "tcp" : "tls", 16, &got);
+        drive(*state, &cuts[i], n_layers, 1, "inproc", 128, &want);
+        drive(*state, &cuts[i], n_layers, 1, i % 2 == 0 ? "tcp" : "tls", 16, &got);
         company_assert_equal(&got, &want);
     }
+}
+
+/* Where layers are cut does not show, so one team is the measure of two teams of its shares. */
+static void a_pipeline_of_teams_gives_the_tokens_of_one_team(void **state)
+{
+    static const uint32_t all[] = { N_LAYERS }, cut[] = { 2, 1 };
+    static const struct cut two[] = { { 2, { 2, 1 } }, { 2, { 2, 1 } } };
+    struct company want = { .n_members = 6, .n_prompt = 25, .max_tokens = 20, .n_vocab = N_VOCAB };
+    struct company got = want, again = want;
+
+    drive(*state, two, all, 1, "inproc", 128, &want);
+    drive(*state, two, cut, 2, "inproc", 128, &got);
+    company_assert_equal(&got, &want);
+    drive(*state, two, cut, 2, "tls", 16, &again);
+    company_assert_equal(&again, &want);
+}
+
+/* Three members, then two, then three: hidden rows go round. */
+static void teams_of_different_sizes_follow_one_another(void **state)
+{
+    static const uint32_t n_layers[] = { 1, 1, 1 };
+    static const struct cut teams[] = { { 3, { 1, 1, 1 } }, { 2, { 1, 3 } }, { 3, { 5, 3, 1 } } };
+    struct company want = { .n_members = 6, .n_prompt = 25, .max_tokens = 20, .n_vocab = N_VOCAB };
+    struct company got = want;
+
+    drive(*state, teams, n_layers, 3, "inproc", 128, &want);
+    drive(*state, teams, n_layers, 3, "tcp", 16, &got);
+    company_assert_equal(&got, &want);
 }
 
 int main(void)
@@ -425,6 +468,8 @@ int main(void)
         cmocka_unit_test(a_lost_member_ends_the_step_and_the_shard),
         cmocka_unit_test(a_portion_needs_a_way_to_sum_and_the_other_way_round),
         cmocka_unit_test(a_driven_team_gives_the_same_tokens_whatever_chunks_and_transport),
+        cmocka_unit_test(a_pipeline_of_teams_gives_the_tokens_of_one_team),
+        cmocka_unit_test(teams_of_different_sizes_follow_one_another),
     };
 
     return cmocka_run_group_tests_name("execute/team", tests, set_up, tear_down);
