@@ -163,7 +163,7 @@ static enum status check_layer_here(const struct model *model, const struct laye
     if (s == ST_OK)
         s = gguf_check_here(model->gguf, l->ffn_norm, n_norm, err);
     for (size_t i = 0; i < ARRAY_LEN(matrices) && s == ST_OK; i++)
-        if (matrices[i]->n_rows > 0)
+        if (matrices[i]->n_rows > 0 && matrices[i]->n_cols > 0)
             s = gguf_check_here(model->gguf, matrices[i]->data,
                                 matrix_span_bytes(matrices[i], matrices[i]->n_rows), err);
     return s;

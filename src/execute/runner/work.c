@@ -42,7 +42,7 @@ struct work {
     struct grammar_vocab *vocab; /* the driver's; NULL: the tokens have no text */
     struct tls *tls;             /* of the ring; NULL: in clear */
     struct transport *ring;
-    struct collective *sums; /* of the team; NULL: none */
+    struct collective *sums;                      /* of the team; NULL: none */
     struct portion portions[PORTION_MEMBERS_MAX]; /* [n_shares] of the team's members */
     uint64_t progress_due_ns;
 };
@@ -112,6 +112,9 @@ static enum status fetch(struct work *w, struct err *err)
         .hub_token = a->hub_token[0] ? a->hub_token : NULL,
         .first_layer = a->first_layer,
         .n_layers = a->n_layers,
+        .shares = a->shares,
+        .n_shares = a->n_shares,
+        .member = a->rank - a->lineup.first[lineup_team(&a->lineup, a->rank)],
         .from = { .sources = sources,
                   .n_sources = a->n_sources,
                   .begin = a->fetch_begin,
@@ -178,9 +181,8 @@ static enum status open_model(struct work *w, struct err *err)
         s = model_portion(w->model, a->shares, a->n_shares, i, &w->portions[i], err);
     if (s == ST_OK)
         s = model_shard_of(w->model, a->first_layer, a->n_layers, portion_of(w), &w->weights, err);
-    if (s == ST_OK &&
-        ((team == 0) != (a->first_layer == 0) ||
-         is_of_last_team(a) != (a->first_layer + a->n_layers == info->n_layer)))
+    if (s == ST_OK && ((team == 0) != (a->first_layer == 0) ||
+                       is_of_last_team(a) != (a->first_layer + a->n_layers == info->n_layer)))
         s = err_set(err, ST_RANGE, "layers %u..%u do not belong to rank %u of %u", a->first_layer,
                     a->first_layer + a->n_layers, a->rank, a->n_ranks);
     return s;
