@@ -62,6 +62,14 @@ static inline uint32_t pipeline_outputs(const struct pipeline_options *o, uint32
     return rank >= first ? o->portions[rank - first].n_outputs : 0;
 }
 
+/* Of a step, that a team's members have to know of. */
+static inline uint32_t pipeline_logit_rows(const struct pipeline_options *o)
+{
+    if (!o->portions)
+        return 0;
+    return o->max_logit_rows > 0 ? o->max_logit_rows : o->max_sequences;
+}
+
 static inline void pipeline_start_followers(struct pipeline *p, const struct pipeline_options *o)
 {
     for (uint32_t i = 0; i + 1 < o->n_ranks; i++) {
@@ -77,7 +85,7 @@ static inline void pipeline_start_followers(struct pipeline *p, const struct pip
                         .n_pages = o->n_pages,
                         .n_vocab = o->n_vocab,
                         .n_hidden = o->n_hidden,
-                        .max_logit_rows = o->portions ? o->max_sequences : 0 },
+                        .max_logit_rows = pipeline_logit_rows(o) },
             .step_deadline_ms = 60000,
         };
         assert_int_equal(pthread_create(&p->ranks[i].thread, NULL, pipeline_follow, &p->ranks[i]),

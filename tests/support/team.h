@@ -9,7 +9,9 @@
 
 struct team {
     uint32_t n;
-    struct transport *ends[RING_RANKS_MAX]; /* of the team alone, or of a ring around it */
+    const struct model *model; /* for whoever opens members */
+    uint32_t n_open;
+    struct transport **ends; /* [n], of ranks first_rank.. */
     struct collective *sums[RING_RANKS_MAX];
     struct portion portions[RING_RANKS_MAX];
     struct shard_weights weights[RING_RANKS_MAX];

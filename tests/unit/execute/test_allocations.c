@@ -12,6 +12,7 @@
 #include "support/company.h"
 #include "support/folder.h"
 #include "support/pipeline.h"
+#include "support/team.h"
 #include "support/tiny_llama.h"
 
 enum { WARM_UP = 4, STEPS = 40, N_STREAMS = 5, CONTEXT = 256 };
@@ -180,11 +181,53 @@ static void ranks_over_tcp_decode_without_allocating(void **state)
         shard_weights_release(&cut.weights[i]);
 }
 
+static struct engine_shard *open_member(void *arg, uint32_t first_layer, uint32_t n_layers,
+                                        const struct pipeline_options *o)
+{
+    static const uint32_t shares[] = { 1, 2, 1 };
+    const struct engine_options options = { .page_tokens = o->page_tokens,
+                                            .n_pages = o->n_pages,
+                                            .max_rows = o->max_rows,
+                                            .max_logit_rows = o->max_logit_rows,
+                                            .n_threads = 2 };
+    struct team *team = arg;
+    const struct team_layers layers = { team->model, shares, 0, first_layer, n_layers };
+
+    return team_open_member(team, &layers, team->n_open++, &options);
+}
+
+/* Sums and logits of all members included; prompts are long enough for sums in two rounds. */
+static void a_team_decodes_without_allocating(void **state)
+{
+    static const uint32_t layers[] = { 4, 4, 4 }, sizes[] = { 3 }, shares[] = { 1, 2, 1 };
+    struct cut cut = { .model = *state };
+    struct pipeline_options options = ranks_of(&cut, layers);
+    struct portion portions[3];
+    struct lineup lineup;
+    struct pipeline p;
+    struct team team = { .n = 3, .model = *state, .ends = p.ends };
+    struct err err = { 0 };
+
+    assert_ok(lineup_init(&lineup, sizes, 1, &err), err);
+    for (uint32_t i = 0; i < 3; i++)
+        assert_ok(model_portion(*state, shares, 3, i, &portions[i], &err), err);
+    options.n_ranks = 3;
+    options.lineup = &lineup;
+    options.portions = portions;
+    options.open = open_member;
+    options.open_arg = &team;
+    pipeline_open(&p, &options);
+    assert_decodes_without_allocating(p.driver, 1);
+    pipeline_close(&p);
+    team_close_shards(&team);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_model_in_one_process_decodes_without_allocating),
         cmocka_unit_test(ranks_over_tcp_decode_without_allocating),
+        cmocka_unit_test(a_team_decodes_without_allocating),
     };
 
     return cmocka_run_group_tests_name("execute/allocations", tests, set_up, tear_down);

@@ -154,7 +154,7 @@ static void open_team(struct team *t, const struct model *model, const struct cu
     struct err err = { 0 };
 
     options.n_threads = n_threads;
-    *t = (struct team){ .n = cut->n };
+    *t = (struct team){ .n = cut->n, .ends = calloc(cut->n, sizeof(struct transport *)) };
     assert_ok(ring_new(transport, cut->n, t->ends, &err), err);
     for (uint32_t i = 0; i < cut->n; i++)
         (void)team_open_member(t, &(struct team_layers){ model, cut->shares, 0, 0, N_LAYERS }, i,
@@ -166,6 +166,7 @@ static void close_team(struct team *t)
     team_close_shards(t);
     for (uint32_t i = 0; i < t->n; i++)
         transport_close(t->ends[i]);
+    free(t->ends);
 }
 
 static void run_team(const struct model *model, const struct cut *cut, const char *transport,
@@ -371,7 +372,7 @@ static struct engine_shard *open_member(void *arg, uint32_t first_layer, uint32_
                                       .n_threads = 1 };
 
     d->teams[team].n = d->cuts[team].n;
-    d->teams[team].ends[member] = d->pipeline.ends[rank];
+    d->teams[team].ends = d->pipeline.ends + layers.first_rank;
     return team_open_member(&d->teams[team], &layers, member, &options);
 }
 
