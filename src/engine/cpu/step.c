@@ -273,11 +273,12 @@ static bool add_sums(const struct hand *hand)
     return shard->failure == ST_OK;
 }
 
-/* This member has no heads. */
+/* This member has no heads.  All have to have seen how the last sum ended before the next begins. */
 static bool add_sums_of_others(const struct hand *hand)
 {
     struct cpu_shard *shard = hand->shard;
 
+    meet(hand, PHASE_WAIT);
     if (hand->worker == 0)
         memset(shard->partial, 0,
                hand->n_rows * (size_t)shard->weights.shape.n_hidden * sizeof(float));
