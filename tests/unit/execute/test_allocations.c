@@ -222,12 +222,76 @@ static void a_team_decodes_without_allocating(void **state)
     team_close_shards(&team);
 }
 
+static enum status make_sums(struct transport *const *ends, struct err *err)
+{
+    const struct collective_options o = { ends[0], 0, 2, 1000 };
+    struct collective *c = NULL;
+    const enum status s = collective_new(&o, &c, err);
+
+    collective_free(c);
+    return s;
+}
+
+static enum status make_driver(struct transport *const *ends, struct err *err)
+{
+    static const struct portion portions[] = { { 0, 2, 0, 1, 0, 32, 0, 16 },
+                                               { 1, 2, 1, 1, 32, 32, 16, 16 } };
+    static const uint32_t size = 2;
+    struct driver_options o = { .ring = ends[1],
+                                .n_ranks = 2,
+                                .portions = portions,
+                                .n_vocab = 32,
+                                .n_hidden = 8,
+                                .context_tokens = 64,
+                                .page_tokens = 16,
+                                .n_pages = 8,
+                                .max_rows = 8,
+                                .max_sequences = 2 };
+    struct driver *driver = NULL;
+    struct lineup lineup;
+    enum status s = lineup_init(&lineup, &size, 1, err);
+
+    o.lineup = &lineup;
+    if (s == ST_OK)
+        s = driver_new(&o, &driver, err);
+    driver_free(driver);
+    return s;
+}
+
+/* Whichever allocation fails, it is said and nothing is lost; leaks show under a sanitizer. */
+static void what_a_team_needs_is_had_whole_or_not_at_all(void **state)
+{
+    enum status (*const makers[])(struct transport *const *, struct err *) = { make_sums,
+                                                                               make_driver };
+    struct transport *ends[2];
+    struct err err = { 0 };
+
+    (void)state;
+    assert_ok(inproc_new(2, ends, &err), err);
+    for (size_t i = 0; i < sizeof(makers) / sizeof(makers[0]); i++) {
+        enum status s = ST_NOMEM;
+        size_t n_failed = 0;
+
+        for (size_t k = 1; s != ST_OK; k++) {
+            allocations_fail_at(k);
+            s = makers[i](ends, &err);
+            n_failed += allocations_failed() ? 1 : 0;
+            allocations_fail_at(0);
+            assert_true(s == ST_OK || s == ST_NOMEM);
+        }
+        assert_true(n_failed >= 3);
+    }
+    transport_close(ends[0]);
+    transport_close(ends[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_model_in_one_process_decodes_without_allocating),
         cmocka_unit_test(ranks_over_tcp_decode_without_allocating),
         cmocka_unit_test(a_team_decodes_without_allocating),
+        cmocka_unit_test(what_a_team_needs_is_had_whole_or_not_at_all),
     };
 
     return cmocka_run_group_tests_name("execute/allocations", tests, set_up, tear_down);
