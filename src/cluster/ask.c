@@ -193,22 +193,19 @@ static enum status check_plan(struct cluster *cluster, const struct plan *plan,
                               const struct model_info **ret_model, struct err *err)
 {
     const struct model_info *model = model_reference(cluster, plan->model);
-    uint64_t next = 0;
+    uint64_t n_layers;
+    enum status s;
 
     if (!model)
         return err_set(err, ST_NOTFOUND, "no alive node holds '%s'", plan->model);
-    if (plan->n_shards == 0 || plan->n_shards > PLAN_SHARDS_MAX)
-        return err_set(err, ST_RANGE, "the plan for '%s' has %zu shards", plan->model,
-                       plan->n_shards);
-    for (size_t i = 0; i < plan->n_shards; i++) {
-        if (plan->shards[i].first_layer != next || plan->shards[i].n_layers == 0)
-            return err_set(err, ST_RANGE, "the plan for '%s' leaves a gap at layer %llu",
-                           plan->model, (unsigned long long)next);
-        next += plan->shards[i].n_layers;
+    s = plan_check(plan, &n_layers, err);
+    if (s != ST_OK) {
+        err_wrap(err, "place '%s'", plan->model);
+        return s;
     }
-    if (next != model->n_layer)
+    if (n_layers != model->n_layer)
         return err_set(err, ST_RANGE, "the plan covers %llu layers, '%s' has %u",
-                       (unsigned long long)next, plan->model, model->n_layer);
+                       (unsigned long long)n_layers, plan->model, model->n_layer);
     *ret_model = model;
     return place_check_nodes(cluster, plan, err);
 }

@@ -36,8 +36,9 @@
 #include "net/channel.h"
 
 enum {
-    PROTOCOL =
-        3, /* 2: joining; boot, host and port in Hello.  3: leaders, epochs, topology, probes */
+    PROTOCOL = 4, /* 2: joining; boot, host and port in Hello.  3: leaders, epochs, topology,
+                   * probes.  4: teams */
+    PROTOCOL_TEAMS = 4,
     PROTOCOL_TOPOLOGY = 3,
     PROTOCOL_MIN = 1,
     FRAME_MAX_BYTES = 1 << 20,

@@ -76,7 +76,8 @@ static bool same_shards(const struct plan *a, const struct plan *b)
         return false;
     for (size_t i = 0; i < a->n_shards; i++)
         if (strcmp(a->shards[i].node, b->shards[i].node) != 0 ||
-            a->shards[i].n_layers != b->shards[i].n_layers)
+            a->shards[i].n_layers != b->shards[i].n_layers ||
+            a->shards[i].share != b->shards[i].share)
             return false;
     return true;
 }
@@ -98,6 +99,22 @@ static struct instance *find_to_join(const struct cluster *cluster, const struct
     return NULL;
 }
 
+/* A node of an older version takes a plan with teams for a broken one. */
+static enum status check_versions(const struct cluster *cluster, const struct plan *plan,
+                                  struct err *err)
+{
+    for (size_t i = 0; i < cluster->n_members && plan_has_teams(plan); i++) {
+        const struct member *m = &cluster->members[i];
+
+        if (m->link && m->link->is_up && m->link->protocol < PROTOCOL_TEAMS)
+            return err_set(err, ST_UNSUPPORTED,
+                           "'%s' cannot be placed on a team: node '%s' runs an older version of "
+                           "Pomona that knows none; update it first",
+                           plan->model, m->info.name);
+    }
+    return ST_OK;
+}
+
 enum status place_check_nodes(struct cluster *cluster, const struct plan *plan, struct err *err)
 {
     for (size_t i = 0; i < plan->n_shards; i++) {
@@ -115,7 +132,7 @@ enum status place_check_nodes(struct cluster *cluster, const struct plan *plan, 
                 return err_set(err, ST_RANGE, "the plan for '%s' names node '%s' twice",
                                plan->model, node);
     }
-    return ST_OK;
+    return check_versions(cluster, plan, err);
 }
 
 /* A new instance, to be placed once that is decided. */

@@ -113,30 +113,28 @@ void wire_of_plan(const struct plan *plan, Wire__Plan *ret_plan, Wire__PlanShard
         shards[i].n_layers = plan->shards[i].n_layers;
         shards[i].weight_bytes = plan->shards[i].weight_bytes;
         shards[i].kv_bytes = plan->shards[i].kv_bytes;
+        shards[i].share = plan->shards[i].share;
     }
 }
 
-static enum status take_shard(const Wire__PlanShard *wire, uint64_t next_layer,
-                              struct plan_shard *shard, struct err *err)
+static enum status take_shard(const Wire__PlanShard *wire, struct plan_shard *shard,
+                              struct err *err)
 {
     const enum status s = text_take(wire->node, "node name", shard->node, sizeof(shard->node), err);
 
     if (s != ST_OK)
         return s;
-    if (wire->first_layer != next_layer || wire->n_layers == 0)
-        return err_set(err, ST_FORMAT,
-                       "a message has a plan whose layers do not follow one another");
     shard->first_layer = wire->first_layer;
     shard->n_layers = wire->n_layers;
     shard->weight_bytes = wire->weight_bytes;
     shard->kv_bytes = wire->kv_bytes;
+    shard->share = wire->share;
     return ST_OK;
 }
 
 enum status wire_to_plan(const Wire__Plan *wire, struct plan *ret_plan, struct err *err)
 {
     struct plan plan = { 0 };
-    uint64_t next_layer = 0;
     enum status s;
 
     if (!wire || wire->n_shards == 0 || wire->n_shards > PLAN_SHARDS_MAX)
@@ -150,13 +148,16 @@ enum status wire_to_plan(const Wire__Plan *wire, struct plan *ret_plan, struct e
     s = text_take(wire->model, "model name", plan.model, sizeof(plan.model), err);
     if (s == ST_OK && wire->draft[0])
         s = text_take(wire->draft, "model name", plan.draft, sizeof(plan.draft), err);
-    for (size_t i = 0; i < wire->n_shards && s == ST_OK; i++) {
-        s = take_shard(wire->shards[i], next_layer, &plan.shards[i], err);
-        next_layer += wire->shards[i]->n_layers;
+    for (size_t i = 0; i < wire->n_shards && s == ST_OK; i++)
+        s = take_shard(wire->shards[i], &plan.shards[i], err);
+    plan.n_shards = wire->n_shards;
+    if (s == ST_OK) {
+        s = plan_check(&plan, NULL, err);
+        if (s != ST_OK)
+            err_wrap(err, "a message has");
     }
     if (s != ST_OK)
         return s;
-    plan.n_shards = wire->n_shards;
     plan.context_tokens = wire->context_tokens;
     plan.kv_tokens = wire->kv_tokens;
     plan.kv_format = (enum kv_format)wire->kv_format;

@@ -12,7 +12,7 @@
 #include "cmd/units.h"
 #include "contract/plan.h"
 
-enum { LAYERS_MAX = 100000 };
+enum { LAYERS_MAX = 100000, LAYERS_TEXT_MAX = 48 };
 
 /* "a,b" as an array of names. */
 static json_t *names_array(const char *text)
@@ -84,8 +84,10 @@ enum status placement_pins(const struct placement *p, struct buf *ret_pins, stru
 {
     enum status s = ST_OK;
 
+    if (p->strategy)
+        buf_printf(ret_pins, "strategy=%s\n", p->strategy);
     if (!p->overrides)
-        return ST_OK;
+        return buf_status(ret_pins);
     if (access(p->overrides, F_OK) == 0)
         s = file_read(p->overrides, PLACEMENT_PINS_MAX, ret_pins, err);
     else if (strchr(p->overrides, '/'))
@@ -250,10 +252,15 @@ void placement_print_shards(const json_t *shards)
         const json_int_t n = json_integer_value(json_object_get(shard, "n_layers"));
         const json_int_t weights = json_integer_value(json_object_get(shard, "weight_bytes"));
         const json_int_t kv = json_integer_value(json_object_get(shard, "kv_bytes"));
-        char layers[UNITS_MAX], weights_text[UNITS_MAX], kv_text[UNITS_MAX];
+        const json_t *share = json_object_get(shard, "share");
+        int n_text;
+        char layers[LAYERS_TEXT_MAX], weights_text[UNITS_MAX], kv_text[UNITS_MAX];
         struct buf stage = { 0 };
 
-        (void)snprintf(layers, sizeof(layers), "%d-%d", (int)first, (int)(first + n - 1));
+        n_text = snprintf(layers, sizeof(layers), "%d-%d", (int)first, (int)(first + n - 1));
+        if (share)
+            (void)snprintf(layers + n_text, sizeof(layers) - (size_t)n_text, " %.0f%%",
+                           100 * json_number_value(share));
         stage_text(shard, &stage);
         printf("  %-20s %-12s %10s %10s%s%s\n", node ? node : "?", layers,
                units_bytes((uint64_t)weights, weights_text), units_bytes((uint64_t)kv, kv_text),

@@ -11,13 +11,14 @@
 
 struct placement {
     const char *nodes;       /* "a,b"; NULL: the cluster chooses */
-    const char *split;       /* "18,12", layers of each node; NULL: the cluster chooses */
+    const char *split;       /* "18,12", layers of each node, or shares with a team; NULL: the cluster chooses */
     uint32_t context_tokens; /* 0: the model's */
     const char *kv;          /* "q8_0"; NULL: as the node is told */
     uint32_t activations;    /* bits; 0: the same */
     const char *draft;       /* a model's name; NULL: none guesses */
     uint32_t streams;        /* to plan for; 0: one */
     uint32_t prompt_tokens;  /* 0: the planner's default */
+    const char *strategy;    /* its name; NULL: the one predicted best */
     const char *overrides;   /* pins, or a file of them; NULL: none */
 };
 
@@ -27,7 +28,8 @@ enum { PLACEMENT_CONTEXT_MAX = 1 << 20, PLACEMENT_STREAMS_MAX = 4096, PLACEMENT_
 #define PLACEMENT_ROWS(p)                                                                           \
     { "nodes", 0, "A,B", "nodes to use, in the order of their layers (default: chosen)",            \
       OPTION_TEXT, &(p)->nodes, 0, 0 },                                                             \
-    { "split", 0, "N,N", "layers of each node (default: by speed and memory)", OPTION_TEXT,         \
+    { "split", 0, "N,N", "layers of each node; with --strategy tensor its shares (default: chosen)",\
+      OPTION_TEXT,                                                                                  \
       &(p)->split, 0, 0 },                                                                          \
     { "context", 'c', "N", "longest sequence, in tokens (default: the model's)", OPTION_U32,        \
       &(p)->context_tokens, 16, PLACEMENT_CONTEXT_MAX },                                            \
@@ -41,6 +43,8 @@ enum { PLACEMENT_CONTEXT_MAX = 1 << 20, PLACEMENT_STREAMS_MAX = 4096, PLACEMENT_
       &(p)->streams, 1, PLACEMENT_STREAMS_MAX },                                                    \
     { "prompt", 'p', "N", "tokens of a prompt to plan for (default 512)", OPTION_U32,               \
       &(p)->prompt_tokens, 1, PLACEMENT_CONTEXT_MAX },                                              \
+    { "strategy", 0, "NAME", "single, pipeline, tensor, ... (default: the best; see `plan`)",       \
+      OPTION_TEXT, &(p)->strategy, 0, 0 },                                                          \
     { "overrides", 0, "PINS", "'a=40,b=10-20,c,!d,strategy=NAME', or a file of that",               \
       OPTION_TEXT, &(p)->overrides, 0, 0 }
 /* clang-format on */
@@ -58,7 +62,8 @@ enum status placement_body(const struct placement *p, const char *model, json_t 
 enum status placement_query(const struct placement *p, const char *model, struct buf *ret_query,
                             struct err *err);
 
-/* The pins of --overrides: what was given, or what is in the file of that name.  Appended.
+/* The pins of --overrides: what was given, or what is in the file of that name; and --strategy.
+ * Appended.
  * Errors  ST_RANGE  too long; as file_read() */
 enum status placement_pins(const struct placement *p, struct buf *ret_pins, struct err *err);
 

@@ -46,14 +46,20 @@ static enum status find_shape(const struct app *app, const char *name, struct pl
 }
 
 /* --split is a pin for each node there is. */
-static enum status pin_split(const char *split, struct plan_cluster *cluster, struct err *err)
+static enum status pin_split(const struct placement *placement, struct plan_cluster *cluster,
+                             struct err *err)
 {
+    const char *split = placement->split;
     uint32_t layers[PLAN_SHARDS_MAX];
     size_t n = 0;
     enum status s;
 
     if (!split)
         return ST_OK;
+    if (placement->strategy && strcmp(placement->strategy, "tensor") == 0)
+        return err_set(err, ST_RANGE,
+                       "--split with --strategy tensor is for nodes that run: what a team of other "
+                       "machines is like is told for the shares that the planner deals");
     s = units_list(split, 1, UINT16_MAX, layers, PLAN_SHARDS_MAX, &n, err);
     if (s == ST_OK && n != cluster->n_nodes)
         s = err_set(err, ST_RANGE, "--split has %zu parts for %zu nodes", n, cluster->n_nodes);
@@ -71,7 +77,7 @@ static enum status read_pins(const struct placement *placement, struct plan_clus
     if (placement->nodes)
         s = plan_cluster_take(cluster, placement->nodes, err);
     if (s == ST_OK)
-        s = pin_split(placement->split, cluster, err);
+        s = pin_split(placement, cluster, err);
     if (s == ST_OK)
         s = placement_pins(placement, &text, err);
     if (s == ST_OK)

@@ -80,7 +80,7 @@ static void print_possible(const json_t *option, const char *mark)
     if (json_is_false(json_object_get(option, "exact")))
         printf("%*sthe search was cut short: there may be a better one\n", INDENT, "");
     if (json_object_get(option, "blocker"))
-        printf("%*snot to be had: %s\n", INDENT, "", words(option, "blocker"));
+        printf("%*snot chosen: %s\n", INDENT, "", words(option, "blocker"));
 }
 
 void plan_table_print(const json_t *plan)

@@ -5,13 +5,18 @@
  * first layers, the last rank holds the last layers and the output matrix.
  * The runner of the last rank is the driver: it schedules, samples, and sends
  * tokens to the gateways.  Layers of the shards cover 0..n_layer exactly.
+ *
+ * Shards of the same layers that follow one another, each with a share, are a team: they split
+ * every one of these layers (portion.h).
  */
 #ifndef POMONA_CONTRACT_PLAN_H
 #define POMONA_CONTRACT_PLAN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/status.h"
 #include "contract/activation_format.h"
 #include "contract/kv_format.h"
 #include "contract/model_info.h"
@@ -26,6 +31,7 @@ struct plan_shard {
     char node[NODE_NAME_MAX];
     uint32_t first_layer;
     uint32_t n_layers;     /* >= 1 */
+    uint32_t share;        /* of its team's layers, 1..PORTION_SHARE_MAX; 0: it has them alone */
     uint64_t weight_bytes; /* predicted */
     uint64_t kv_bytes;     /* predicted, for kv_tokens */
 };
@@ -41,5 +47,17 @@ struct plan {
     size_t n_shards;
     struct plan_shard shards[PLAN_SHARDS_MAX];
 };
+
+/* Errors  ST_FORMAT  the layers do not follow one another, or a share is out of bounds
+ * ret_n_layers  that the shards cover; may be NULL */
+enum status plan_check(const struct plan *plan, uint64_t *ret_n_layers, struct err *err);
+
+/* Whether shard i >= 1 is of the team of the one before it. */
+bool plan_is_same_team(const struct plan *plan, size_t i);
+
+/* Of its layers, that shard i has: its share of its team's. */
+double plan_fraction(const struct plan *plan, size_t i);
+
+bool plan_has_teams(const struct plan *plan);
 
 #endif

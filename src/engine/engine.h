@@ -11,12 +11,14 @@
  * consecutive positions for all layers of this shard.  The engine never
  * allocates or frees a page.
  *
- * Shapes   hidden rows [n_rows][n_hidden] f32; logits [n_logit_rows][n_vocab] f32
+ * Shapes   hidden rows [n_rows][n_hidden] f32; logits [n_logit_rows][n_vocab] f32, of a
+ *          portion [n_logit_rows][n_outputs]
  * Exactness  on one machine with one kernel table, the result of a row depends
  *          on its own sequence only, bit for bit: not on the other rows of the
  *          batch, on how a prompt was cut into steps, on the number of threads, or
  *          on where layers are split.  This is what makes placements and
- *          batches invisible in the output.
+ *          batches invisible in the output.  A team's results are such, too, and the
+ *          same on all members, but for each cut into portions their own: f32 sums in another order.
  * Threads  one owner thread calls a shard; the engine has its own workers
  * Memory   nothing is allocated in engine_step() after the first step of the
  *          largest batch
@@ -71,9 +73,17 @@ struct engine_options {
     void (*on_progress)(void *arg, uint64_t done_bytes, uint64_t total_bytes);
     void *progress_arg;
 
+    /* Of a member of a team (weights.portion), else NULL: `rows` [n_floats] becomes the sum of all
+     * members' rows, the same bits on each.  Called on the thread that steps, twice in a
+     * layer, while the engine's other threads wait; an error ends the step with it, and the shard
+     * can only be closed then. */
+    enum status (*sum)(void *arg, float *rows, size_t n_floats, struct err *err);
+    void *sum_arg;
+
     /* May be NULL.  Called on the thread that steps, as a step begins and ends, and many times
      * between, after less than a millisecond of work each: so that whoever watches can tell
-     * a step that takes long from one that is stuck.  Must be quick. */
+     * a step that takes long from one that is stuck.  While a sum waits for other members the step
+     * has ended for this.  Must be quick. */
     void (*on_pulse)(void *arg, enum engine_pulse what);
     void *pulse_arg;
 };
@@ -108,7 +118,7 @@ enum engine_phase {
     PHASE_GATE_UP, /* with the activation function */
     PHASE_DOWN,
     PHASE_OUTPUT,
-    PHASE_WAIT, /* for other workers */
+    PHASE_WAIT, /* for other workers, and for sums over a team */
     N_ENGINE_PHASES,
 };
 
@@ -136,8 +146,9 @@ struct engine_type {
 
     /* hidden_out  [n_rows][n_hidden], caller's.  On the last shard the rows after the output norm,
      *             or NULL where nobody wants them
-     * logits_out  [n_logit_rows][n_vocab], caller's; NULL elsewhere
-     * Errors      ST_RANGE  a bound of the batch is broken; nothing was written to pages */
+     * logits_out  [n_logit_rows][n_vocab], of a portion [n_outputs]; caller's; NULL elsewhere
+     * Errors      ST_RANGE  a bound of the batch is broken; nothing was written to pages.  Of
+     *             options.sum, any */
     enum status (*step)(struct engine_shard *shard, const struct engine_batch *batch,
                         float *hidden_out, float *logits_out, struct err *err);
 

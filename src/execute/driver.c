@@ -36,6 +36,24 @@ static enum status check_options(const struct driver_options *o, struct err *err
     return ST_OK;
 }
 
+static enum status line_up(struct driver *d, struct err *err)
+{
+    const struct driver_options *o = &d->o;
+    enum status s = ST_OK;
+
+    if (o->lineup)
+        d->lineup = *o->lineup;
+    else
+        s = lineup_init(&d->lineup, NULL, o->n_ranks, err);
+    if (s != ST_OK)
+        return s;
+    if (lineup_n_ranks(&d->lineup) != o->n_ranks ||
+        (lineup_size(&d->lineup, d->lineup.n_teams - 1) > 1) != (o->portions != NULL))
+        return err_set(err, ST_RANGE, "the teams of a driver are not those of its %u ranks",
+                       o->n_ranks);
+    return ST_OK;
+}
+
 static enum status make_wire(struct driver *d, struct err *err)
 {
     const struct driver_options *o = &d->o;
@@ -47,6 +65,7 @@ static enum status make_wire(struct driver *d, struct err *err)
         .n_pages = o->n_pages,
         .n_vocab = o->n_vocab,
         .n_hidden = o->n_hidden,
+        .max_logit_rows = d->gather ? o->max_logit_rows : 0,
     };
 
     return o->ring ? step_wire_new(&limits, &d->wire, err) : ST_OK;
@@ -83,13 +102,13 @@ static enum status allocate(struct driver *d, struct err *err)
     d->rows = calloc(d->n_capacity, sizeof(*d->rows));
     d->logits = calloc(n_logits, sizeof(*d->logits));
     d->hidden = calloc((size_t)o->max_rows * o->n_hidden, sizeof(*d->hidden));
-    d->flights = calloc(o->n_ranks, sizeof(*d->flights));
+    d->flights = calloc(d->lineup.n_teams, sizeof(*d->flights));
     d->asks = calloc(o->max_sequences, sizeof(*d->asks));
     d->asked = calloc(o->max_sequences, sizeof(*d->asked));
     if (!d->sequences || !d->entries || !d->rows || !d->logits || !d->hidden || !d->flights ||
         !d->asks || !d->asked)
         s = ST_NOMEM;
-    for (uint32_t i = 0; s == ST_OK && i < o->n_ranks; i++)
+    for (uint32_t i = 0; s == ST_OK && i < d->lineup.n_teams; i++)
         s = allocate_flight(o, &d->flights[i]);
     return s == ST_OK ? s : err_set(err, s, "a driver of %u sequences", o->max_sequences);
 }
@@ -110,7 +129,12 @@ enum status driver_new(const struct driver_options *options, struct driver **ret
     if (d->o.max_logit_rows == 0)
         d->o.max_logit_rows = d->o.max_sequences;
     d->next_id = 1;
-    s = allocate(d, err);
+    s = line_up(d, err);
+    if (s == ST_OK)
+        s = allocate(d, err);
+    if (s == ST_OK && options->portions)
+        s = gather_new(d, &d->gather, err);
+    d->o.portions = NULL; /* were borrowed */
     if (s == ST_OK)
         s = prefix_new(options->n_pages, options->page_tokens, &d->prefix, err);
     if (s == ST_OK)
@@ -153,7 +177,8 @@ void driver_free(struct driver *d)
     free(d->rows);
     free(d->logits);
     free(d->hidden);
-    for (uint32_t i = 0; d->flights && i < d->o.n_ranks; i++)
+    gather_free(d->gather);
+    for (uint32_t i = 0; d->flights && i < d->lineup.n_teams; i++)
         release_flight(&d->flights[i]);
     free(d->flights);
     step_wire_free(d->wire);
@@ -284,25 +309,31 @@ static uint64_t now(const struct driver *d)
     return d->o.clock ? d->o.clock(d->o.clock_arg) : clock_ns();
 }
 
+/* To every rank of the first team, but the driver where it is one of them. */
 static enum status send(struct driver *d, struct flight *f, struct err *err)
 {
+    enum status s = ST_OK;
+
     f->number = d->next_step++;
     f->start_ns = now(d);
     f->deadline_ns = deadline_after_ms(d->o.step_deadline_ms);
     if (!d->o.ring)
         return ST_OK;
-    return step_send(d->wire, d->o.ring, 0, f->number, &f->batch, f->deadline_ns, err);
+    for (uint32_t to = 0; s == ST_OK && to < d->lineup.first[1]; to++)
+        if (to != d->o.ring->rank)
+            s = step_send(d->wire, d->o.ring, to, f->number, &f->batch, f->deadline_ns, err);
+    return s;
 }
 
-/* Launch until every rank has a step, or nothing is left to compute. */
+/* Launch until every team has a step, or nothing is left to compute. */
 static enum status launch(struct driver *d, struct err *err)
 {
     enum status s = ST_OK;
     double expected_ns;
 
-    while (s == ST_OK && d->n_flights < d->o.n_ranks && driver_plan(d, &expected_ns) > 0 &&
+    while (s == ST_OK && d->n_flights < d->lineup.n_teams && driver_plan(d, &expected_ns) > 0 &&
            driver_may_launch(d)) {
-        struct flight *f = &d->flights[(d->first_flight + d->n_flights) % d->o.n_ranks];
+        struct flight *f = &d->flights[(d->first_flight + d->n_flights) % d->lineup.n_teams];
 
         driver_build(d, f);
         f->expected_ns = expected_ns;
@@ -312,7 +343,7 @@ static enum status launch(struct driver *d, struct err *err)
     return s;
 }
 
-/* Hidden rows of the oldest flight from the rank before this one. */
+/* Hidden rows of the oldest flight from the team before this one. */
 static enum status receive(struct driver *d, const struct flight *f, struct engine_batch *batch,
                            struct err *err)
 {
@@ -320,8 +351,8 @@ static enum status receive(struct driver *d, const struct flight *f, struct engi
     uint64_t number;
     enum status s;
 
-    s = step_recv(d->wire, d->o.ring, d->o.n_ranks - 2, f->deadline_ns, d->o.step_deadline_ms,
-                  &number, &back, err);
+    s = step_recv(d->wire, d->o.ring, lineup_source(&d->lineup, d->o.ring->rank), f->deadline_ns,
+                  d->o.step_deadline_ms, &number, &back, err);
     if (s != ST_OK)
         return s;
     if (number != f->number || back.n_rows != f->batch.n_rows || !back.hidden)
@@ -361,16 +392,18 @@ static enum status land(struct driver *d, struct err *err)
     struct engine_batch batch = f->batch;
     enum status s = ST_OK;
 
-    if (d->o.ring)
+    if (d->lineup.n_teams > 1)
         s = receive(d, f, &batch, err);
     d->times.arrived_ns = clock_ns();
     if (s == ST_OK)
         s = d->o.shard->type->step(d->o.shard, &batch, f->wants_hidden ? d->hidden : NULL,
-                                   d->logits, err);
+                                   d->gather ? gather_own(d->gather) : d->logits, err);
+    if (s == ST_OK && d->gather)
+        s = gather_logits(d, batch.n_logit_rows, f->deadline_ns, err);
     if (s != ST_OK)
         return s;
     d->times.computed_ns = clock_ns();
-    d->first_flight = (d->first_flight + 1) % d->o.n_ranks;
+    d->first_flight = (d->first_flight + 1) % d->lineup.n_teams;
     d->n_flights--;
     driver_deliver(d, f);
     learn_times(d, f);

@@ -9,8 +9,8 @@
  *                      |  driver_cancel                                   |
  *                      +--------------------> gone <----------------------+
  *
- * A sequence's next token waits for its last one.  With n ranks up to n steps
- * are under way, each with a share of the sequences, so that no rank waits for
+ * A sequence's next token waits for its last one.  With n teams of ranks, n ranks in a pipeline,
+ * up to n steps are under way, each with some of the sequences, so that no rank waits for
  * another; chunks of one long prompt follow each other without waiting.
  * Other ranks are stateless followers (execute/shard): pages and positions
  * travel with each step.  With one rank there is no transport: `pomona run` is
@@ -31,6 +31,7 @@
 
 #include "contract/token_stream.h"
 #include "engine/engine.h"
+#include "execute/shard/lineup.h"
 #include "execute/spec/draft.h"
 #include "text/grammar/vocab.h"
 #include "transport/transport.h"
@@ -49,9 +50,12 @@ struct driver_times {
 typedef void driver_times_fn(void *arg, const struct driver_times *times);
 
 struct driver_options {
-    struct engine_shard *shard; /* borrowed: the last rank's layers */
+    struct engine_shard *shard; /* borrowed: the last rank's layers, or its portion of them */
     struct transport *ring;     /* borrowed; NULL where n_ranks is 1 */
     uint32_t n_ranks;
+    const struct lineup *lineup;    /* borrowed; NULL: every rank is a team of its own */
+    const struct portion *portions; /* borrowed: of the last team's members, in order; NULL: the
+                                      * driver is its only one */
     uint32_t n_vocab, n_hidden;
     uint32_t context_tokens;       /* prompt and answer of one sequence */
     uint32_t page_tokens, n_pages; /* as given to the engine */

@@ -141,6 +141,10 @@ static enum fit plan_move(struct drain *d, const struct cluster_instance *in,
     if (!service_find_model(d->service, in->view.model, &model) ||
         placement_nodes(d->service, &model, NULL, nodes, e) != ST_OK)
         return FITS_NOT;
+    placement_ask_for(placement_strategy(&in->plan), &like);
+    if (placement_plan(d->service, &model, nodes, &like, ret_plan, e) == ST_OK)
+        return FITS_BESIDE;
+    like.overrides[0] = '\0'; /* rather in another way than not at all */
     if (placement_plan(d->service, &model, nodes, &like, ret_plan, e) == ST_OK)
         return FITS_BESIDE;
     for (size_t i = 0; i < nodes->n_nodes; i++) {

@@ -69,6 +69,7 @@ struct flow {
     enum kv_format kv_format; /* of the first instance; others would compute other tokens */
     enum activation_format activations; /* the same */
     char draft[MODEL_NAME_MAX];
+    const char *strategy; /* placement_strategy() */
 
     struct client_use *client;
     struct choice *choices; /* [n_choices] */

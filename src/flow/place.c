@@ -35,6 +35,7 @@ static void take_instance(struct flow *f, const struct cluster_instance *instanc
     f->kv_format = instance->plan.kv_format;
     f->activations = instance->plan.activations;
     memcpy(f->draft, instance->plan.draft, sizeof(f->draft));
+    f->strategy = placement_strategy(&instance->plan);
 }
 
 /* May it go on with what another began?  In another number format, keys and values or activations
@@ -180,10 +181,15 @@ static enum status plan_again(struct flow *f, struct plan *plan, struct api_erro
                                   .kv_format = f->kv_format,
                                   .has_activations = true,
                                   .activations = f->activations };
+    const char *strategy = f->strategy ? f->strategy : "";
 
     memcpy(like.draft, f->draft, sizeof(like.draft));
+    placement_ask_for(strategy, &like);
     if (placement_join(f->service, &f->model, &like, plan) ||
         placement_plan(f->service, &f->model, f->nodes, &like, plan, e) == ST_OK)
+        return ST_OK;
+    like.overrides[0] = '\0';
+    if (strategy[0] && placement_plan(f->service, &f->model, f->nodes, &like, plan, e) == ST_OK)
         return ST_OK;
     like.context_tokens = 0;
     like.draft[0] = '\0';

@@ -2,6 +2,7 @@
 /* flow/placement.c - from a model to a plan: what requests and the admin API share. */
 #include "flow/placement.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,12 +70,20 @@ static enum status no_choice(const struct planning *planning, struct api_error *
     return ST_FULL;
 }
 
-/* Nodes and layers as the planner chooses them; false in *ret_is_chosen leaves
+/* What runs where: layers of each node, or parts of teams. */
+struct layout {
+    enum { LAYOUT_NONE, LAYOUT_LAYERS, LAYOUT_TEAMS } kind;
+    struct node_set nodes;
+    uint32_t layers[NODES_MAX];
+    struct partition_part parts[NODES_MAX];
+};
+
+/* Nodes and layers as the planner chooses them; LAYOUT_NONE leaves
  * the choice to partition_plan(), whose words say what is missing. */
-static enum status choose_split(struct service *service, const struct model_info *model,
-                                const struct node_set *nodes, const struct place_request *request,
-                                const struct partition_options *options, struct node_set *ret_nodes,
-                                uint32_t *ret_layers, bool *ret_is_chosen, struct api_error *e)
+static enum status choose(struct service *service, const struct model_info *model,
+                          const struct node_set *nodes, const struct place_request *request,
+                          const struct partition_options *options, struct layout *ret,
+                          struct api_error *e)
 {
     struct planning *planning = NULL;
     enum status s = planning_new(service->cluster, model, nodes, request, options->kv_format,
@@ -82,11 +91,69 @@ static enum status choose_split(struct service *service, const struct model_info
 
     if (s != ST_OK)
         return s;
-    *ret_is_chosen = planning_split(planning, nodes, ret_nodes, ret_layers);
-    if (!*ret_is_chosen && (planning->overrides.n_pins > 0 || planning->overrides.strategy[0]))
+    if (planning_teams(planning, nodes, &ret->nodes, ret->parts))
+        ret->kind = LAYOUT_TEAMS;
+    else if (planning_split(planning, nodes, &ret->nodes, ret->layers))
+        ret->kind = LAYOUT_LAYERS;
+    else if (planning->overrides.n_pins > 0 || planning->overrides.strategy[0])
         s = no_choice(planning, e);
     planning_free(planning);
     return s;
+}
+
+const char *placement_strategy(const struct plan *plan)
+{
+    const struct plan_shard *first = &plan->shards[0], *last = &plan->shards[plan->n_shards - 1];
+
+    if (!plan_has_teams(plan))
+        return "";
+    return first->n_layers == last->n_layers && first->first_layer == last->first_layer ? "tensor"
+                                                                                        : "hybrid";
+}
+
+void placement_ask_for(const char *strategy, struct place_request *request)
+{
+    if (strategy[0])
+        (void)snprintf(request->overrides, sizeof(request->overrides), "strategy=%s", strategy);
+}
+
+bool placement_asks_for_team(const struct place_request *request)
+{
+    struct plan_overrides overrides;
+
+    return request->n_split > 0 && overrides_parse(request->overrides, &overrides, NULL) == ST_OK &&
+           strcmp(overrides.strategy, "tensor") == 0;
+}
+
+/* All nodes are one team, and the split is their shares. */
+static enum status take_shares(const struct model_info *model, const struct node_set *nodes,
+                               const struct place_request *request, struct layout *ret,
+                               struct api_error *e)
+{
+    if (request->n_split != nodes->n_nodes)
+        return api_error_set(e, API_INVALID_VALUE, "split",
+                             "The split has %zu shares for %zu nodes: name the nodes.",
+                             request->n_split, nodes->n_nodes);
+    ret->kind = LAYOUT_TEAMS;
+    ret->nodes = *nodes;
+    for (size_t i = 0; i < nodes->n_nodes; i++)
+        ret->parts[i] =
+            (struct partition_part){ .n_layers = model->n_layer, .share = request->split[i] };
+    return ST_OK;
+}
+
+static enum status plan_layout(const struct model_info *model, const struct node_set *nodes,
+                               const struct layout *layout, struct partition_options *options,
+                               struct plan *ret_plan, struct err *err)
+{
+    if (layout->kind == LAYOUT_TEAMS)
+        return partition_teams(model, &layout->nodes, layout->parts, options, ret_plan, err);
+    if (layout->kind == LAYOUT_LAYERS) {
+        options->split = layout->layers;
+        options->n_split = layout->nodes.n_nodes;
+        nodes = &layout->nodes;
+    }
+    return partition_plan(model, nodes, options, ret_plan, err);
 }
 
 static enum status make_plan(struct service *service, const struct model_info *model,
@@ -94,30 +161,26 @@ static enum status make_plan(struct service *service, const struct model_info *m
                              struct partition_options *options, struct plan *ret_plan,
                              struct api_error *e)
 {
-    struct node_set *chosen = calloc(1, sizeof(*chosen));
-    uint32_t layers[NODES_MAX];
-    bool is_chosen = false;
+    struct layout *layout = calloc(1, sizeof(*layout));
     struct err err = { 0 };
     enum status s = ST_OK;
 
-    if (!chosen)
+    if (!layout)
         return api_error_set(e, API_OVERLOADED, NULL, "There is no memory for this request.");
-    if (!options->split)
-        s = choose_split(service, model, nodes, request, options, chosen, layers, &is_chosen, e);
+    if (request && placement_asks_for_team(request))
+        s = take_shares(model, nodes, request, layout, e);
+    else if (!options->split)
+        s = choose(service, model, nodes, request, options, layout, e);
     if (s != ST_OK)
         goto out;
-    if (is_chosen) {
-        options->split = layers;
-        options->n_split = chosen->n_nodes;
-    }
-    s = partition_plan(model, is_chosen ? chosen : nodes, options, ret_plan, &err);
+    s = plan_layout(model, nodes, layout, options, ret_plan, &err);
     if (s == ST_RANGE)
         (void)api_error_set(e, API_INVALID_VALUE, options->n_split > 0 ? "split" : "context", "%s",
                             err.words);
     else if (s != ST_OK)
         (void)api_error_set(e, API_OVERLOADED, NULL, "%s", err.words);
 out:
-    free(chosen);
+    free(layout);
     return s;
 }
 

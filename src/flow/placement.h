@@ -18,6 +18,13 @@ enum status placement_draft(struct service *service, const struct model_info *mo
                             const struct place_request *request, struct model_info *ret_draft,
                             bool *ret_has_draft, struct api_error *e);
 
+/* The strategy that has to be asked for by name where a plan like this one is wanted; "": none. */
+const char *placement_strategy(const struct plan *plan);
+void placement_ask_for(const char *strategy, struct place_request *request);
+
+/* Whether a split is meant as shares of a team: with strategy=tensor among the overrides. */
+bool placement_asks_for_team(const struct place_request *request);
+
 /* Stage 4: the layers of each; a split that is asked for, else what the planner predicts to be
  * fastest. */
 enum status placement_plan(struct service *service, const struct model_info *model,

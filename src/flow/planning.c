@@ -6,10 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "flow/placement.h"
+
 static void take_nodes(struct planning *p, const struct node_set *nodes,
                        const struct place_request *request)
 {
-    const bool is_split = request && request->n_split == nodes->n_nodes;
+    const bool is_split =
+        request && request->n_split == nodes->n_nodes && !placement_asks_for_team(request);
 
     for (size_t i = 0; i < nodes->n_nodes; i++) {
         const struct node_view *from = &nodes->nodes[i];
@@ -174,6 +177,29 @@ void planning_free(struct planning *planning)
     planner_release(&planning->report);
     free(planning->pairs);
     free(planning);
+}
+
+/* Shares are whole numbers: of the heads that the planner dealt. */
+bool planning_teams(const struct planning *planning, const struct node_set *nodes,
+                    struct node_set *ret_nodes, struct partition_part *ret_parts)
+{
+    const struct plan_option *chosen = planner_chosen(&planning->report);
+
+    if (!chosen || !chosen->has_teams)
+        return false;
+    ret_nodes->n_nodes = 0;
+    for (size_t i = 0; i < chosen->n_parts; i++) {
+        const struct plan_part *part = &chosen->parts[i];
+        const bool is_alone = !(part->share < 1);
+
+        ret_parts[i] = (struct partition_part){
+            .first_layer = part->first_layer,
+            .n_layers = part->n_layers,
+            .share = is_alone ? 0 : (uint32_t)lround(part->share * planning->shape.n_kv_heads),
+        };
+        ret_nodes->nodes[ret_nodes->n_nodes++] = nodes->nodes[part->node];
+    }
+    return true;
 }
 
 bool planning_split(const struct planning *planning, const struct node_set *nodes,

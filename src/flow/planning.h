@@ -7,6 +7,7 @@
 #include "contract/node_set.h"
 #include "gateway/admin/place_request.h"
 #include "partition/overrides.h"
+#include "partition/partition.h"
 #include "partition/planner.h"
 
 /* A question, its answer, and all that both refer to. */
@@ -31,6 +32,12 @@ enum status planning_new(const struct cluster *cluster, const struct model_info 
                          enum kv_format kv_format, const struct model_info *draft,
                          struct planning **ret, struct api_error *e);
 void planning_free(struct planning *planning); /* NULL is allowed */
+
+/* The parts of the chosen plan where it has teams.
+ * ret_parts  [NODES_MAX]
+ * False      it has none, or nothing is chosen */
+bool planning_teams(const struct planning *planning, const struct node_set *nodes,
+                    struct node_set *ret_nodes, struct partition_part *ret_parts);
 
 /* The nodes and layers of the chosen plan; of several copies, of the first.
  * ret_layers  [NODES_MAX]

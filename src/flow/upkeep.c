@@ -186,9 +186,28 @@ static void request_like(const struct plan *plan, struct place_request *request)
                                        .n_nodes = plan->n_shards,
                                        .n_split = plan->n_shards };
     memcpy(request->draft, plan->draft, sizeof(request->draft));
+    placement_ask_for(placement_strategy(plan), request);
     for (size_t i = 0; i < plan->n_shards; i++) {
         memcpy(request->nodes[i], plan->shards[i].node, sizeof(request->nodes[i]));
-        request->split[i] = plan->shards[i].n_layers;
+        request->split[i] =
+            plan->shards[i].share > 0 ? plan->shards[i].share : plan->shards[i].n_layers;
+    }
+    if (strcmp(placement_strategy(plan), "hybrid") == 0) /* which no split can say */
+        request->n_split = 0;
+}
+
+/* What is given up, one thing after the other, where a plan is not to be had. */
+enum { N_GIVEN_UP = 3 };
+
+static void ask_for_less(struct place_request *request, unsigned n_times)
+{
+    if (n_times == 0)
+        request->n_nodes = request->n_split = 0;
+    if (n_times == 1)
+        request->overrides[0] = '\0';
+    if (n_times == 2) {
+        request->context_tokens = 0; /* rather a shorter context than none */
+        request->draft[0] = '\0';
     }
 }
 
@@ -207,13 +226,8 @@ static enum status plan_again(struct upkeep *u, const struct plan *asked, bool i
         s = ST_NOTFOUND;
     } else {
         s = plan_as(u, &model, request, ret_plan, e);
-        if (s != ST_OK && !is_patient) {
-            request->n_nodes = request->n_split = 0;
-            s = plan_as(u, &model, request, ret_plan, e);
-        }
-        if (s != ST_OK && !is_patient) {
-            request->context_tokens = 0; /* rather a shorter context than none */
-            request->draft[0] = '\0';
+        for (unsigned i = 0; i < N_GIVEN_UP && s != ST_OK && !is_patient; i++) {
+            ask_for_less(request, i);
             s = plan_as(u, &model, request, ret_plan, e);
         }
     }

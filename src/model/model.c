@@ -9,6 +9,7 @@
 #include "base/size.h"
 #include "engine/engine.h"
 #include "model/arch/arch.h"
+#include "model/cut.h"
 #include "model/model_priv.h"
 
 enum { PAGE_TOKENS = 16 }; /* any page size gives the same bytes a token */
@@ -162,7 +163,9 @@ static enum status check_layer_here(const struct model *model, const struct laye
     if (s == ST_OK)
         s = gguf_check_here(model->gguf, l->ffn_norm, n_norm, err);
     for (size_t i = 0; i < ARRAY_LEN(matrices) && s == ST_OK; i++)
-        s = gguf_check_here(model->gguf, matrices[i]->data, matrix_bytes(matrices[i]), err);
+        if (matrices[i]->n_rows > 0 && matrices[i]->n_cols > 0)
+            s = gguf_check_here(model->gguf, matrices[i]->data,
+                                matrix_span_bytes(matrices[i], matrices[i]->n_rows), err);
     return s;
 }
 
@@ -182,8 +185,28 @@ static enum status check_here(const struct model *model, const struct shard_weig
     return s;
 }
 
+static void add_bytes(struct shard_weights *w, bool is_tied)
+{
+    for (uint32_t i = 0; i < w->n_layers; i++)
+        w->total_bytes += layer_bytes(&w->shape, &w->layers[i]);
+    w->total_bytes += matrix_bytes(&w->embedding);
+    if (w->output_norm)
+        w->total_bytes += norm_bytes(&w->shape);
+    if (!w->embedding.data || !is_tied) /* a tied matrix is there once */
+        w->total_bytes += matrix_bytes(&w->output);
+}
+
 enum status model_shard(const struct model *model, uint32_t first_layer, uint32_t n_layers,
                         struct shard_weights *ret_weights, struct err *err)
+{
+    static const struct portion whole = { 0 };
+
+    return model_shard_of(model, first_layer, n_layers, &whole, ret_weights, err);
+}
+
+enum status model_shard_of(const struct model *model, uint32_t first_layer, uint32_t n_layers,
+                           const struct portion *portion, struct shard_weights *ret_weights,
+                           struct err *err)
 {
     const struct shard_weights *all = &model->all;
     struct shard_weights w = { .shape = all->shape,
@@ -200,25 +223,41 @@ enum status model_shard(const struct model *model, uint32_t first_layer, uint32_
     if (!w.layers)
         return err_set(err, ST_NOMEM, "no memory for the weights of %u layers", (unsigned)n_layers);
     memcpy(w.layers, all->layers + first_layer, n_layers * sizeof(*w.layers));
-    for (uint32_t i = 0; i < n_layers; i++)
-        w.total_bytes += layer_bytes(&w.shape, &w.layers[i]);
-    if (first_layer == 0) {
+    if (first_layer == 0)
         w.embedding = all->embedding;
-        w.total_bytes += matrix_bytes(&w.embedding);
-    }
     if (first_layer + n_layers == all->n_layers) {
         w.output = all->output;
         w.output_norm = all->output_norm;
-        w.total_bytes += norm_bytes(&w.shape);
-        if (w.output.data != w.embedding.data) /* a tied matrix is there once */
-            w.total_bytes += matrix_bytes(&w.output);
     }
-    s = check_here(model, &w, err);
+    s = weights_cut(&w, portion, err);
+    add_bytes(&w, all->output.data == all->embedding.data);
+    if (s == ST_OK)
+        s = check_here(model, &w, err);
     if (s != ST_OK) {
         shard_weights_release(&w);
         return s;
     }
     *ret_weights = w;
+    return ST_OK;
+}
+
+enum status model_portion(const struct model *model, const uint32_t *shares, uint32_t n_members,
+                          uint32_t member, struct portion *ret_portion, struct err *err)
+{
+    const struct model_shape *sh = &model->all.shape;
+    const struct portion_whole whole = { .n_head = sh->n_head,
+                                         .n_kv_head = sh->n_kv_head,
+                                         .head_dim = sh->head_dim,
+                                         .n_ff = sh->n_ff,
+                                         .n_vocab = sh->n_vocab };
+    struct portion all[PORTION_MEMBERS_MAX];
+    const enum status s = portion_cut(&whole, shares, n_members, all, err);
+
+    if (s != ST_OK)
+        return s;
+    if (member >= n_members)
+        return err_set(err, ST_RANGE, "member %u of %u", (unsigned)member, (unsigned)n_members);
+    *ret_portion = all[member];
     return ST_OK;
 }
 

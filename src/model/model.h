@@ -36,7 +36,19 @@ const struct model_shape *model_shape(const struct model *model);
  *              file was fetched in part, without a tensor of these layers, named */
 enum status model_shard(const struct model *model, uint32_t first_layer, uint32_t n_layers,
                         struct shard_weights *ret_weights, struct err *err);
+
+/* The same of a portion of each layer (model_portion()), or of the whole where n_members is 0; the
+ * embedding is whole.
+ * Errors       as model_shard(); ST_UNSUPPORTED  heads are no whole blocks of the number format */
+enum status model_shard_of(const struct model *model, uint32_t first_layer, uint32_t n_layers,
+                           const struct portion *portion, struct shard_weights *ret_weights,
+                           struct err *err);
 void shard_weights_release(struct shard_weights *weights);
+
+/* What member `member` of a team has of each layer, by the members' shares [n_members].
+ * Errors  ST_RANGE  as portion_cut() */
+enum status model_portion(const struct model *model, const uint32_t *shares, uint32_t n_members,
+                          uint32_t member, struct portion *ret_portion, struct err *err);
 
 /* ST_OK where a token's number means the same text to both.
  * Errors  ST_RANGE  it does not; ST_NOTFOUND, ST_FORMAT  a file has no readable tokens */

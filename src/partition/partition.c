@@ -27,17 +27,17 @@ enum {
 
 static const double GIB = 1024.0 * 1024.0 * 1024.0;
 
-static uint64_t pool_round(uint64_t tokens)
+uint64_t split_pool_round(uint64_t tokens)
 {
     return tokens / POOL_UNIT_TOKENS * POOL_UNIT_TOKENS;
 }
 
 static uint64_t pool_of_one_context(uint32_t context_tokens)
 {
-    return pool_round((uint64_t)context_tokens + POOL_UNIT_TOKENS - 1);
+    return split_pool_round((uint64_t)context_tokens + POOL_UNIT_TOKENS - 1);
 }
 
-static enum status task_init(struct split_task *task, const struct model_info *model,
+enum status split_task_init(struct split_task *task, const struct model_info *model,
                              const struct partition_options *options, struct err *err)
 {
     const uint32_t trained = model->context_tokens;
@@ -210,7 +210,7 @@ static uint64_t pool_tokens(const struct split_task *task, const struct node_set
         if (room < tokens)
             tokens = room;
     }
-    tokens = pool_round(tokens);
+    tokens = split_pool_round(tokens);
     return tokens > task->least_tokens ? tokens : task->least_tokens;
 }
 
@@ -226,7 +226,7 @@ enum status partition_plan(const struct model_info *model, const struct node_set
 
     if (nodes->n_nodes == 0)
         return err_set(err, ST_NOTFOUND, "no node can hold '%s'", model->name);
-    s = task_init(&task, model, options, err);
+    s = split_task_init(&task, model, options, err);
     if (s == ST_OK)
         s = choose(&task, nodes, options, &used, layers, err);
     if (s != ST_OK)

@@ -30,6 +30,23 @@ struct partition_options {
     const struct model_info *draft; /* borrowed; guesses beside the last layers; NULL: none */
 };
 
+/* What one node has where layers are split over teams; nodes of the same layers, which follow one
+ * another, are a team. */
+struct partition_part {
+    uint32_t first_layer, n_layers;
+    uint32_t share; /* as in struct plan_shard; 0: it has its layers alone */
+};
+
+/* A plan of these parts.
+ * parts    [nodes->n_nodes], in the order of the nodes
+ * options  without a split
+ * Errors   ST_FULL   a part does not fit its node: the words say which
+ *          ST_RANGE  the parts do not cover the model's layers */
+enum status partition_teams(const struct model_info *model, const struct node_set *nodes,
+                            const struct partition_part *parts,
+                            const struct partition_options *options, struct plan *ret_plan,
+                            struct err *err);
+
 /* Errors  ST_FULL   the model does not fit: the words say needed and available
  *         ST_RANGE  the split does not add up to the model's layers, has a zero, or a wrong count */
 enum status partition_plan(const struct model_info *model, const struct node_set *nodes,

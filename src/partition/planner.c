@@ -10,18 +10,17 @@
 #include "base/size.h"
 #include "partition/strategy.h"
 
-static const char needs_tensor[] =
-    "tensor parallelism is planned and costed, not executed, by this build";
+static const char asks_for_it[] = "it is taken only where its strategy is asked for by name";
 
 /* From the simplest to run to the least; ties go to the earlier. */
 static const struct strategy {
     const char *name;
     strategy_fn *plan;
-    const char *blocker;
+    bool has_teams;
 } strategies[] = {
-    { "single", strategy_single, NULL },         { "ring-memory-weighted", strategy_ring, NULL },
-    { "pipeline", strategy_pipeline, NULL },     { "tensor", strategy_tensor, needs_tensor },
-    { "hybrid", strategy_hybrid, needs_tensor }, { "replicate", strategy_replicate, NULL },
+    { "single", strategy_single, false },     { "ring-memory-weighted", strategy_ring, false },
+    { "pipeline", strategy_pipeline, false }, { "tensor", strategy_tensor, true },
+    { "hybrid", strategy_hybrid, true },      { "replicate", strategy_replicate, false },
 };
 
 _Static_assert(ARRAY_LEN(strategies) <= PLANNER_STRATEGIES_MAX, "a report holds every strategy");
@@ -79,9 +78,14 @@ static void check_size(struct plan_option *option)
     size_t n = 0;
 
     for (size_t i = 0; i < option->n_parts; i++)
-        n += option->parts[i].group == 0;
+        n += option->has_teams || option->parts[i].group == 0;
     if (option->is_possible && !option->blocker && n > PLAN_SHARDS_MAX)
         option->blocker = "an instance of more than 64 nodes is not executed by this build";
+}
+
+static bool is_asked_for(const struct planner_input *in, const char *strategy)
+{
+    return in->strategy && strcmp(in->strategy, strategy) == 0;
 }
 
 static size_t choose(const struct planner_input *in, const struct plan_report *report)
@@ -92,7 +96,7 @@ static size_t choose(const struct planner_input *in, const struct plan_report *r
         const struct plan_option *o = &report->options[i];
 
         if (!o->is_possible || o->blocker ||
-            (in->strategy && *in->strategy && strcmp(in->strategy, o->strategy) != 0))
+            (in->strategy && *in->strategy && !is_asked_for(in, o->strategy)))
             continue;
         if (best == report->n_options ||
             o->prediction.tokens_per_s >
@@ -117,7 +121,9 @@ enum status planner_run(const struct planner_input *input, struct plan_report *r
         struct err why = { 0 };
 
         option->strategy = strategies[i].name;
-        option->blocker = strategies[i].blocker;
+        option->has_teams = strategies[i].has_teams;
+        if (option->has_teams && !is_asked_for(input, strategies[i].name))
+            option->blocker = asks_for_it;
         s = strategies[i].plan(input, option, &why);
         if (s == ST_NOMEM) {
             planner_release(&report);

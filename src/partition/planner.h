@@ -3,8 +3,9 @@
  *
  * Each strategy gives a plan with a prediction, or the reason that there is
  * none and what would make it possible.  The one predicted fastest for the asked
- * workload is chosen among those this build can execute; where two are within
- * PLANNER_TIE of each other, the simpler one, which is the earlier row.
+ * workload is chosen; where two are within
+ * PLANNER_TIE of each other, the simpler one, which is the earlier row.  Those with teams are chosen
+ * where they are asked for by name alone: their sums make other roundings than one node's.
  *
  * To add a strategy: a file in strategy/, its declaration in strategy.h, a row
  * of strategies[] in planner.c.
@@ -36,7 +37,8 @@ struct plan_part {
 
 struct plan_option {
     const char *strategy;
-    const char *blocker; /* why this build does not execute it; NULL: it does */
+    const char *blocker; /* why it is not chosen though it is possible; NULL: it may be */
+    bool has_teams;      /* groups are teams of one instance; else copies of it */
     bool is_possible;
     bool is_exact;                /* no better plan of this kind exists, to 0.01 % */
     char reason[PLAN_REASON_MAX]; /* where it is not possible: why, and what would help */

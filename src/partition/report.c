@@ -105,7 +105,7 @@ void report_write_shards(const struct planner_input *input, const struct plan_re
     for (size_t i = 0; chosen && i < chosen->n_parts; i++) {
         const struct plan_part *part = &chosen->parts[i];
 
-        if (part->group != 0) /* of another copy */
+        if (part->group != 0 && !chosen->has_teams) /* of another copy */
             continue;
         buf_puts(out, rank > 0 ? ",{\"node\":" : "{\"node\":");
         text(out, input->cluster->nodes[part->node].name);

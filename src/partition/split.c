@@ -49,7 +49,7 @@ uint64_t split_weight_bytes(const struct split_task *task, const struct node_set
 }
 
 /* Of one layer; what the model says is for f16, and whatever a peer says must do no harm. */
-static uint64_t kv_bytes_per_token(const struct split_task *task)
+uint64_t split_kv_bytes_per_token(const struct split_task *task)
 {
     const uint64_t bytes = task->model->kv_bytes_per_token;
 
@@ -58,7 +58,7 @@ static uint64_t kv_bytes_per_token(const struct split_task *task)
 
 uint64_t split_kv_bytes(const struct split_task *task, uint32_t n_layers, uint64_t kv_tokens)
 {
-    return saturate_mul(saturate_mul(n_layers, kv_bytes_per_token(task)), kv_tokens);
+    return saturate_mul(saturate_mul(n_layers, split_kv_bytes_per_token(task)), kv_tokens);
 }
 
 uint64_t split_draft_bytes(const struct model_info *draft, uint32_t context_tokens)
@@ -113,7 +113,7 @@ uint64_t split_room_tokens(const struct split_task *task, const struct node_set 
 {
     const uint64_t free_bytes = node_free_bytes(&nodes->nodes[i]);
     const uint64_t weights = split_weight_bytes(task, nodes, i, n_layers);
-    const uint64_t per_token = saturate_mul(n_layers, kv_bytes_per_token(task));
+    const uint64_t per_token = saturate_mul(n_layers, split_kv_bytes_per_token(task));
 
     if (per_token == 0)
         return UINT64_MAX;

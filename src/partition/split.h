@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/status.h"
 #include "contract/kv_format.h"
 #include "contract/model_info.h"
 #include "contract/node_set.h"
@@ -23,6 +24,15 @@ struct split_task {
     uint64_t least_tokens;  /* KV pool for one context */
     uint64_t wanted_tokens; /* KV pool wished for, >= least_tokens */
 };
+
+struct partition_options;
+
+/* Errors  ST_RANGE  the model says nothing of its layers, or more context is asked than it has */
+enum status split_task_init(struct split_task *task, const struct model_info *model,
+                            const struct partition_options *options, struct err *err);
+
+/* Whole pages of any size in use, rounded down. */
+uint64_t split_pool_round(uint64_t tokens);
 
 uint64_t node_free_bytes(const struct node_view *node);
 
@@ -46,6 +56,9 @@ uint32_t split_capacity(const struct split_task *task, const struct node_set *no
 /* Tokens of KV that position `i` has room for beside `n_layers`; UINT64_MAX: no bound. */
 uint64_t split_room_tokens(const struct split_task *task, const struct node_set *nodes, size_t i,
                            uint32_t n_layers);
+
+/* Of one layer. */
+uint64_t split_kv_bytes_per_token(const struct split_task *task);
 
 /* Layers for every node of `nodes`: in proportion to what it has left after
  * embedding and output, at least one each, none over its capacity.

@@ -18,6 +18,15 @@
 
 struct transport;
 
+/* What is to go to a rank and to come from it at one time; what is left of it, while it does. */
+struct exchange {
+    uint32_t with;
+    const unsigned char *out; /* [n_out] */
+    size_t n_out;
+    unsigned char *in; /* [n_in] */
+    size_t n_in;
+};
+
 /* To add one: a folder under transport/ with a const struct transport_type
  * and a function that makes it. */
 struct transport_type {
@@ -31,6 +40,11 @@ struct transport_type {
     /* Receive exactly [n] bytes. */
     enum status (*recv)(struct transport *t, uint32_t from, void *ret_bytes, size_t n,
                         uint64_t deadline_ns, struct err *err);
+
+    /* Send and receive all of `all` [n], each with another rank: none waits for another, so
+     * ranks that exchange with one another may do so with any number of bytes.  `all` is used up. */
+    enum status (*exchange)(struct transport *t, struct exchange *all, size_t n,
+                            uint64_t deadline_ns, struct err *err);
 
     /* ST_PEER where a peer is gone.  Never waits: for a rank that has nothing to do. */
     enum status (*check)(struct transport *t, struct err *err);
@@ -54,6 +68,12 @@ static inline enum status transport_recv(struct transport *t, uint32_t from, voi
                                          size_t n, uint64_t deadline_ns, struct err *err)
 {
     return t->type->recv(t, from, ret_bytes, n, deadline_ns, err);
+}
+
+static inline enum status transport_exchange(struct transport *t, struct exchange *all, size_t n,
+                                             uint64_t deadline_ns, struct err *err)
+{
+    return t->type->exchange(t, all, n, deadline_ns, err);
 }
 
 static inline enum status transport_check(struct transport *t, struct err *err)

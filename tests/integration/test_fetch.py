@@ -77,6 +77,18 @@ def test_each_node_reads_its_share_and_no_more(cluster):
         assert ask(node) == alone
 
 
+def test_members_of_a_team_fetch_what_they_lack(cluster):
+    """Which pieces that is, tests/unit/model/test_partial.c says: most of this model's matrices are
+    smaller than a piece."""
+    cluster.place("a", nodes=["a", "b", "c"], split=[2, 1, 1], overrides="strategy=tensor")
+    text = ask(cluster["a"])
+    assert fetched(cluster, "a") == 0 and fetched(cluster, "b") > 0
+    assert ask(cluster["b"]) == text
+    assert cluster["a"].request("POST", "/cluster/unplace", {"model": MODEL})[0] == 200
+    cluster.place("a", nodes=["a", "b", "c"], split=[1, 1, 2], overrides="strategy=tensor")
+    assert ask(cluster["c"]) == text
+
+
 def test_what_was_fetched_is_used_again_and_added_to(cluster):
     cluster.place("a", nodes=["a", "b"], split=[20, 10])
     text, first = ask(cluster["b"]), fetched(cluster, "b")

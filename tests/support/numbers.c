@@ -114,7 +114,7 @@ struct matrix random_matrix(enum dtype dtype, uint32_t n_rows, uint32_t n_cols, 
 
     for (size_t i = 0; i < n_blocks; i++)
         put_block(dtype, data + i * info->block_bytes, 2.0f / sqrtf((float)n_cols), state);
-    return (struct matrix){ dtype, n_rows, n_cols, data };
+    return (struct matrix){ dtype, n_rows, n_cols, data, 0 };
 }
 
 void matrix_release(struct matrix *w)

@@ -22,6 +22,9 @@ struct pipeline_options {
     uint32_t n_vocab, n_hidden;
     uint32_t max_logit_rows, max_guesses; /* as in struct driver_options */
     struct draft *draft;
+    const struct lineup *lineup;    /* NULL: no teams */
+    const struct portion *portions; /* of the last team's members */
+    /* Called rank by rank, when pipeline.ends are joined. */
     struct engine_shard *(*open)(void *arg, uint32_t first_layer, uint32_t n_layers,
                                  const struct pipeline_options *options);
     void *open_arg;
@@ -51,19 +54,38 @@ static inline void *pipeline_follow(void *arg)
     return NULL;
 }
 
+/* Rows of the output matrix of a rank of the last team. */
+static inline uint32_t pipeline_outputs(const struct pipeline_options *o, uint32_t rank)
+{
+    const uint32_t first = o->lineup ? o->lineup->first[o->lineup->n_teams - 1] : o->n_ranks;
+
+    return rank >= first ? o->portions[rank - first].n_outputs : 0;
+}
+
+/* Of a step, that a team's members have to know of. */
+static inline uint32_t pipeline_logit_rows(const struct pipeline_options *o)
+{
+    if (!o->portions)
+        return 0;
+    return o->max_logit_rows > 0 ? o->max_logit_rows : o->max_sequences;
+}
+
 static inline void pipeline_start_followers(struct pipeline *p, const struct pipeline_options *o)
 {
     for (uint32_t i = 0; i + 1 < o->n_ranks; i++) {
         p->ranks[i].options = (struct follower_options){
             .shard = p->shards[i],
             .ring = p->ends[i],
+            .lineup = o->lineup,
+            .n_outputs = pipeline_outputs(o, i),
             .limits = { .max_rows = o->max_rows,
                         .max_spans = o->max_sequences,
                         .context_tokens = o->context_tokens,
                         .page_tokens = o->page_tokens,
                         .n_pages = o->n_pages,
                         .n_vocab = o->n_vocab,
-                        .n_hidden = o->n_hidden },
+                        .n_hidden = o->n_hidden,
+                        .max_logit_rows = pipeline_logit_rows(o) },
             .step_deadline_ms = 60000,
         };
         assert_int_equal(pthread_create(&p->ranks[i].thread, NULL, pipeline_follow, &p->ranks[i]),
@@ -84,19 +106,22 @@ static inline void pipeline_open(struct pipeline *p, const struct pipeline_optio
                                 .max_logit_rows = o->max_logit_rows,
                                 .max_guesses = o->max_guesses,
                                 .draft = o->draft,
+                                .lineup = o->lineup,
+                                .portions = o->portions,
                                 .max_waiting = 64,
                                 .step_deadline_ms = 60000 };
     struct err err = { 0 };
     uint32_t first = 0;
 
     *p = (struct pipeline){ .n_ranks = o->n_ranks };
+    if (o->n_ranks > 1)
+        assert_ok(ring_new(o->transport, o->n_ranks, p->ends, &err), err);
     for (uint32_t i = 0; i < o->n_ranks; i++) {
         p->shards[i] = o->open(o->open_arg, first, o->n_layers[i], o);
         assert_non_null(p->shards[i]);
-        first += o->n_layers[i];
+        if (!o->lineup || i + 1 == o->lineup->first[lineup_team(o->lineup, i) + 1])
+            first += o->n_layers[i];
     }
-    if (o->n_ranks > 1)
-        assert_ok(ring_new(o->transport, o->n_ranks, p->ends, &err), err);
     pipeline_start_followers(p, o);
     d.shard = p->shards[o->n_ranks - 1];
     d.ring = p->ends[o->n_ranks - 1];

@@ -248,10 +248,43 @@ static void assign_file(Wire__ShardAssign *assign, const struct cluster_file *fi
     assign->hub_token = (char *)file->hub_token;
 }
 
+/* What a ShardAssign says of teams points in here. */
+struct team_message {
+    uint32_t sizes[PLAN_SHARDS_MAX], shares[PLAN_SHARDS_MAX];
+};
+
+static void assign_teams(Wire__ShardAssign *assign, const struct plan *plan, uint32_t rank,
+                         struct team_message *m)
+{
+    size_t n_teams = 0, mine = 0;
+
+    if (!plan_has_teams(plan))
+        return;
+    for (size_t i = 0; i < plan->n_shards; i++) {
+        if (i == 0 || !plan_is_same_team(plan, i))
+            m->sizes[n_teams++] = 0;
+        m->sizes[n_teams - 1]++;
+        if (i == rank)
+            mine = n_teams - 1;
+    }
+    assign->team_sizes = m->sizes;
+    assign->n_team_sizes = n_teams;
+    for (size_t i = 0, team = 0, k = 0; i < plan->n_shards; i++, k++) {
+        if (k == m->sizes[team]) {
+            team++;
+            k = 0;
+        }
+        if (team == mine && plan->shards[i].share > 0)
+            m->shares[assign->n_shares++] = plan->shards[i].share;
+    }
+    assign->shares = m->shares;
+}
+
 static void assign_send(struct runner *r, const struct instance *in, const uint8_t *digest,
                         const struct cluster_file *file)
 {
     struct file_message file_message;
+    struct team_message team_message;
     const struct cluster *cluster = r->cluster;
     const struct plan *plan = &in->view.plan;
     const struct driver_address *driver = &in->view.view.driver;
@@ -272,6 +305,7 @@ static void assign_send(struct runner *r, const struct instance *in, const uint8
     assign.n_ranks = (uint32_t)plan->n_shards;
     assign.first_layer = plan->shards[r->rank].first_layer;
     assign.n_layers = plan->shards[r->rank].n_layers;
+    assign_teams(&assign, plan, r->rank, &team_message);
     if (r->rank + 1 == plan->n_shards && plan->draft[0])
         assign.draft_path = (char *)path_of(cluster, plan->draft);
     assign.context_tokens = plan->context_tokens;

@@ -291,7 +291,7 @@ void cpu_attend(struct cpu_shard *shard, struct attend_bench *bench, uint32_t la
                              .task = task,
                              .layer = layer,
                              .kv_head = kv_head,
-                             .group = shape->n_head / shape->n_kv_head,
+                             .group = cpu_group(shape),
                              .position = place->position,
                              .pages = place->pages };
 

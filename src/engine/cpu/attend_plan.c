@@ -4,7 +4,7 @@
 
 #include "base/size.h"
 #include "engine/cpu/attend.h"
-#include "engine/cpu/kernels.h"
+#include "engine/cpu/shard.h"
 
 static float *floats_new(size_t n)
 {
@@ -23,7 +23,7 @@ bool attend_plan_init(struct attend_plan *plan, const struct model_shape *shape,
 {
     const uint64_t positions = (uint64_t)options->n_pages * options->page_tokens;
     const size_t n_segments = (size_t)(positions / ATTEND_SEGMENT) + options->max_rows;
-    const uint32_t group = shape->n_head / shape->n_kv_head;
+    const uint32_t group = cpu_group(shape);
     size_t n_left;
 
     *plan = (struct attend_plan){ .state_floats = (size_t)shape->head_dim + 2 };

@@ -29,13 +29,14 @@ static enum status check_options(const struct engine_options *o, struct err *err
     return ST_OK;
 }
 
-static enum status check_shape(const struct model_shape *m, struct err *err)
+static enum status check_shape(const struct model_shape *m, bool is_member, struct err *err)
 {
     if (m->n_hidden == 0 || m->n_ff == 0 || m->n_vocab == 0 || m->n_vocab > INT32_MAX ||
-        m->n_head == 0 || m->n_kv_head == 0 || m->head_dim == 0)
+        m->head_dim == 0 || (m->n_head == 0) != (m->n_kv_head == 0) ||
+        (m->n_head == 0 && !is_member))
         return err_set(err, ST_UNSUPPORTED,
                        "open shard: a dimension of the model is zero or absurd");
-    if (m->n_head % m->n_kv_head != 0)
+    if (m->n_head > 0 && m->n_head % m->n_kv_head != 0)
         return err_set(err, ST_UNSUPPORTED,
                        "open shard: %u query heads do not divide into %u key heads", m->n_head,
                        m->n_kv_head);
@@ -80,20 +81,30 @@ static enum status check_layer(const struct model_shape *m, const struct layer_w
         { &l->k, "the key matrix", kv, m->n_hidden },
         { &l->v, "the value matrix", kv, m->n_hidden },
         { &l->o, "the attention output matrix", m->n_hidden, q },
-        { &l->gate, "the gate matrix", m->n_ff, m->n_hidden },
+        { &l->gate, "the gate matrix", m->n_ff, m->n_hidden }, /* from here on whatever heads */
         { &l->up, "the up matrix", m->n_ff, m->n_hidden },
         { &l->down, "the down matrix", m->n_hidden, m->n_ff },
     };
 
+    enum { N_OF_HEADS = 4 }; /* of them, a portion without heads lacks these */
+
     if (!l->attn_norm || !l->ffn_norm)
         return err_set(err, ST_UNSUPPORTED, "open shard: a norm of a layer is absent");
-    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+    for (size_t i = m->n_head > 0 ? 0 : N_OF_HEADS; i < ARRAY_LEN(all); i++) {
         const enum status s =
             check_matrix(all[i].w, all[i].name, all[i].n_rows, all[i].n_cols, err);
 
         if (s != ST_OK)
             return s;
     }
+    return ST_OK;
+}
+
+static enum status check_team(const struct shard_weights *w, const struct engine_options *o,
+                              struct err *err)
+{
+    if ((w->portion.n_members > 0) != (o->sum != NULL))
+        return err_set(err, ST_RANGE, "open shard: a portion and a way to sum need one another");
     return ST_OK;
 }
 
@@ -112,10 +123,14 @@ enum status cpu_shard_check(const struct shard_weights *weights,
                             const struct engine_options *options, struct err *err)
 {
     const struct model_shape *m = &weights->shape;
+    const uint32_t n_outputs =
+        weights->portion.n_members > 0 ? weights->portion.n_outputs : m->n_vocab;
     enum status s = check_options(options, err);
 
     if (s == ST_OK)
-        s = check_shape(m, err);
+        s = check_team(weights, options, err);
+    if (s == ST_OK)
+        s = check_shape(m, weights->portion.n_members > 0, err);
     if (s == ST_OK)
         s = check_kv_format(m, options->kv_format, err);
     for (uint32_t i = 0; s == ST_OK && i < weights->n_layers; i++)
@@ -123,7 +138,7 @@ enum status cpu_shard_check(const struct shard_weights *weights,
     if (s == ST_OK && weights->embedding.data)
         s = check_matrix(&weights->embedding, "the embedding", m->n_vocab, m->n_hidden, err);
     if (s == ST_OK && weights->output.data)
-        s = check_matrix(&weights->output, "the output matrix", m->n_vocab, m->n_hidden, err);
+        s = check_matrix(&weights->output, "the output matrix", n_outputs, m->n_hidden, err);
     if (s == ST_OK && weights->output.data && !weights->output_norm)
         s = err_set(err, ST_UNSUPPORTED, "open shard: the output norm is absent");
     if (s == ST_OK && weights->n_layers == 0)

@@ -102,6 +102,11 @@ static bool buffers_init(struct cpu_shard *shard)
     shard->mixed = rows_new(rows, q_width * sizeof(float));
     shard->ff = rows_new(rows, m->n_ff * sizeof(float));
     shard->frequency = rows_new(m->n_rope / 2, sizeof(double));
+    if (cpu_is_member(shard)) {
+        shard->partial = rows_new(rows, m->n_hidden * sizeof(float));
+        if (!shard->partial)
+            return false;
+    }
     return shard->places && shard->h && shard->normed && shard->packed && shard->turn && shard->q &&
            shard->mixed && shard->ff && shard->frequency;
 }
@@ -153,6 +158,7 @@ static void cpu_close(struct engine_shard *base)
     free(shard->q);
     free(shard->mixed);
     free(shard->ff);
+    free(shard->partial);
     free(shard->frequency);
     free(shard);
 }
@@ -161,6 +167,15 @@ static void pulse(const struct cpu_shard *shard, enum engine_pulse what)
 {
     if (shard->options.on_pulse)
         shard->options.on_pulse(shard->options.pulse_arg, what);
+}
+
+/* Others may take long, which is theirs to tell. */
+enum status cpu_sum(struct cpu_shard *shard, float *rows, size_t n_floats)
+{
+    pulse(shard, PULSE_END);
+    shard->failure = shard->options.sum(shard->options.sum_arg, rows, n_floats, &shard->why);
+    pulse(shard, PULSE_BEGIN);
+    return shard->failure;
 }
 
 static void on_run(void *arg)
@@ -240,6 +255,8 @@ static enum status cpu_step(struct engine_shard *base, const struct engine_batch
 
     if (s != ST_OK)
         return s;
+    if (shard->failure != ST_OK)
+        return err_set(err, shard->failure, "%s", shard->why.words);
     const uint64_t start_ns = shard->options.is_profiled ? clock_ns() : 0;
 
     shard->phase_began_ns = start_ns;
@@ -247,6 +264,8 @@ static enum status cpu_step(struct engine_shard *base, const struct engine_batch
     pulse(shard, PULSE_BEGIN);
     crew_run_able(shard->crew, cpu_step_run, &step);
     pulse(shard, PULSE_END);
+    if (shard->failure != ST_OK)
+        return err_set(err, shard->failure, "%s", shard->why.words);
     if (shard->options.is_profiled)
         cpu_lap(shard, PHASE_WAIT);
     if (hidden_out)

@@ -17,6 +17,7 @@ enum status page_pool_init(struct page_pool *pool, const struct shard_weights *w
     if (page_bytes > SIZE_MAX || !size_mul((size_t)page_bytes, options->n_pages, &total))
         return err_set(err, ST_NOMEM, "reserve %u KV pages: more than can be addressed",
                        options->n_pages);
+    total = size_max(total, 1); /* a portion without heads has pages of nothing */
     base = mmap(NULL, total, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
                 -1, 0);
     if (base == MAP_FAILED)

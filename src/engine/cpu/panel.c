@@ -140,16 +140,17 @@ static void pack_strip(const struct strip *s, size_t first, size_t n)
 }
 
 /* A few blocks of every row at a time, so that lines half written stay in the nearest cache. */
-static void pack_blocks(const struct format *f, const unsigned char *rows, unsigned n_lanes,
-                        uint32_t n_cols, unsigned char *panel)
+static void pack_blocks(const struct format *f, const struct matrix *w, const unsigned char *rows,
+                        unsigned n_lanes, unsigned char *panel)
 {
-    const size_t n_blocks = n_cols / BLOCK, row_bytes = dtype_row_bytes(f->dtype, n_cols);
+    const uint32_t n_cols = w->n_cols;
+    const size_t n_blocks = n_cols / BLOCK, stride = matrix_stride(w);
 
     for (size_t first = 0; first < n_blocks; first += STRIP_BLOCKS)
         for (unsigned lane = 0; lane < n_lanes; lane++) {
             const struct strip strip = {
                 .f = f,
-                .blocks = rows + lane * row_bytes,
+                .blocks = rows + lane * stride,
                 .panel = panel + (size_t)lane * LANE_BYTES,
                 .scales = panel + panel_scales_at(f->dtype, n_cols) + lane * sizeof(uint16_t),
                 .n_blocks = n_blocks,
@@ -172,16 +173,16 @@ static void pack_run(size_t elem_bytes, const unsigned char *from, unsigned char
                    sizeof(uint32_t));
 }
 
-static void pack_elements(const struct format *f, const unsigned char *rows, unsigned n_lanes,
-                          uint32_t n_cols, unsigned char *panel)
+static void pack_elements(const struct format *f, const struct matrix *w, const unsigned char *rows,
+                          unsigned n_lanes, unsigned char *panel)
 {
-    const size_t bytes = f->elem_bytes;
+    const size_t bytes = f->elem_bytes, stride = matrix_stride(w);
 
-    for (size_t first = 0; first < n_cols; first += STRIP_ELEMS)
+    for (size_t first = 0; first < w->n_cols; first += STRIP_ELEMS)
         for (unsigned lane = 0; lane < n_lanes; lane++)
-            pack_run(bytes, rows + ((size_t)lane * n_cols + first) * bytes,
+            pack_run(bytes, rows + lane * stride + first * bytes,
                      panel + (first * PANEL_ROWS + lane) * bytes,
-                     size_min(STRIP_ELEMS, n_cols - first));
+                     size_min(STRIP_ELEMS, w->n_cols - first));
 }
 
 void panel_pack(const struct matrix *w, uint32_t panel, void *ret_panel)
@@ -190,17 +191,16 @@ void panel_pack(const struct matrix *w, uint32_t panel, void *ret_panel)
     const uint32_t first = panel * PANEL_ROWS;
     const unsigned n_lanes = (unsigned)size_min(PANEL_ROWS, w->n_rows - first);
     const size_t n_bytes = panel_bytes(w->dtype, w->n_cols);
-    const unsigned char *rows =
-        (const unsigned char *)w->data + first * dtype_row_bytes(w->dtype, w->n_cols);
+    const unsigned char *rows = (const unsigned char *)w->data + first * matrix_stride(w);
 
     if (n_lanes < PANEL_ROWS)
         memset(ret_panel, 0, n_bytes);
     else if (n_bytes >= PANEL_ALIGN) /* what rounding up adds */
         memset((unsigned char *)ret_panel + n_bytes - PANEL_ALIGN, 0, PANEL_ALIGN);
     if (f->n_chunks > 0)
-        pack_blocks(f, rows, n_lanes, w->n_cols, ret_panel);
+        pack_blocks(f, w, rows, n_lanes, ret_panel);
     else
-        pack_elements(f, rows, n_lanes, w->n_cols, ret_panel);
+        pack_elements(f, w, rows, n_lanes, ret_panel);
 }
 
 /* ---- reading a row back ---- */

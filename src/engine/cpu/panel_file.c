@@ -112,7 +112,7 @@ size_t panel_plan_slice_bytes(const struct panel_plan *plan)
 /* The beginning, the middle and the end: training changes all of a matrix. */
 static void sample(const struct matrix *w, uint64_t *ret_sums)
 {
-    const size_t n = w->n_rows * dtype_row_bytes(w->dtype, w->n_cols);
+    const size_t n = matrix_span_bytes(w, w->n_rows);
     const size_t piece = size_min(n, SAMPLE_BYTES);
     const unsigned char *bytes = w->data;
 
@@ -132,7 +132,9 @@ static uint64_t way_of_packing(void)
     for (size_t i = 0; i < sizeof(rows); i++)
         rows[i] = (unsigned char)(i * 151 + i / 256);
     for (size_t i = 0; i < ARRAY_LEN(dtypes); i++) {
-        const struct matrix w = { dtypes[i], PANEL_ROWS, COLS, rows };
+        const struct matrix w = {
+            .dtype = dtypes[i], .n_rows = PANEL_ROWS, .n_cols = COLS, .data = rows
+        };
 
         panel_pack(&w, 0, panel);
         hash = XXH3_64bits_withSeed(panel, panel_bytes(dtypes[i], COLS), hash);
@@ -140,7 +142,7 @@ static uint64_t way_of_packing(void)
     return hash;
 }
 
-void panel_key(const uint8_t *model, uint32_t role, const struct matrix *const *matrices,
+void panel_key(const uint8_t *model, uint64_t role, const struct matrix *const *matrices,
                uint32_t n, uint8_t *ret_key)
 {
     uint64_t parts[FIXED_PARTS + PANEL_TENSORS_MAX * SAMPLES] = { 0 };

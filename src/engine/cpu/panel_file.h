@@ -75,9 +75,10 @@ size_t panel_plan_slice_bytes(const struct panel_plan *plan);
 
 /* What panels of these matrices are known by.
  * model  [PANEL_KEY_BYTES], engine_options.keep.key
- * role   which matrices of the model: a layer's number, or another that no layer has
+ * role   which matrices of the model: a layer's number, or another that no layer has; and
+ *        which portion of them
  * Reads a few kilobytes of each matrix. */
-void panel_key(const uint8_t *model, uint32_t role, const struct matrix *const *matrices,
+void panel_key(const uint8_t *model, uint64_t role, const struct matrix *const *matrices,
                uint32_t n, uint8_t *ret_key);
 
 struct panel_file {

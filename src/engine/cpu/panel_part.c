@@ -78,16 +78,17 @@ static void advise(const void *at, size_t n, int advice)
 
 void panel_advise_matrix(const struct matrix *w, int advice)
 {
-    advise(w->data, w->n_rows * dtype_row_bytes(w->dtype, w->n_cols), advice);
+    if (w->n_rows > 0)
+        advise(w->data, matrix_span_bytes(w, w->n_rows), advice);
 }
 
 static void let_go(const struct matrix *w, const struct panel_slice *slice)
 {
-    const size_t row_bytes = dtype_row_bytes(w->dtype, w->n_cols);
     const uint32_t first = slice->first_panel * PANEL_ROWS;
     const size_t n_rows = size_min((size_t)slice->n_panels * PANEL_ROWS, w->n_rows - first);
 
-    advise((const unsigned char *)w->data + first * row_bytes, n_rows * row_bytes, MADV_DONTNEED);
+    advise((const unsigned char *)w->data + first * matrix_stride(w), matrix_span_bytes(w, n_rows),
+           MADV_DONTNEED);
 }
 
 static void pack_slice(const struct panel_hand *hand, const struct panel_part *part,

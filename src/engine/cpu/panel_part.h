@@ -17,7 +17,7 @@
 #include "engine/cpu/panel_file.h"
 #include "engine/engine.h"
 
-enum { PANEL_NAME_MAX = 24 };
+enum { PANEL_NAME_MAX = 48 };
 
 struct panel_part {
     char name[PANEL_NAME_MAX]; /* of its file */

@@ -19,6 +19,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <xxhash.h>
+
 #include "base/clock.h"
 #include "base/paths.h"
 #include "base/size.h"
@@ -28,6 +30,7 @@
 enum {
     AWAIT_MS = 120000, /* another process may write to a slow disk */
     AWAIT_LOOK_MS = 20,
+    LAYER_NAME_MAX = 24,
 };
 
 static const uint32_t role_of_output = UINT32_MAX;
@@ -56,19 +59,38 @@ static void add_matrix(struct panel_part *part, const struct matrix *w, struct p
     part->panels[part->n++] = panels;
 }
 
-/* The key's samples bring in large pages, which add up. */
-static void take_key(struct making *m, struct panel_part *part, uint32_t role)
+/* A number, or its portion. */
+static uint64_t role_of(const struct making *m, uint32_t number)
 {
-    panel_key(m->keep->key, role, part->matrices, part->n, part->key);
+    const struct portion *p = &m->weights->portion;
+
+    return p->n_members > 0 ? XXH3_64bits_withSeed(p, sizeof(*p), number) : number;
+}
+
+/* "layer-007", or "layer-007.1of3" of the second of three members. */
+static void name_part(const struct making *m, const char *what, struct panel_part *part)
+{
+    const struct portion *p = &m->weights->portion;
+
+    if (p->n_members > 0)
+        snprintf(part->name, sizeof(part->name), "%s.%uof%u", what, p->member, p->n_members);
+    else
+        snprintf(part->name, sizeof(part->name), "%s", what);
+}
+
+/* The key's samples bring in large pages, which add up. */
+static void take_key(struct making *m, struct panel_part *part, uint32_t number)
+{
+    panel_key(m->keep->key, role_of(m, number), part->matrices, part->n, part->key);
     for (uint32_t i = 0; i < part->n && m->load.is_file_mapped; i++)
         panel_advise_matrix(part->matrices[i], MADV_DONTNEED);
 }
 
-static void finish_part(struct making *m, struct panel_part *part, uint32_t role)
+static void finish_part(struct making *m, struct panel_part *part, uint32_t number)
 {
     panel_plan_init(&part->plan, part->matrices, part->n);
     if (m->keep->dirs[0])
-        take_key(m, part, role);
+        take_key(m, part, number);
     for (uint32_t i = 0; i < part->n; i++)
         m->load.total_bytes += panel_tensor_bytes(&part->plan.tensors[i]);
 }
@@ -79,12 +101,16 @@ static void add_layer(struct making *m, uint32_t layer)
     struct layer_panels *to = &m->set->layers[layer];
     struct panel_part *part = &m->set->parts[m->set->n_parts++];
     const uint32_t number = m->weights->first_layer + layer;
+    char name[LAYER_NAME_MAX];
 
-    snprintf(part->name, sizeof(part->name), "layer-%03u", number);
-    add_matrix(part, &l->q, &to->q);
-    add_matrix(part, &l->k, &to->k);
-    add_matrix(part, &l->v, &to->v);
-    add_matrix(part, &l->o, &to->o);
+    snprintf(name, sizeof(name), "layer-%03u", number);
+    name_part(m, name, part);
+    if (l->q.n_rows > 0) {
+        add_matrix(part, &l->q, &to->q);
+        add_matrix(part, &l->k, &to->k);
+        add_matrix(part, &l->v, &to->v);
+        add_matrix(part, &l->o, &to->o);
+    }
     add_matrix(part, &l->gate, &to->gate);
     add_matrix(part, &l->up, &to->up);
     add_matrix(part, &l->down, &to->down);
@@ -95,7 +121,7 @@ static void add_output(struct making *m)
 {
     struct panel_part *part = &m->set->parts[m->set->n_parts++];
 
-    snprintf(part->name, sizeof(part->name), "output");
+    name_part(m, "output", part);
     add_matrix(part, &m->weights->output, &m->set->output);
     finish_part(m, part, role_of_output);
 }

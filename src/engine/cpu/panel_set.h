@@ -5,6 +5,9 @@
  * missing is packed and kept there for the next time.  Where nothing can be kept, the
  * panels of this process are in memory only.
  *
+ * A portion has files of its own beside those of the whole, called by its member: another cut
+ * writes over them, so there are never more of them than members.
+ *
  * The embedding is not among them: single rows of it are read, from where it lies.
  *
  * Threads  init by the owner of the crew, whose workers pack

@@ -62,7 +62,21 @@ struct cpu_shard {
     float *q;                 /* [max_rows][n_head * head_dim] */
     float *mixed;             /* the same; attention's result */
     float *ff;                /* [max_rows][n_ff] */
+    float *partial;           /* [max_rows][n_hidden], to be summed; NULL: no team */
+    enum status failure;      /* of a sum; no step comes after it */
+    struct err why;
 };
+
+static inline bool cpu_is_member(const struct cpu_shard *shard)
+{
+    return shard->weights.portion.n_members > 0;
+}
+
+/* Query heads that share a key head; 1 where there are none. */
+static inline uint32_t cpu_group(const struct model_shape *shape)
+{
+    return shape->n_kv_head > 0 ? shape->n_head / shape->n_kv_head : 1;
+}
 
 /* Errors  as engine_type.open */
 enum status cpu_shard_check(const struct shard_weights *weights,
@@ -80,6 +94,9 @@ struct cpu_step {
     float *logits_out;
 };
 void cpu_step_run(void *arg, unsigned worker);
+
+/* Sum rows over the team; an error stays in shard->failure.  Worker 0 alone. */
+enum status cpu_sum(struct cpu_shard *shard, float *rows, size_t n_floats);
 
 /* The time since the last lap went to `phase`; worker 0 alone. */
 void cpu_lap(struct cpu_shard *shard, enum engine_phase phase);

@@ -4,9 +4,9 @@
  * Five phases a layer, a barrier after each:
  *     norm; queries, keys, values; turn by position; keys and values to their pages
  *     attention
- *     attention's output matrix, added to the hidden rows
+ *     attention's output matrix, added to the hidden rows, or summed over the team first
  *     norm; gate and up matrices, SwiGLU
- *     down matrix, added to the hidden rows
+ *     down matrix, as the output matrix of attention
  * A task is some panels of a matrix for a tile of rows, or attention of some rows for the
  * heads that share a key head (attend.h).
  * A phase writes what no task of the same phase reads.
@@ -254,8 +254,40 @@ static void attention(const struct hand *hand, uint32_t layer)
 
 /* ---- hidden rows ---- */
 
-/* h += W rows, for the two matrices that write the hidden rows. */
-static void add_product(const struct hand *hand, const struct panels *w, const float *rows,
+static void add(float *restrict to, const float *restrict x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        to[i] += x[i];
+}
+
+/* h += the sums over the team, by one worker: there are few rows where time matters, and others
+ * would have to be waited for.  False: no step comes after this. */
+static bool add_sums(const struct hand *hand)
+{
+    struct cpu_shard *shard = hand->shard;
+    const size_t n = hand->n_rows * (size_t)shard->weights.shape.n_hidden;
+
+    if (hand->worker == 0 && cpu_sum(shard, shard->partial, n) == ST_OK)
+        add(shard->h, shard->partial, n);
+    meet(hand, PHASE_WAIT);
+    return shard->failure == ST_OK;
+}
+
+/* This member has no heads.  All have to have seen how the last sum ended before the next begins. */
+static bool add_sums_of_others(const struct hand *hand)
+{
+    struct cpu_shard *shard = hand->shard;
+
+    meet(hand, PHASE_WAIT);
+    if (hand->worker == 0)
+        memset(shard->partial, 0,
+               hand->n_rows * (size_t)shard->weights.shape.n_hidden * sizeof(float));
+    return add_sums(hand);
+}
+
+/* h += W rows, for the two matrices that write the hidden rows; of a team the sum of all members'.
+ * False: no step comes after this. */
+static bool add_product(const struct hand *hand, const struct panels *w, const float *rows,
                         enum engine_phase phase)
 {
     struct cpu_shard *shard = hand->shard;
@@ -272,15 +304,17 @@ static void add_product(const struct hand *hand, const struct panels *w, const f
         const uint32_t n = (uint32_t)size_min(TILE_OUTS, w->n_rows - first);
         const float *out = hand->bench->tile;
 
-        multiply(hand, w, first, n, &tile, hand->bench->tile, TILE_OUTS);
-        for (uint32_t r = 0; r < tile.a.n_rows; r++) {
-            float *h = row_of(shard->h, tile.first_row + r, n_hidden) + first;
-
-            for (uint32_t i = 0; i < n; i++)
-                h[i] += out[r * TILE_OUTS + i];
+        if (shard->partial) {
+            multiply(hand, w, first, n, &tile,
+                     row_of(shard->partial, tile.first_row, n_hidden) + first, n_hidden);
+            continue;
         }
+        multiply(hand, w, first, n, &tile, hand->bench->tile, TILE_OUTS);
+        for (uint32_t r = 0; r < tile.a.n_rows; r++)
+            add(row_of(shard->h, tile.first_row + r, n_hidden) + first, out + r * TILE_OUTS, n);
     }
     meet(hand, phase);
+    return !shard->partial || add_sums(hand);
 }
 
 static void gate_and_up(const struct hand *hand, uint32_t layer)
@@ -337,6 +371,18 @@ static void output(const struct hand *hand)
     lap(hand, PHASE_OUTPUT);
 }
 
+/* False: no step comes after this. */
+static bool attend(const struct hand *hand, uint32_t layer)
+{
+    const struct cpu_shard *shard = hand->shard;
+
+    if (shard->weights.shape.n_kv_head == 0)
+        return add_sums_of_others(hand);
+    queries_keys_values(hand, layer);
+    attention(hand, layer);
+    return add_product(hand, &shard->panels.layers[layer].o, shard->mixed, PHASE_O);
+}
+
 void cpu_step_run(void *arg, unsigned worker)
 {
     const struct cpu_step *step = arg;
@@ -350,13 +396,11 @@ void cpu_step_run(void *arg, unsigned worker)
 
     begin(&hand);
     for (uint32_t layer = 0; layer < shard->weights.n_layers; layer++) {
-        const struct layer_panels *l = &shard->panels.layers[layer];
-
-        queries_keys_values(&hand, layer);
-        attention(&hand, layer);
-        add_product(&hand, &l->o, shard->mixed, PHASE_O);
+        if (!attend(&hand, layer))
+            return;
         gate_and_up(&hand, layer);
-        add_product(&hand, &l->down, shard->ff, PHASE_DOWN);
+        if (!add_product(&hand, &shard->panels.layers[layer].down, shard->ff, PHASE_DOWN))
+            return;
     }
     if (step->batch->n_logit_rows > 0)
         output(&hand);

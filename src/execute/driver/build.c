@@ -48,6 +48,12 @@ static size_t message_bytes(size_t n_rows, size_t n_spans, size_t n_page_ids)
            sizeof(int32_t) * n_rows;
 }
 
+/* At most, where a step says which rows have logits. */
+static size_t logit_bytes(const struct driver *d)
+{
+    return d->gather ? sizeof(uint32_t) * d->o.max_logit_rows : 0;
+}
+
 static size_t planned_bytes(const struct driver *d)
 {
     size_t n_rows = 0, n_spans = 0, n_page_ids = 0;
@@ -59,7 +65,7 @@ static size_t planned_bytes(const struct driver *d)
         n_spans++;
         n_page_ids += driver_pages_for(d, d->sequences[i]->n_sent + d->rows[i]);
     }
-    return message_bytes(n_rows, n_spans, n_page_ids);
+    return message_bytes(n_rows, n_spans, n_page_ids) + logit_bytes(d);
 }
 
 bool driver_may_launch(const struct driver *d)
@@ -67,7 +73,7 @@ bool driver_may_launch(const struct driver *d)
     size_t n_bytes = planned_bytes(d);
 
     for (uint32_t i = 0; i < d->n_flights; i++)
-        n_bytes += d->flights[(d->first_flight + i) % d->o.n_ranks].message_bytes;
+        n_bytes += d->flights[(d->first_flight + i) % d->lineup.n_teams].message_bytes;
     return d->n_flights == 0 || n_bytes <= IN_FLIGHT_BYTES_MAX;
 }
 

@@ -8,11 +8,12 @@
  *   driver/build.c    rows of the scheduler's plan become the batch of a flight
  *   driver/guess.c    guesses for the sequences that decode in a flight
  *   driver/choose.c   the next token from a row of logits, within the sequence's grammar
+ *   driver/gather.c   logits of a team's members become rows of all tokens
  *   driver/deliver.c  logits become tokens, tokens are told
  *   driver/pool.c     rows become vectors, and prompts are scored
  *
- * A flight is one step under way.  With n ranks up to n are: while rank 0
- * computes one, the driver's rank computes another.  They land in the order
+ * A flight is one step under way.  With n teams up to n are: while the first
+ * computes one, the driver's computes another.  They land in the order
  * they were launched.  Every rank takes steps in that order, so a page
  * freed while a flight still writes to it may be given away at once: the next
  * owner's rows come later, on every rank.
@@ -50,6 +51,8 @@ struct driver {
     struct fair *fair;
     struct sampler *sampler;
     struct step_wire *wire; /* NULL where there is no ring */
+    struct lineup lineup;
+    struct gather *gather; /* NULL where the driver has the whole output matrix */
     bool is_broken, is_stepping;
     struct err broken;
     uint64_t next_id, next_step, n_generated, n_preempted;
@@ -65,13 +68,26 @@ struct driver {
     struct spec_ask *asks;           /* [max_sequences] */
     uint32_t *asked;                 /* [max_sequences]: index of each ask's sequence */
 
-    struct flight *flights; /* [n_ranks], a ring */
+    struct flight *flights; /* [lineup.n_teams], a ring */
     uint32_t first_flight, n_flights;
     struct driver_times times; /* of the step that lands */
     uint64_t landed_ns;        /* when the last one had, its tokens told */
     float *logits;             /* [max_logit_rows][n_vocab] */
     float *hidden;             /* [max_rows][n_hidden]: rows after the output norm */
 };
+
+/* Of the last team of `driver`, whose options, lineup and max_logit_rows are set.
+ * Errors  ST_RANGE, ST_NOMEM */
+enum status gather_new(const struct driver *driver, struct gather **ret_gather, struct err *err);
+void gather_free(struct gather *gather); /* NULL is allowed */
+
+/* Where the engine puts the logits of the driver's portion. */
+float *gather_own(struct gather *gather);
+
+/* Those and the other members' [n_rows] become driver->logits.
+ * Errors  as transport_recv() */
+enum status gather_logits(struct driver *driver, uint32_t n_rows, uint64_t deadline_ns,
+                          struct err *err);
 
 uint32_t driver_pages_for(const struct driver *driver, uint32_t n_tokens);
 

@@ -72,8 +72,8 @@ uint32_t driver_plan(struct driver *d, double *ret_expected_ns)
 
     take_stock(d);
     driver_admit(d);
-    /* Streams are dealt to as many flights as there are ranks, so that none of these idles. */
-    n_decodes = (count_streams(d) + d->o.n_ranks - 1) / d->o.n_ranks;
+    /* Streams are dealt to as many flights as there are teams, so that none of these idles. */
+    n_decodes = (count_streams(d) + d->lineup.n_teams - 1) / d->lineup.n_teams;
     n_prompt_rows = budget_prompt_rows(&d->budget, n_decodes, alone_ns, d->o.max_rows);
     n_rows = plan_rows(d, n_decodes, n_prompt_rows, ret_expected_ns);
     if (n_rows == 0 && n_prompt_rows == 0 && d->n_flights == 0) /* streams wait for pages */

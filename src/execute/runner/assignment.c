@@ -97,6 +97,32 @@ static enum status take_key(const ProtobufCBinaryData *from, bool *ret_has,
     return ST_OK;
 }
 
+/* Which ranks are a team, and what of each layer is this one's. */
+static enum status take_teams(struct assignment *a, const Wire__ShardAssign *m, struct err *err)
+{
+    const bool has_sizes = m->n_team_sizes > 0;
+    const size_t n_teams = has_sizes ? m->n_team_sizes : m->n_ranks;
+    uint32_t size;
+    enum status s;
+
+    if (n_teams > TCP_RANKS_MAX)
+        return err_set(err, ST_RANGE, "an instance of %zu teams", n_teams);
+    s = lineup_init(&a->lineup, has_sizes ? m->team_sizes : NULL, (uint32_t)n_teams, err);
+    if (s != ST_OK)
+        return s;
+    if (lineup_n_ranks(&a->lineup) != m->n_ranks)
+        return err_set(err, ST_RANGE, "teams of %u members for %u ranks",
+                       lineup_n_ranks(&a->lineup), m->n_ranks);
+    size = lineup_size(&a->lineup, lineup_team(&a->lineup, m->rank));
+    if (m->n_shares > PORTION_MEMBERS_MAX || (m->n_shares != size && (m->n_shares > 0 || size > 1)))
+        return err_set(err, ST_RANGE, "%zu shares for a team of %u", m->n_shares, size);
+    if (size > 1) {
+        memcpy(a->shares, m->shares, m->n_shares * sizeof(*a->shares));
+        a->n_shares = size;
+    }
+    return ST_OK;
+}
+
 enum status assignment_read(const Wire__ShardAssign *m, struct assignment **ret_assignment,
                             struct err *err)
 {
@@ -122,6 +148,8 @@ enum status assignment_read(const Wire__ShardAssign *m, struct assignment **ret_
         s = take_key(&m->fetch_key, &a->has_fetch_key, a->fetch_key, err);
     if (s == ST_OK)
         s = take_key(&m->data_key, &a->has_data_key, a->data_key.bytes, err);
+    if (s == ST_OK)
+        s = take_teams(a, m, err);
     if (s != ST_OK) {
         assignment_free(a);
         return s;
@@ -161,6 +189,9 @@ struct step_limits assignment_limits(const struct assignment *a, uint32_t n_voca
         .n_pages = a->n_pages,
         .n_vocab = n_vocab,
         .n_hidden = n_hidden,
+        .max_logit_rows = lineup_size(&a->lineup, a->lineup.n_teams - 1) > 1
+                              ? RUNNER_MAX_SEQUENCES + RUNNER_MAX_GUESSES
+                              : 0,
     };
 }
 

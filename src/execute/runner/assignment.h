@@ -9,6 +9,8 @@
 #include "base/status.h"
 #include "contract/route.h"
 #include "contract/runner.pb-c.h"
+#include "contract/portion.h"
+#include "execute/shard/lineup.h"
 #include "execute/shard/step.h"
 #include "model/share/swarm.h"
 #include "net/cluster_key.h"
@@ -34,6 +36,10 @@ struct assignment {
     uint8_t model_digest[MODEL_DIGEST_BYTES];
     uint32_t rank, n_ranks;
     uint32_t first_layer, n_layers;
+    struct lineup lineup;
+    uint32_t shares[PORTION_MEMBERS_MAX]; /* [n_shares] of the rank's team; none: it has its layers
+                                           * alone */
+    uint32_t n_shares;
     uint32_t context_tokens;
     uint32_t n_pages;
     enum kv_format kv_format;

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "contract/plan.h"
+#include "execute/collective.h"
 #include "execute/runner/serve.h"
 #include "execute/shard/follower.h"
 #include "execute/spec/draft_model.h"
@@ -41,6 +42,8 @@ struct work {
     struct grammar_vocab *vocab; /* the driver's; NULL: the tokens have no text */
     struct tls *tls;             /* of the ring; NULL: in clear */
     struct transport *ring;
+    struct collective *sums;                      /* of the team; NULL: none */
+    struct portion portions[PORTION_MEMBERS_MAX]; /* [n_shares] of the team's members */
     uint64_t progress_due_ns;
 };
 
@@ -109,6 +112,9 @@ static enum status fetch(struct work *w, struct err *err)
         .hub_token = a->hub_token[0] ? a->hub_token : NULL,
         .first_layer = a->first_layer,
         .n_layers = a->n_layers,
+        .shares = a->shares,
+        .n_shares = a->n_shares,
+        .member = a->rank - a->lineup.first[lineup_team(&a->lineup, a->rank)],
         .from = { .sources = sources,
                   .n_sources = a->n_sources,
                   .begin = a->fetch_begin,
@@ -144,9 +150,23 @@ static enum status fetch(struct work *w, struct err *err)
     return ST_OK;
 }
 
+static bool is_of_last_team(const struct assignment *a)
+{
+    return lineup_team(&a->lineup, a->rank) + 1 == a->lineup.n_teams;
+}
+
+/* Of each layer, this rank's: one of zeros is the whole. */
+static const struct portion *portion_of(const struct work *w)
+{
+    const struct assignment *a = w->assignment;
+
+    return &w->portions[a->rank - a->lineup.first[lineup_team(&a->lineup, a->rank)]];
+}
+
 static enum status open_model(struct work *w, struct err *err)
 {
     const struct assignment *a = w->assignment;
+    const uint32_t team = lineup_team(&a->lineup, a->rank);
     const struct model_info *info;
     enum status s;
 
@@ -157,10 +177,12 @@ static enum status open_model(struct work *w, struct err *err)
     if (memcmp(info->digest, a->model_digest, MODEL_DIGEST_BYTES) != 0)
         return err_set(err, ST_FORMAT, "'%s' is not the model the plan was made for",
                        a->model_path);
-    s = model_shard(w->model, a->first_layer, a->n_layers, &w->weights, err);
-    if (s == ST_OK &&
-        ((a->rank == 0) != (a->first_layer == 0) ||
-         (a->rank + 1 == a->n_ranks) != (a->first_layer + a->n_layers == info->n_layer)))
+    for (uint32_t i = 0; i < a->n_shares && s == ST_OK; i++)
+        s = model_portion(w->model, a->shares, a->n_shares, i, &w->portions[i], err);
+    if (s == ST_OK)
+        s = model_shard_of(w->model, a->first_layer, a->n_layers, portion_of(w), &w->weights, err);
+    if (s == ST_OK && ((team == 0) != (a->first_layer == 0) ||
+                       is_of_last_team(a) != (a->first_layer + a->n_layers == info->n_layer)))
         s = err_set(err, ST_RANGE, "layers %u..%u do not belong to rank %u of %u", a->first_layer,
                     a->first_layer + a->n_layers, a->rank, a->n_ranks);
     return s;
@@ -188,6 +210,20 @@ static enum status join_ring(struct work *w, struct err *err)
     tcp_listener_close(w->assignment->listener);
     w->assignment->listener = NULL;
     return s;
+}
+
+/* A team sums over the ring. */
+static enum status join_team(struct work *w, struct err *err)
+{
+    const struct assignment *a = w->assignment;
+    const struct collective_options options = {
+        .ring = w->ring,
+        .first_rank = a->lineup.first[lineup_team(&a->lineup, a->rank)],
+        .n_members = a->n_shares,
+        .deadline_ms = RUNNER_STEP_DEADLINE_MS,
+    };
+
+    return a->n_shares > 0 ? collective_new(&options, &w->sums, err) : ST_OK;
 }
 
 static void on_progress(void *arg, uint64_t done_bytes, uint64_t total_bytes)
@@ -228,6 +264,8 @@ static enum status open_engine(struct work *w, struct err *err)
         .n_threads = a->n_threads,
         .kernels = a->kernels,
         .keep = keep.engine,
+        .sum = w->sums ? collective_sum : NULL,
+        .sum_arg = w->sums,
         .on_progress = on_progress,
         .progress_arg = w,
         .on_pulse = pulse_feel,
@@ -309,6 +347,8 @@ static enum status follow(const struct work *w, const struct step_limits *limits
     const struct follower_options options = {
         .shard = w->shard,
         .ring = w->ring,
+        .lineup = &w->assignment->lineup,
+        .n_outputs = is_of_last_team(w->assignment) ? portion_of(w)->n_outputs : 0,
         .limits = *limits,
         .step_deadline_ms = RUNNER_STEP_DEADLINE_MS,
     };
@@ -322,6 +362,8 @@ static enum status drive(const struct work *w, const struct step_limits *limits,
         .shard = w->shard,
         .ring = w->ring,
         .n_ranks = w->assignment->n_ranks,
+        .lineup = &w->assignment->lineup,
+        .portions = w->sums ? w->portions : NULL,
         .n_vocab = limits->n_vocab,
         .n_hidden = limits->n_hidden,
         .context_tokens = limits->context_tokens,
@@ -353,6 +395,8 @@ static enum status prepare(struct work *w, struct err *err)
     if (s == ST_OK && w->assignment->n_ranks > 1)
         s = join_ring(w, err);
     if (s == ST_OK)
+        s = join_team(w, err);
+    if (s == ST_OK)
         s = open_engine(w, err);
     if (s == ST_OK)
         s = open_draft(w, err);
@@ -363,6 +407,7 @@ static enum status prepare(struct work *w, struct err *err)
 
 static void release(struct work *w)
 {
+    collective_free(w->sums);
     transport_close(w->ring);
     tls_free(w->tls);
     draft_model_close(w->draft);

@@ -2,51 +2,102 @@
 /* execute/shard/follower.c - what every rank but the driver does, until the instance ends. */
 #include "execute/shard/follower.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
 
-static enum status follow_one(const struct follower_options *o, struct step_wire *wire,
-                              float *hidden, struct err *err)
+struct follower {
+    const struct follower_options *o;
+    struct lineup lineup;
+    uint32_t team;
+    bool is_last; /* its team has the output matrix */
+    struct step_wire *wire;
+    float *hidden; /* [max_rows][n_hidden] */
+    float *logits; /* [max_logit_rows][n_outputs]; NULL: none */
+};
+
+static enum status send_logits(const struct follower *f, uint32_t n_logit_rows, struct err *err)
 {
-    const uint32_t rank = o->ring->rank;
-    const uint32_t before = rank > 0 ? rank - 1 : o->ring->n_ranks - 1;
-    struct engine_batch batch;
+    const size_t n_bytes = (size_t)n_logit_rows * f->o->n_outputs * sizeof(*f->logits);
+
+    if (n_bytes == 0)
+        return ST_OK;
+    return transport_send(f->o->ring, lineup_n_ranks(&f->lineup) - 1, f->logits, n_bytes,
+                          deadline_after_ms(f->o->step_deadline_ms), err);
+}
+
+/* To those of the next team that get their steps from this rank. */
+static enum status pass_on(const struct follower *f, uint64_t number,
+                           const struct engine_batch *batch, struct err *err)
+{
+    const uint64_t deadline_ns = deadline_after_ms(f->o->step_deadline_ms);
+    const struct lineup *l = &f->lineup;
+    enum status s = ST_OK;
+
+    for (uint32_t to = l->first[f->team + 1]; s == ST_OK && to < l->first[f->team + 2]; to++)
+        if (lineup_source(l, to) == f->o->ring->rank)
+            s = step_send(f->wire, f->o->ring, to, number, batch, deadline_ns, err);
+    return s;
+}
+
+static enum status follow_one(struct follower *f, struct err *err)
+{
+    const struct follower_options *o = f->o;
+    struct engine_batch batch, mine;
     uint64_t number;
     enum status s;
 
-    s = step_recv(wire, o->ring, before, DEADLINE_NEVER, o->step_deadline_ms, &number, &batch, err);
+    s = step_recv(f->wire, o->ring, lineup_source(&f->lineup, o->ring->rank), DEADLINE_NEVER,
+                  o->step_deadline_ms, &number, &batch, err);
     if (s != ST_OK)
         return s;
-    if ((batch.tokens != NULL) != (rank == 0))
-        return err_set(err, ST_FORMAT, "rank %u got a step of the wrong kind", rank);
+    if ((batch.tokens != NULL) != (f->team == 0))
+        return err_set(err, ST_FORMAT, "rank %u got a step of the wrong kind", o->ring->rank);
 
-    s = o->shard->type->step(o->shard, &batch, hidden, NULL, err);
+    mine = batch;
+    if (!f->is_last)
+        mine.n_logit_rows = 0;
+    s = o->shard->type->step(o->shard, &mine, f->is_last ? NULL : f->hidden, f->logits, err);
     if (s != ST_OK)
         return s;
+    if (f->is_last)
+        return send_logits(f, mine.n_logit_rows, err);
     batch.tokens = NULL;
-    batch.hidden = hidden;
-    return step_send(wire, o->ring, rank + 1, number, &batch,
-                     deadline_after_ms(o->step_deadline_ms), err);
+    batch.hidden = f->hidden;
+    return pass_on(f, number, &batch, err);
+}
+
+static enum status follower_init(struct follower *f, struct err *err)
+{
+    const struct follower_options *o = f->o;
+    enum status s = ST_OK;
+
+    if (o->lineup)
+        f->lineup = *o->lineup;
+    else
+        s = lineup_init(&f->lineup, NULL, o->ring->n_ranks, err);
+    if (s != ST_OK)
+        return s;
+    f->team = lineup_team(&f->lineup, o->ring->rank);
+    f->is_last = f->team + 1 == f->lineup.n_teams;
+    f->hidden = calloc((size_t)o->limits.max_rows * o->limits.n_hidden, sizeof(*f->hidden));
+    if (f->is_last)
+        f->logits = calloc((size_t)o->limits.max_logit_rows * o->n_outputs + 1, sizeof(*f->logits));
+    if (!f->hidden || (f->is_last && !f->logits))
+        return err_set(err, ST_NOMEM, "hidden rows and logits of a follower");
+    return step_wire_new(&o->limits, &f->wire, err);
 }
 
 enum status follower_run(const struct follower_options *o, struct err *err)
 {
-    struct step_wire *wire = NULL;
-    float *hidden;
-    enum status s;
+    struct follower f = { .o = o };
+    enum status s = follower_init(&f, err);
 
-    hidden = calloc((size_t)o->limits.max_rows * o->limits.n_hidden, sizeof(*hidden));
-    if (!hidden) {
-        s = err_set(err, ST_NOMEM, "hidden rows of a follower");
-        goto out;
-    }
-    s = step_wire_new(&o->limits, &wire, err);
     while (s == ST_OK)
-        s = follow_one(o, wire, hidden, err);
-
-out:
-    step_wire_free(wire);
-    free(hidden);
+        s = follow_one(&f, err);
+    step_wire_free(f.wire);
+    free(f.hidden);
+    free(f.logits);
     return s;
 }

@@ -20,6 +20,7 @@ struct step_wire {
     uint32_t *pages;           /* [max_page_ids], received */
     int32_t *tokens;           /* [max_rows], received */
     float *hidden;             /* [max_rows][n_hidden], received */
+    uint32_t *logit_rows;      /* [max_logit_rows], received */
 };
 
 static enum status allocate(struct step_wire *w, const struct step_limits *limits)
@@ -32,12 +33,15 @@ static enum status allocate(struct step_wire *w, const struct step_limits *limit
         !size_mul(limits->max_rows, limits->n_hidden, &n_hidden))
         return ST_RANGE;
     w->max_page_ids = (uint32_t)n_ids;
-    w->head = malloc(STEP_HEADER_BYTES + (size_t)limits->max_spans * STEP_SPAN_BYTES + n_ids * 4);
+    w->head = malloc(STEP_HEADER_BYTES + (size_t)limits->max_spans * STEP_SPAN_BYTES +
+                     (n_ids + limits->max_logit_rows) * 4);
     w->spans = calloc(limits->max_spans, sizeof(*w->spans));
     w->pages = calloc(n_ids, sizeof(*w->pages));
     w->tokens = calloc(limits->max_rows, sizeof(*w->tokens));
     w->hidden = calloc(n_hidden, sizeof(*w->hidden));
-    return w->head && w->spans && w->pages && w->tokens && w->hidden ? ST_OK : ST_NOMEM;
+    w->logit_rows = calloc((size_t)limits->max_logit_rows + 1, sizeof(*w->logit_rows));
+    return w->head && w->spans && w->pages && w->tokens && w->hidden && w->logit_rows ? ST_OK
+                                                                                      : ST_NOMEM;
 }
 
 enum status step_wire_new(const struct step_limits *limits, struct step_wire **ret_wire,
@@ -71,6 +75,7 @@ void step_wire_free(struct step_wire *w)
     free(w->pages);
     free(w->tokens);
     free(w->hidden);
+    free(w->logit_rows);
     free(w);
 }
 
@@ -78,14 +83,17 @@ enum status step_send(struct step_wire *w, struct transport *t, uint32_t to, uin
                       const struct engine_batch *batch, uint64_t deadline_ns, struct err *err)
 {
     const void *payload = batch->tokens ? (const void *)batch->tokens : batch->hidden;
+    struct engine_batch told = *batch;
     struct step_head head;
     enum status s;
 
-    step_write_header(number, batch, w->head);
+    if (w->limits.max_logit_rows == 0)
+        told.n_logit_rows = 0;
+    step_write_header(number, &told, w->head);
     s = step_read_header(&w->limits, w->head, &head, err); /* never send what would be refused */
     if (s != ST_OK)
         return s;
-    step_write_table(batch, w->head + STEP_HEADER_BYTES);
+    step_write_table(&told, w->head + STEP_HEADER_BYTES);
     s = transport_send(t, to, w->head, STEP_HEADER_BYTES + head.table_bytes, deadline_ns, err);
     if (s == ST_OK)
         s = transport_send(t, to, payload, head.payload_bytes, deadline_ns, err);
@@ -124,6 +132,8 @@ enum status step_recv(struct step_wire *w, struct transport *t, uint32_t from, u
     if (s == ST_OK)
         s = step_read_table(&w->limits, &head, table, w->spans, w->pages, err);
     if (s == ST_OK)
+        s = step_read_logit_rows(&head, table, w->logit_rows, err);
+    if (s == ST_OK)
         s = recv_payload(w, t, from, &head, deadline_ns, err);
     if (s != ST_OK)
         return s;
@@ -135,6 +145,8 @@ enum status step_recv(struct step_wire *w, struct transport *t, uint32_t from, u
         .hidden = head.payload == STEP_HIDDEN ? w->hidden : NULL,
         .spans = w->spans,
         .n_spans = head.n_spans,
+        .logit_rows = w->logit_rows,
+        .n_logit_rows = head.n_logit_rows,
     };
     return ST_OK;
 }

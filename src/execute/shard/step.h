@@ -2,8 +2,9 @@
 /* execute/shard/step.h - one step's batch as it travels from rank to rank.
  *
  *   header  32 bytes: magic, version, payload kind, step number,
- *           rows, spans, page numbers, reserved 0
- *   table   spans x (n_rows, start, n_pages), then the page numbers of all spans
+ *           rows, spans, page numbers, rows of logits
+ *   table   spans x (n_rows, start, n_pages), then the page numbers of all spans, then the
+ *           numbers of the rows whose logits are wanted: where a team has the output matrix
  *   payload rows x i32 tokens, or rows x n_hidden x f32
  *
  * All numbers are little-endian u32, the step number u64.  A receiver knows
@@ -40,13 +41,14 @@ struct step_limits {
     uint32_t context_tokens;
     uint32_t page_tokens, n_pages;
     uint32_t n_vocab, n_hidden;
+    uint32_t max_logit_rows; /* 0: the driver has the whole output matrix, others need not know */
 };
 
 /* What a header says, checked. */
 struct step_head {
     uint64_t number;
     enum step_payload payload;
-    uint32_t n_rows, n_spans, n_page_ids;
+    uint32_t n_rows, n_spans, n_page_ids, n_logit_rows;
     size_t table_bytes, payload_bytes;
 };
 
@@ -63,7 +65,7 @@ enum status step_send(struct step_wire *wire, struct transport *t, uint32_t to, 
 
 /* Wait for a step until `deadline_ns`; once it began to arrive, the rest of
  * it must come within `rest_ms`.
- * ret_batch  lent until the next step_recv(); without logit rows
+ * ret_batch  lent until the next step_recv(); logit rows where limits.max_logit_rows is set
  * Errors     ST_FORMAT a limit is broken; as transport_recv() */
 enum status step_recv(struct step_wire *wire, struct transport *t, uint32_t from,
                       uint64_t deadline_ns, uint64_t rest_ms, uint64_t *ret_number,
@@ -79,5 +81,9 @@ enum status step_read_header(const struct step_limits *limits, const uint8_t *by
 enum status step_read_table(const struct step_limits *limits, const struct step_head *head,
                             const uint8_t *bytes, struct engine_span *ret_spans,
                             uint32_t *ret_pages, struct err *err);
+
+/* The end of the table; ret_rows [n_logit_rows]. */
+enum status step_read_logit_rows(const struct step_head *head, const uint8_t *table,
+                                 uint32_t *ret_rows, struct err *err);
 
 #endif

@@ -38,7 +38,7 @@ void step_write_header(uint64_t number, const struct engine_batch *batch, uint8_
     put_u32(ret_bytes + 16, batch->n_rows);
     put_u32(ret_bytes + 20, batch->n_spans);
     put_u32(ret_bytes + 24, n_page_ids_of(batch));
-    put_u32(ret_bytes + 28, 0);
+    put_u32(ret_bytes + 28, batch->n_logit_rows);
 }
 
 void step_write_table(const struct engine_batch *batch, uint8_t *ret_bytes)
@@ -53,6 +53,8 @@ void step_write_table(const struct engine_batch *batch, uint8_t *ret_bytes)
     for (uint32_t i = 0; i < batch->n_spans; i++)
         for (uint32_t k = 0; k < batch->spans[i].n_pages; k++, p += 4)
             put_u32(p, batch->spans[i].pages[k]);
+    for (uint32_t i = 0; i < batch->n_logit_rows; i++, p += 4)
+        put_u32(p, batch->logit_rows[i]);
 }
 
 static uint32_t pages_for(const struct step_limits *limits, uint32_t n_tokens)
@@ -73,6 +75,9 @@ static enum status check_sizes(const struct step_limits *limits, const struct st
                        limits->max_spans);
     if (head->n_page_ids > most_pages)
         return err_set(err, ST_FORMAT, "a step with %u page numbers", head->n_page_ids);
+    if (head->n_logit_rows > limits->max_logit_rows || head->n_logit_rows > head->n_rows)
+        return err_set(err, ST_FORMAT, "a step with %u rows of logits, at most %u are allowed",
+                       head->n_logit_rows, limits->max_logit_rows);
     return ST_OK;
 }
 
@@ -87,19 +92,19 @@ enum status step_read_header(const struct step_limits *limits, const uint8_t *by
         return err_set(err, ST_FORMAT, "a rank sent something that is not a step of this version");
     if ((kind & 0xffff) != STEP_TOKENS && (kind & 0xffff) != STEP_HIDDEN)
         return err_set(err, ST_FORMAT, "a step with payload kind %u", kind & 0xffff);
-    if (get_u32(bytes + 28) != 0)
-        return err_set(err, ST_FORMAT, "a step with a reserved field in use");
     head = (struct step_head){
         .number = (uint64_t)get_u32(bytes + 12) << 32 | get_u32(bytes + 8),
         .payload = (enum step_payload)(kind & 0xffff),
         .n_rows = get_u32(bytes + 16),
         .n_spans = get_u32(bytes + 20),
         .n_page_ids = get_u32(bytes + 24),
+        .n_logit_rows = get_u32(bytes + 28),
     };
     s = check_sizes(limits, &head, err);
     if (s != ST_OK)
         return s;
-    head.table_bytes = (size_t)head.n_spans * STEP_SPAN_BYTES + (size_t)head.n_page_ids * 4;
+    head.table_bytes =
+        (size_t)head.n_spans * STEP_SPAN_BYTES + ((size_t)head.n_page_ids + head.n_logit_rows) * 4;
     head.payload_bytes = head.payload == STEP_TOKENS
                              ? (size_t)head.n_rows * sizeof(int32_t)
                              : (size_t)head.n_rows * limits->n_hidden * sizeof(float);
@@ -154,6 +159,19 @@ enum status step_read_table(const struct step_limits *limits, const struct step_
         ret_pages[i] = get_u32(ids + (size_t)i * 4);
         if (ret_pages[i] >= limits->n_pages)
             return err_set(err, ST_FORMAT, "page %u of %u", ret_pages[i], limits->n_pages);
+    }
+    return ST_OK;
+}
+
+enum status step_read_logit_rows(const struct step_head *head, const uint8_t *table,
+                                 uint32_t *ret_rows, struct err *err)
+{
+    const uint8_t *p = table + head->table_bytes - (size_t)head->n_logit_rows * 4;
+
+    for (uint32_t i = 0; i < head->n_logit_rows; i++, p += 4) {
+        ret_rows[i] = get_u32(p);
+        if (ret_rows[i] >= head->n_rows || (i > 0 && ret_rows[i] <= ret_rows[i - 1]))
+            return err_set(err, ST_FORMAT, "rows of logits that do not ascend within a step");
     }
     return ST_OK;
 }

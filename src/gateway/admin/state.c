@@ -119,6 +119,8 @@ static void write_shards(const struct plan *plan, const struct shard_progress *p
                    ",\"rank\":%u,\"first_layer\":%u,\"n_layers\":%u,\"weight_bytes\":%" PRIu64
                    ",\"kv_bytes\":%" PRIu64,
                    rank, s->first_layer, s->n_layers, s->weight_bytes, s->kv_bytes);
+        if (s->share > 0)
+            buf_printf(out, ",\"share\":%.4f", plan_fraction(plan, i));
         if (progress)
             write_progress(&progress[i], out);
         buf_putc(out, '}');

@@ -75,7 +75,9 @@ enum status arch_bind_matrix(struct arch_binder *b, const char *name, uint32_t n
 
     if (s != ST_OK)
         return s;
-    *ret = (struct matrix){ dtype_info(t->type)->dtype, n_rows, n_cols, t->data };
+    *ret = (struct matrix){
+        .dtype = dtype_info(t->type)->dtype, .n_rows = n_rows, .n_cols = n_cols, .data = t->data
+    };
     return ST_OK;
 }
 

@@ -6,6 +6,7 @@
 #include <sys/statvfs.h>
 
 #include "base/paths.h"
+#include "model/arch/arch.h"
 #include "model/share/parts.h"
 #include "model/share/shard_pieces.h"
 #include "model/store/hub.h"
@@ -24,6 +25,30 @@ struct fetch {
     struct piece_map wanted;
 };
 
+/* Of the portion that is asked for; the sizes are in the head. */
+static enum status find_portion(const struct fetch_options *o, const struct gguf *gguf,
+                                struct piece_map *wanted, struct err *err)
+{
+    struct portion all[PORTION_MEMBERS_MAX];
+    struct model_shape shape;
+    struct piece_cut cut;
+    const struct arch *arch;
+    enum status s = arch_of(gguf, &arch, err);
+
+    if (s == ST_OK)
+        s = arch->read_shape(gguf, &shape, err);
+    if (s != ST_OK)
+        return s;
+    const struct portion_whole whole = { shape.n_head, shape.n_kv_head, shape.head_dim, shape.n_ff,
+                                         shape.n_vocab };
+
+    s = portion_cut(&whole, o->shares, o->n_shares, all, err);
+    if (s != ST_OK)
+        return s;
+    cut = (struct piece_cut){ all[o->member], shape.n_kv_head, shape.n_ff, shape.n_vocab };
+    return shard_pieces(gguf, o->first_layer, o->n_layers, &cut, wanted, err);
+}
+
 /* Add what the layers need to `wanted`, by the head of the file, which is here. */
 static enum status find_wanted(const struct fetch_options *o, struct piece_map *wanted,
                                struct err *err)
@@ -41,8 +66,10 @@ static enum status find_wanted(const struct fetch_options *o, struct piece_map *
         s = err_set(err, ST_FORMAT, "'%s' begins as another model than the one asked for", o->path);
     else if (o->n_layers == 0)
         piece_map_add(wanted, 0, head_bytes);
+    else if (o->n_shares > 0)
+        s = find_portion(o, gguf, wanted, err);
     else
-        s = shard_pieces(gguf, o->first_layer, o->n_layers, wanted, err);
+        s = shard_pieces(gguf, o->first_layer, o->n_layers, NULL, wanted, err);
     gguf_free(gguf);
     return s;
 }

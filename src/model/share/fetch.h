@@ -22,6 +22,8 @@ struct fetch_options {
     const char *hub_endpoint, *hub_token; /* model/store/hub.h; NULL: the usual one, none */
     struct swarm_options from;            /* digest: the model's; its hub is of `origin` */
     uint32_t first_layer, n_layers;       /* 0: the head alone, metadata and tokenizer */
+    const uint32_t *shares;               /* [n_shares]: of each layer the portion of `member`; */
+    uint32_t n_shares, member;            /* 0 shares: all of it */
 };
 
 struct fetch_result {

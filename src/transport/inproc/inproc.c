@@ -144,6 +144,61 @@ static enum status inproc_recv(struct transport *t, uint32_t from, void *ret_byt
     return s;
 }
 
+/* What can be done now for one pair of ranks, with the lock held. */
+static enum status go_on(const struct inproc *t, struct exchange *x, bool *has_moved,
+                         struct err *err)
+{
+    struct hub *h = t->hub;
+    const size_t self = t->base.rank, other = x->with;
+    struct byte_queue *to = &h->queues[self * h->n_ranks + other];
+    size_t n;
+
+    if (x->n_out > 0 && h->is_closed[other])
+        return err_set(err, ST_PEER, "rank %u is gone", x->with);
+    if (x->n_out > 0 && !to->bytes)
+        to->bytes = malloc(INPROC_QUEUE_BYTES);
+    if (x->n_out > 0 && !to->bytes)
+        return err_set(err, ST_NOMEM, "a queue to rank %u", x->with);
+    n = x->n_out > 0 ? queue_put(to, x->out, x->n_out) : 0;
+    x->out += n;
+    x->n_out -= n;
+    *has_moved |= n > 0;
+    n = queue_take(&h->queues[other * h->n_ranks + self], x->in, x->n_in);
+    x->in += n;
+    x->n_in -= n;
+    *has_moved |= n > 0;
+    return ST_OK;
+}
+
+static enum status inproc_exchange(struct transport *base, struct exchange *all, size_t n,
+                                   uint64_t deadline_ns, struct err *err)
+{
+    const struct inproc *t = (const struct inproc *)base;
+    struct hub *h = t->hub;
+    size_t n_done = 0;
+    enum status s = ST_OK;
+
+    for (size_t i = 0; i < n; i++)
+        if (all[i].with >= h->n_ranks)
+            return err_set(err, ST_RANGE, "there is no rank %u", all[i].with);
+    pthread_mutex_lock(&h->mutex);
+    while (s == ST_OK && n_done < n) {
+        bool has_moved = false;
+
+        n_done = 0;
+        for (size_t i = 0; s == ST_OK && i < n; i++) {
+            s = go_on(t, &all[i], &has_moved, err);
+            n_done += all[i].n_out == 0 && all[i].n_in == 0;
+        }
+        if (has_moved)
+            pthread_cond_broadcast(&h->changed);
+        else if (s == ST_OK && n_done < n)
+            s = wait_change(h, all[0].with, deadline_ns, err);
+    }
+    pthread_mutex_unlock(&h->mutex);
+    return s;
+}
+
 static enum status inproc_check(struct transport *t, struct err *err)
 {
     struct hub *h = ((struct inproc *)t)->hub;
@@ -174,6 +229,7 @@ static const struct transport_type inproc_type = {
     .name = "inproc",
     .send = inproc_send,
     .recv = inproc_recv,
+    .exchange = inproc_exchange,
     .check = inproc_check,
     .close = inproc_close,
 };

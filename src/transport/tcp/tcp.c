@@ -2,12 +2,13 @@
 /* transport/tcp/tcp.c - bytes over connected ranks.
  *
  * Sockets are non-blocking: the fast path is one system call; otherwise
- * poll(2) waits for the socket that is needed and for the end of any other.
+ * poll(2) waits for the sockets that are needed and for the end of any other.
  */
 #include "transport/tcp/tcp.h"
 
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -38,11 +39,12 @@ static enum status look_for_silence(struct tcp *t, struct err *err)
     return ST_OK;
 }
 
-/* What poll(2) said of the ranks but `peer`, whose turn it is. */
-static enum status look_for_ends(struct tcp *t, struct pollfd *fds, uint32_t peer, struct err *err)
+/* What poll(2) said of the ranks whose turn it is not. */
+static enum status look_for_ends(struct tcp *t, struct pollfd *fds, const short *wants,
+                                 struct err *err)
 {
     for (uint32_t i = 0; i < t->base.n_ranks; i++) {
-        if (fds[i].revents == 0 || i == peer)
+        if (fds[i].revents == 0 || wants[i] != 0)
             continue;
         if ((fds[i].revents & SAYS_END) != 0 || conn_is_ended(&t->conns[i]))
             return gone(i, err);
@@ -51,33 +53,60 @@ static enum status look_for_ends(struct tcp *t, struct pollfd *fds, uint32_t pee
     return ST_OK;
 }
 
-/* Wait until `peer` can do what its connection wants, or any rank ends.  A peer of
- * TCP_RANKS_MAX waits for ends alone; then ST_DEADLINE says that all are there. */
-static enum status wait_for(struct tcp *t, uint32_t peer, uint64_t deadline_ns, struct err *err)
+/* One whose turn it is can do what its connection wants. */
+static bool may_go_on(const struct tcp *t, const struct pollfd *fds, const short *wants)
+{
+    for (uint32_t i = 0; i < t->base.n_ranks; i++)
+        if (wants[i] != 0 && fds[i].revents != 0)
+            return true;
+    return false;
+}
+
+static uint32_t awaited(const struct tcp *t, const short *wants)
+{
+    uint32_t rank = 0;
+
+    while (rank + 1 < t->base.n_ranks && wants[rank] == 0)
+        rank++;
+    return rank;
+}
+
+/* Wait until a rank can do what is wanted of it, events of poll(2), or any rank ends.  Where
+ * nothing is wanted ends alone are waited for; then ST_DEADLINE says that all are there. */
+static enum status wait_for_any(struct tcp *t, const short *wants, uint64_t deadline_ns,
+                                struct err *err)
 {
     struct pollfd fds[TCP_RANKS_MAX];
     enum status s = ST_OK;
 
     for (uint32_t i = 0; i < t->base.n_ranks; i++)
-        fds[i] = (struct pollfd){ .fd = t->conns[i].fd,
-                                  .events = i == peer ? t->conns[i].wants : WATCH_END };
+        fds[i] = (struct pollfd){ .fd = t->conns[i].fd, .events = wants[i] ? wants[i] : WATCH_END };
     while (s == ST_OK) {
         const uint64_t look_ns = deadline_after_ms(CONN_LOOK_MS);
         const uint64_t until_ns = deadline_ns < look_ns ? deadline_ns : look_ns;
         const int n = poll(fds, t->base.n_ranks, deadline_poll_ms(until_ns));
 
         if (n < 0 && errno != EINTR)
-            return err_errno(err, "wait for rank %u", peer);
+            return err_errno(err, "wait for rank %u", awaited(t, wants));
         if (n > 0)
-            s = look_for_ends(t, fds, peer, err);
-        if (s == ST_OK && n > 0 && peer < t->base.n_ranks && fds[peer].revents != 0)
+            s = look_for_ends(t, fds, wants, err);
+        if (s == ST_OK && n > 0 && may_go_on(t, fds, wants))
             return ST_OK;
         if (s == ST_OK && n == 0)
             s = look_for_silence(t, err);
         if (s == ST_OK && n == 0 && until_ns == deadline_ns)
-            return err_set(err, ST_DEADLINE, "rank %u did not answer in time", peer);
+            return err_set(err, ST_DEADLINE, "rank %u did not answer in time", awaited(t, wants));
     }
     return s;
+}
+
+/* Wait until `peer` can do what its connection wants, or any rank ends. */
+static enum status wait_for(struct tcp *t, uint32_t peer, uint64_t deadline_ns, struct err *err)
+{
+    short wants[TCP_RANKS_MAX] = { 0 };
+
+    wants[peer] = t->conns[peer].wants;
+    return wait_for_any(t, wants, deadline_ns, err);
 }
 
 static enum status check_rank(const struct tcp *t, uint32_t rank, struct err *err)
@@ -146,10 +175,71 @@ static enum status tcp_recv(struct transport *base, uint32_t from, void *ret_byt
     return s;
 }
 
+/* Members of a team wait for one another twice in a layer, for less than it takes to sleep and be
+ * woken: so they look again for a while, and soon offer their core to others between looks. */
+enum { WATCH_NS = 300000, YIELD_AFTER_NS = 20000 };
+
+/* False where it is time to sleep. */
+static bool watch(uint64_t waited_ns)
+{
+    if (waited_ns > YIELD_AFTER_NS)
+        (void)sched_yield();
+    return waited_ns < WATCH_NS;
+}
+
+/* What can be done now with one rank; ret_wants is what to wait for, 0 where all is done. */
+static enum status go_on(struct tcp *t, struct exchange *x, short *ret_wants, struct err *err)
+{
+    struct conn *conn = &t->conns[x->with];
+    long n = 1;
+
+    *ret_wants = 0;
+    while (x->n_out > 0 && (n = conn_write(conn, x->out, x->n_out)) > 0) {
+        x->out += n;
+        x->n_out -= (size_t)n;
+    }
+    if (n == CONN_AGAIN)
+        *ret_wants |= conn->wants;
+    while (n != CONN_GONE && x->n_in > 0 && (n = conn_read(conn, x->in, x->n_in)) > 0) {
+        x->in += n;
+        x->n_in -= (size_t)n;
+    }
+    if (n == CONN_AGAIN)
+        *ret_wants |= conn->wants;
+    return n == CONN_GONE ? gone(x->with, err) : ST_OK;
+}
+
+static enum status tcp_exchange(struct transport *base, struct exchange *all, size_t n,
+                                uint64_t deadline_ns, struct err *err)
+{
+    struct tcp *t = (struct tcp *)base;
+    const uint64_t start_ns = clock_ns();
+    enum status s = ST_OK;
+
+    for (size_t i = 0; s == ST_OK && i < n; i++)
+        s = check_rank(t, all[i].with, err);
+    while (s == ST_OK) {
+        short wants[TCP_RANKS_MAX] = { 0 };
+        bool is_done = true;
+
+        for (size_t i = 0; s == ST_OK && i < n; i++) {
+            s = go_on(t, &all[i], &wants[all[i].with], err);
+            is_done &= all[i].n_out == 0 && all[i].n_in == 0;
+        }
+        if (s != ST_OK || is_done)
+            return s;
+        if (watch(clock_ns() - start_ns))
+            continue;
+        s = wait_for_any(t, wants, deadline_ns, err);
+    }
+    return s;
+}
+
 static enum status tcp_check(struct transport *base, struct err *err)
 {
+    static const short nothing[TCP_RANKS_MAX] = { 0 };
     struct err why;
-    const enum status s = wait_for((struct tcp *)base, TCP_RANKS_MAX, 0, &why);
+    const enum status s = wait_for_any((struct tcp *)base, nothing, 0, &why);
 
     return s == ST_DEADLINE ? ST_OK : err_set(err, s, "%s", why.words);
 }
@@ -167,6 +257,7 @@ static const struct transport_type tcp_type = {
     .name = "tcp",
     .send = tcp_send,
     .recv = tcp_recv,
+    .exchange = tcp_exchange,
     .check = tcp_check,
     .close = tcp_close,
 };

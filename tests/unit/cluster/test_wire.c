@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cluster/cluster_priv.h"
+#include "contract/portion.h"
 
 static const struct plan two_shards = {
     .model = "m:8b",
@@ -16,7 +17,7 @@ static const struct plan two_shards = {
     .activations = ACTIVATIONS_8,
     .kv_tokens = 1ull << 40,
     .n_shards = 2,
-    .shards = { { "a", 0, 3, 10, 20 }, { "b", 3, 5, UINT64_MAX, 40 } },
+    .shards = { { "a", 0, 3, 0, 10, 20 }, { "b", 3, 5, 0, UINT64_MAX, 40 } },
 };
 
 static void a_plan_comes_back_as_it_was_sent(void **state)
@@ -36,6 +37,39 @@ static void a_plan_comes_back_as_it_was_sent(void **state)
     assert_ok(wire_to_plan(unpacked, &back, &err), err);
     wire__plan__free_unpacked(unpacked, NULL);
     assert_memory_equal(&back, &two_shards, sizeof(back));
+}
+
+static void a_plan_of_teams_comes_back_and_a_broken_team_is_refused(void **state)
+{
+    static const struct plan teams = {
+        .model = "m:8b",
+        .context_tokens = 4096,
+        .kv_tokens = 8192,
+        .n_shards = 4,
+        .shards = { { "a", 0, 3, 5, 10, 20 },
+                    { "b", 0, 3, 3, 10, 20 },
+                    { "c", 3, 5, 1, 10, 20 },
+                    { "d", 3, 5, 1, 10, 20 } },
+    };
+    Wire__PlanShard shards[PLAN_SHARDS_MAX], *list[PLAN_SHARDS_MAX];
+    struct plan back = { 0 };
+    Wire__Plan wire;
+    struct err err;
+
+    (void)state;
+    wire_of_plan(&teams, &wire, shards, list);
+    assert_ok(wire_to_plan(&wire, &back, &err), err);
+    assert_memory_equal(&back, &teams, sizeof(back));
+    assert_true(plan_has_teams(&back) && plan_is_same_team(&back, 1) &&
+                !plan_is_same_team(&back, 2));
+    assert_float_equal(plan_fraction(&back, 0), 0.625, 1e-9);
+    shards[1].share = 0; /* two that have the same layers alone */
+    assert_int_equal(wire_to_plan(&wire, &back, &err), ST_FORMAT);
+    shards[1].share = PORTION_SHARE_MAX + 1;
+    assert_int_equal(wire_to_plan(&wire, &back, &err), ST_FORMAT);
+    shards[1].share = 3;
+    shards[1].n_layers = 2; /* of a team with other layers */
+    assert_int_equal(wire_to_plan(&wire, &back, &err), ST_FORMAT);
 }
 
 static void a_plan_with_a_gap_or_without_shards_is_refused(void **state)
@@ -150,6 +184,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_plan_comes_back_as_it_was_sent),
+        cmocka_unit_test(a_plan_of_teams_comes_back_and_a_broken_team_is_refused),
         cmocka_unit_test(a_plan_with_a_gap_or_without_shards_is_refused),
         cmocka_unit_test(a_model_comes_back_and_its_digest_has_one_length),
         cmocka_unit_test(progress_comes_back_and_nonsense_changes_nothing),

@@ -77,7 +77,7 @@ static bool map_weights(const char *path, struct shard_weights *ret)
         struct matrix *const all[] = { &l->q, &l->k, &l->v, &l->o, &l->gate, &l->up, &l->down };
 
         for (size_t m = 0; m < ARRAY_LEN(all); m++, at += MATRIX_BYTES)
-            *all[m] = (struct matrix){ DTYPE_Q4_0, N_ROWS, N_COLS, at };
+            *all[m] = (struct matrix){ DTYPE_Q4_0, N_ROWS, N_COLS, at, 0 };
     }
     return ret->layers != NULL;
 }

@@ -12,6 +12,7 @@
 #include "support/company.h"
 #include "support/folder.h"
 #include "support/pipeline.h"
+#include "support/team.h"
 #include "support/tiny_llama.h"
 
 enum { WARM_UP = 4, STEPS = 40, N_STREAMS = 5, CONTEXT = 256 };
@@ -180,11 +181,117 @@ static void ranks_over_tcp_decode_without_allocating(void **state)
         shard_weights_release(&cut.weights[i]);
 }
 
+static struct engine_shard *open_member(void *arg, uint32_t first_layer, uint32_t n_layers,
+                                        const struct pipeline_options *o)
+{
+    static const uint32_t shares[] = { 1, 2, 1 };
+    const struct engine_options options = { .page_tokens = o->page_tokens,
+                                            .n_pages = o->n_pages,
+                                            .max_rows = o->max_rows,
+                                            .max_logit_rows = o->max_logit_rows,
+                                            .n_threads = 2 };
+    struct team *team = arg;
+    const struct team_layers layers = { team->model, shares, 0, first_layer, n_layers };
+
+    return team_open_member(team, &layers, team->n_open++, &options);
+}
+
+/* Sums and logits of all members included; prompts are long enough for sums in two rounds. */
+static void a_team_decodes_without_allocating(void **state)
+{
+    static const uint32_t layers[] = { 4, 4, 4 }, sizes[] = { 3 }, shares[] = { 1, 2, 1 };
+    struct cut cut = { .model = *state };
+    struct pipeline_options options = ranks_of(&cut, layers);
+    struct portion portions[3];
+    struct lineup lineup;
+    struct pipeline p;
+    struct team team = { .n = 3, .model = *state, .ends = p.ends };
+    struct err err = { 0 };
+
+    assert_ok(lineup_init(&lineup, sizes, 1, &err), err);
+    for (uint32_t i = 0; i < 3; i++)
+        assert_ok(model_portion(*state, shares, 3, i, &portions[i], &err), err);
+    options.n_ranks = 3;
+    options.lineup = &lineup;
+    options.portions = portions;
+    options.open = open_member;
+    options.open_arg = &team;
+    pipeline_open(&p, &options);
+    assert_decodes_without_allocating(p.driver, 1);
+    pipeline_close(&p);
+    team_close_shards(&team);
+}
+
+static enum status make_sums(struct transport *const *ends, struct err *err)
+{
+    const struct collective_options o = { ends[0], 0, 2, 1000 };
+    struct collective *c = NULL;
+    const enum status s = collective_new(&o, &c, err);
+
+    collective_free(c);
+    return s;
+}
+
+static enum status make_driver(struct transport *const *ends, struct err *err)
+{
+    static const struct portion portions[] = { { 0, 2, 0, 1, 0, 32, 0, 16 },
+                                               { 1, 2, 1, 1, 32, 32, 16, 16 } };
+    static const uint32_t size = 2;
+    struct driver_options o = { .ring = ends[1],
+                                .n_ranks = 2,
+                                .portions = portions,
+                                .n_vocab = 32,
+                                .n_hidden = 8,
+                                .context_tokens = 64,
+                                .page_tokens = 16,
+                                .n_pages = 8,
+                                .max_rows = 8,
+                                .max_sequences = 2 };
+    struct driver *driver = NULL;
+    struct lineup lineup;
+    enum status s = lineup_init(&lineup, &size, 1, err);
+
+    o.lineup = &lineup;
+    if (s == ST_OK)
+        s = driver_new(&o, &driver, err);
+    driver_free(driver);
+    return s;
+}
+
+/* Whichever allocation fails, it is said and nothing is lost; leaks show under a sanitizer. */
+static void what_a_team_needs_is_had_whole_or_not_at_all(void **state)
+{
+    enum status (*const makers[])(struct transport *const *, struct err *) = { make_sums,
+                                                                               make_driver };
+    struct transport *ends[2];
+    struct err err = { 0 };
+
+    (void)state;
+    assert_ok(inproc_new(2, ends, &err), err);
+    for (size_t i = 0; i < sizeof(makers) / sizeof(makers[0]); i++) {
+        enum status s = ST_NOMEM;
+        size_t n_failed = 0;
+
+        for (size_t k = 1; s != ST_OK; k++) {
+            allocations_fail_at(k);
+            s = makers[i](ends, &err);
+            n_failed += allocations_failed() ? 1 : 0;
+            allocations_fail_at(0);
+            assert_true(s == ST_OK || s == ST_NOMEM);
+        }
+        assert_true(n_failed >= 3);
+    }
+    transport_close(ends[0]);
+    transport_close(ends[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_model_in_one_process_decodes_without_allocating),
         cmocka_unit_test(ranks_over_tcp_decode_without_allocating),
+        cmocka_unit_test(a_team_decodes_without_allocating),
+        cmocka_unit_test(what_a_team_needs_is_had_whole_or_not_at_all),
     };
 
     return cmocka_run_group_tests_name("execute/allocations", tests, set_up, tear_down);

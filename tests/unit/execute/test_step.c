@@ -112,6 +112,53 @@ static void a_step_of_hidden_rows_arrives_bit_for_bit(void **state)
     assert_memory_equal(got.hidden, hidden, sizeof(hidden));
 }
 
+/* Where a team has the output matrix, every member has to know whose logits are wanted. */
+static void rows_of_logits_arrive_where_limits_have_them(void **state)
+{
+    static const uint32_t rows[] = { 0, 5, 7 }, wrong[] = { 5, 5 };
+    struct engine_batch batch = token_batch(), got;
+    struct step_limits with_logits = limits;
+    struct wires *w = *state;
+
+    batch.logit_rows = rows;
+    batch.n_logit_rows = 3;
+    assert_int_equal(pass(w, &batch, &got), ST_OK);
+    assert_int_equal(got.n_logit_rows, 0); /* a pipeline's step says nothing of them */
+    step_wire_free(w->out);
+    step_wire_free(w->in);
+    w->out = w->in = NULL;
+    with_logits.max_logit_rows = 3;
+    assert_int_equal(step_wire_new(&with_logits, &w->out, NULL), ST_OK);
+    assert_int_equal(step_wire_new(&with_logits, &w->in, NULL), ST_OK);
+    assert_int_equal(pass(w, &batch, &got), ST_OK);
+    assert_int_equal(got.n_logit_rows, 3);
+    assert_memory_equal(got.logit_rows, rows, sizeof(rows));
+    batch.logit_rows = wrong;
+    batch.n_logit_rows = 2;
+    assert_int_equal(pass(w, &batch, &got), ST_FORMAT);
+}
+
+static void rows_of_logits_beyond_the_step_are_refused(void **state)
+{
+    static const uint32_t beyond[] = { 8 }, many[] = { 0, 1, 2, 3 };
+    struct step_limits with_logits = limits;
+    struct engine_batch batch = token_batch(), got;
+    struct wires *w = *state;
+
+    step_wire_free(w->out);
+    step_wire_free(w->in);
+    w->out = w->in = NULL;
+    with_logits.max_logit_rows = 3;
+    assert_int_equal(step_wire_new(&with_logits, &w->out, NULL), ST_OK);
+    assert_int_equal(step_wire_new(&with_logits, &w->in, NULL), ST_OK);
+    batch.logit_rows = many;
+    batch.n_logit_rows = 4;
+    assert_int_equal(pass(w, &batch, &got), ST_FORMAT); /* and nothing was sent */
+    batch.logit_rows = beyond;
+    batch.n_logit_rows = 1;
+    assert_int_equal(pass(w, &batch, &got), ST_FORMAT);
+}
+
 static void a_step_beyond_the_limits_is_not_sent(void **state)
 {
     struct engine_batch batch = token_batch(), got;
@@ -206,6 +253,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(a_step_of_tokens_arrives_as_it_was),
         CASE(a_step_of_hidden_rows_arrives_bit_for_bit),
+        CASE(rows_of_logits_arrive_where_limits_have_them),
+        CASE(rows_of_logits_beyond_the_step_are_refused),
         CASE(a_step_beyond_the_limits_is_not_sent),
         CASE(a_token_outside_the_vocabulary_is_refused),
         CASE(damaged_steps_are_refused_or_within_limits),

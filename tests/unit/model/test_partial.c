@@ -206,14 +206,14 @@ static void no_room_is_told_as_such(void **state)
 }
 
 /* The pieces of layers first..first+n and nothing else, in a file of their own. */
-static void make_shard(struct fixture *f, uint32_t first, uint32_t n)
+static void make_shard(struct fixture *f, uint32_t first, uint32_t n, const struct piece_cut *cut)
 {
     struct piece_map wanted;
     struct gguf *gguf;
 
     assert_ok(gguf_open(f->whole, &gguf, &f->err), f->err);
     assert_ok(manifest_map(&f->manifest, &wanted, &f->err), f->err);
-    assert_ok(shard_pieces(gguf, first, n, &wanted, &f->err), f->err);
+    assert_ok(shard_pieces(gguf, first, n, cut, &wanted, &f->err), f->err);
     open_it(f);
     for (uint32_t i = 0; i < wanted.n_pieces; i++)
         if (piece_map_has(&wanted, i))
@@ -230,7 +230,7 @@ static void check_split(struct fixture *f, uint32_t first, uint32_t n)
     struct shard_weights w, whole;
     struct model *model, *all;
 
-    make_shard(f, first, n);
+    make_shard(f, first, n, NULL);
     assert_ok(model_open(f->path, &model, &f->err), f->err);
     assert_ok(model_open(f->whole, &all, &f->err), f->err);
     assert_memory_equal(model_info(model)->digest, model_info(all)->digest, MODEL_DIGEST_BYTES);
@@ -262,6 +262,42 @@ static void a_shard_opens_with_its_own_pieces_alone(void **state)
     check_split(f, 3, 1);
 }
 
+static void check_portion(struct fixture *f, const struct portion *all, uint32_t member)
+{
+    const struct tiny_llama *spec = &tiny_llama_default;
+    const struct piece_cut cut = { all[member], spec->n_kv_head, spec->n_ff, tiny_llama_n_vocab() };
+    const uint32_t first = spec->n_layer - 2;
+    struct shard_weights w;
+    struct model *model;
+
+    make_shard(f, first, 2, &cut);
+    assert_ok(model_open(f->path, &model, &f->err), f->err);
+    assert_ok(model_shard_of(model, first, 2, &all[member], &w, &f->err), f->err);
+    shard_weights_release(&w);
+    for (uint32_t i = 0; i < 3; i++)
+        if (i != member)
+            assert_int_equal(model_shard_of(model, first, 2, &all[i], &w, &f->err), ST_NOTFOUND);
+    model_free(model);
+    assert_int_equal(unlink(f->path), 0);
+}
+
+/* The last has no heads. */
+static void a_portion_opens_with_its_own_pieces_alone(void **state)
+{
+    const struct tiny_llama *spec = &tiny_llama_default;
+    const struct portion_whole whole = { spec->n_head, spec->n_kv_head,
+                                         spec->n_hidden / spec->n_head, spec->n_ff,
+                                         tiny_llama_n_vocab() };
+    static const uint32_t shares[] = { 1, 1, 1 };
+    struct fixture *f = *state;
+    struct portion all[3];
+
+    assert_ok(portion_cut(&whole, shares, 3, all, &f->err), f->err);
+    assert_int_equal(all[2].n_kv_heads, 0);
+    for (uint32_t i = 0; i < 3; i++)
+        check_portion(f, all, i);
+}
+
 static void the_shards_of_a_split_are_the_whole_file(void **state)
 {
     struct fixture *f = *state;
@@ -270,13 +306,13 @@ static void the_shards_of_a_split_are_the_whole_file(void **state)
 
     assert_ok(gguf_open(f->whole, &gguf, &f->err), f->err);
     assert_ok(manifest_map(&f->manifest, &wanted, &f->err), f->err);
-    assert_ok(shard_pieces(gguf, 0, 2, &wanted, &f->err), f->err);
+    assert_ok(shard_pieces(gguf, 0, 2, NULL, &wanted, &f->err), f->err);
     assert_true(piece_map_count(&wanted, NULL) < f->file.len);
-    assert_ok(shard_pieces(gguf, 2, 2, &wanted, &f->err), f->err);
+    assert_ok(shard_pieces(gguf, 2, 2, NULL, &wanted, &f->err), f->err);
     assert_int_equal(piece_map_count(&wanted, NULL), f->file.len);
-    assert_int_equal(shard_pieces(gguf, 3, 2, &wanted, &f->err), ST_RANGE);
-    assert_int_equal(shard_pieces(gguf, UINT32_MAX, 2, &wanted, &f->err), ST_RANGE);
-    assert_int_equal(shard_pieces(gguf, 0, 0, &wanted, &f->err), ST_RANGE);
+    assert_int_equal(shard_pieces(gguf, 3, 2, NULL, &wanted, &f->err), ST_RANGE);
+    assert_int_equal(shard_pieces(gguf, UINT32_MAX, 2, NULL, &wanted, &f->err), ST_RANGE);
+    assert_int_equal(shard_pieces(gguf, 0, 0, NULL, &wanted, &f->err), ST_RANGE);
     piece_map_release(&wanted);
     gguf_free(gguf);
 }
@@ -309,6 +345,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(one_process_writes_at_a_time, set_up, tear_down),
         cmocka_unit_test_setup_teardown(no_room_is_told_as_such, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_shard_opens_with_its_own_pieces_alone, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_portion_opens_with_its_own_pieces_alone, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(a_shard_opens_with_its_own_pieces_alone, set_up_untied,
                                         tear_down),
         cmocka_unit_test_setup_teardown(the_shards_of_a_split_are_the_whole_file, set_up,

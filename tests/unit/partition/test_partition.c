@@ -80,6 +80,38 @@ static void layers_follow_memory(void **state)
     }
 }
 
+/* Layers and output are split by the shares, the embedding is not. */
+static void parts_of_teams_are_counted_by_their_shares(void **state)
+{
+    static const struct partition_part parts[] = {
+        { 0, 6, 3 }, { 0, 6, 1 }, { 6, 6, 1 }, { 6, 6, 1 }
+    };
+    const uint64_t mib[] = { 100, 100, 100, 100 };
+    const struct model_info model = small_model();
+    const struct partition_options options = { .context_tokens = 1024, .n_sequences = 1 };
+    struct node_set nodes = nodes_of(mib, ARRAY_LEN(mib));
+    struct plan plan = { 0 };
+    struct err err;
+
+    (void)state;
+    assert_ok(partition_teams(&model, &nodes, parts, &options, &plan, &err), err);
+    assert_int_equal(plan.n_shards, 4);
+    assert_true(plan.shards[0].weight_bytes == (4 + 45) * MIB);
+    assert_true(plan.shards[1].weight_bytes == (4 + 15) * MIB);
+    assert_true(plan.shards[2].weight_bytes == 33 * MIB);
+    assert_int_equal(plan.shards[0].share, 3);
+    assert_true(plan.kv_tokens == 1024);
+    nodes.nodes[2].memory_bytes = 33 * MIB; /* no room for keys and values */
+    assert_int_equal(partition_teams(&model, &nodes, parts, &options, &plan, &err), ST_FULL);
+    assert_non_null(strstr(err.words, "'n2'"));
+    nodes.n_nodes = 3; /* a team of which a member is missing has all of its layers still */
+    nodes.nodes[2].memory_bytes = 100 * MIB;
+    assert_ok(partition_teams(&model, &nodes, parts, &options, &plan, &err), err);
+    assert_true(plan.shards[2].weight_bytes == 66 * MIB);
+    nodes.n_nodes = 2;
+    assert_int_equal(partition_teams(&model, &nodes, parts, &options, &plan, &err), ST_RANGE);
+}
+
 static void the_pool_is_what_is_wanted_or_what_there_is(void **state)
 {
     const uint64_t plenty[] = { 4000 }, little[] = { 160 }, tight[] = { 142 };
@@ -299,6 +331,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(layers_follow_memory),
+        cmocka_unit_test(parts_of_teams_are_counted_by_their_shares),
         cmocka_unit_test(the_pool_is_what_is_wanted_or_what_there_is),
         cmocka_unit_test(an_explicit_split_wins),
         cmocka_unit_test(a_wrong_split_is_refused),

@@ -114,8 +114,22 @@ static void one_stream_reads_every_weight_once(void **state)
     assert_true(fabs(o[SINGLE].prediction.load_s - 39.7) < 0.1);
     assert_true(o[TENSOR].prediction.tokens_per_s > o[SINGLE].prediction.tokens_per_s);
     assert_non_null(o[TENSOR].blocker);
-    assert_int_equal(f->report.chosen, SINGLE); /* the tensor plan is faster and cannot be run */
+    assert_int_equal(f->report.chosen,
+                     SINGLE); /* the tensor plan is faster, and has to be asked for */
     assert_false(o[REPLICATE].is_possible);
+}
+
+static void a_plan_with_teams_is_chosen_where_it_is_asked_for_by_name(void **state)
+{
+    struct fixture *f = *state;
+    const struct plan_option *o;
+
+    f->input.strategy = "tensor";
+    o = run(f);
+    assert_null(o[TENSOR].blocker);
+    assert_int_equal(f->report.chosen, TENSOR);
+    assert_true(o[TENSOR].has_teams && o[TENSOR].n_parts > 1);
+    assert_non_null(o[HYBRID].blocker);
 }
 
 static void experts_that_idle_are_not_read(void **state)
@@ -411,6 +425,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(the_shapes_have_the_sizes_of_their_files),
         TEST(one_stream_reads_every_weight_once),
+        TEST(a_plan_with_teams_is_chosen_where_it_is_asked_for_by_name),
         TEST(experts_that_idle_are_not_read),
         TEST(many_streams_keep_a_pipeline_busy),
         TEST(a_remedy_helps),

@@ -85,6 +85,73 @@ static void more_than_the_buffers_hold_gets_through(void **state)
     free(bytes);
 }
 
+struct swapping {
+    struct transport *end;
+    unsigned char *out, *in; /* [N_RANKS][LARGE_BYTES] */
+    enum status status;
+};
+
+static void *swap_all(void *arg)
+{
+    struct swapping *s = arg;
+    struct exchange all[N_RANKS];
+    size_t n = 0;
+
+    for (uint32_t i = 0; i < N_RANKS; i++)
+        if (i != s->end->rank)
+            all[n++] = (struct exchange){ i, s->out + (size_t)i * LARGE_BYTES, LARGE_BYTES,
+                                          s->in + (size_t)i * LARGE_BYTES, LARGE_BYTES };
+    s->status = transport_exchange(s->end, all, n, deadline_after_ms(60000), NULL);
+    return NULL;
+}
+
+/* Everybody sends more than the buffers hold before anybody could have received. */
+static void all_ranks_exchange_large_messages_at_one_time(void **state)
+{
+    struct fixture *f = *state;
+    struct swapping all[N_RANKS];
+    pthread_t threads[N_RANKS];
+
+    for (uint32_t i = 0; i < N_RANKS; i++) {
+        all[i] = (struct swapping){ f->ends[i], malloc((size_t)N_RANKS * LARGE_BYTES),
+                                    calloc(N_RANKS, LARGE_BYTES), ST_IO };
+        for (size_t k = 0; k < (size_t)N_RANKS * LARGE_BYTES; k++)
+            all[i].out[k] = (unsigned char)(k * 7 + 100 * i + k / LARGE_BYTES);
+        assert_int_equal(pthread_create(&threads[i], NULL, swap_all, &all[i]), 0);
+    }
+    for (uint32_t i = 0; i < N_RANKS; i++)
+        pthread_join(threads[i], NULL);
+    for (uint32_t i = 0; i < N_RANKS; i++) {
+        assert_int_equal(all[i].status, ST_OK);
+        for (uint32_t k = 0; k < N_RANKS; k++)
+            if (k != i)
+                assert_memory_equal(all[i].in + (size_t)k * LARGE_BYTES,
+                                    all[k].out + (size_t)i * LARGE_BYTES, LARGE_BYTES);
+    }
+    for (uint32_t i = 0; i < N_RANKS; i++) {
+        free(all[i].out);
+        free(all[i].in);
+    }
+}
+
+static void an_exchange_ends_at_its_deadline_and_with_a_lost_rank(void **state)
+{
+    struct fixture *f = *state;
+    unsigned char bytes[4] = "abc", got[4];
+    struct exchange one = { 1, bytes, sizeof(bytes), got, sizeof(got) };
+
+    assert_int_equal(transport_exchange(f->ends[0], &one, 1, deadline_after_ms(30), NULL),
+                     ST_DEADLINE);
+    one = (struct exchange){ 1, bytes, sizeof(bytes), got, sizeof(got) };
+    transport_close(f->ends[2]);
+    f->ends[2] = NULL;
+    assert_int_equal(transport_exchange(f->ends[0], &one, 1, deadline_after_ms(20000), NULL),
+                     ST_PEER);
+    one.with = N_RANKS;
+    assert_int_equal(transport_exchange(f->ends[0], &one, 1, deadline_after_ms(30), NULL),
+                     ST_RANGE);
+}
+
 static void a_wait_ends_at_its_deadline(void **state)
 {
     struct fixture *f = *state;
@@ -175,6 +242,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         EACH(bytes_arrive_in_order_for_each_pair),
         EACH(more_than_the_buffers_hold_gets_through),
+        EACH(all_ranks_exchange_large_messages_at_one_time),
+        EACH(an_exchange_ends_at_its_deadline_and_with_a_lost_rank),
         EACH(a_wait_ends_at_its_deadline),
         EACH(losing_any_rank_ends_a_wait_for_another),
         EACH(what_was_sent_before_the_end_is_still_received),
