@@ -29,4 +29,9 @@ void gateway_ollama_show(void *arg, struct exchange *x);
 void gateway_ollama_pull(void *arg, struct exchange *x);
 void gateway_ollama_not_done(void *arg, struct exchange *x);
 
+/* Handlers of the responses that were answered, gateway_responses.c; arg: struct gateway */
+void gateway_response_show(void *arg, struct exchange *x); /* and its input items */
+void gateway_response_delete(void *arg, struct exchange *x);
+void gateway_response_cancel(void *arg, struct exchange *x);
+
 #endif

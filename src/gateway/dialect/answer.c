@@ -37,7 +37,7 @@ enum status answer_new(const struct api_request *request, const char *model, int
     a->dialect = request->dialect;
     a->context = json_incref(request->context);
     a->store = request->store;
-    a->tenant = request->tenant;
+    a->owner = request->owner;
     a->created_unix_s = created_unix_s;
     a->begun_ns = clock_ns();
     (void)snprintf(a->model, sizeof(a->model), "%s", model);
@@ -88,6 +88,7 @@ void answer_free(struct answer *a)
     json_decref(a->context);
     json_decref(a->output);
     buf_release(&a->item);
+    buf_release(&a->item_logprobs);
     buf_release(&a->head);
     buf_release(&a->event_head);
     free(a);

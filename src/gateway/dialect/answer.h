@@ -51,10 +51,11 @@ struct answer {
     enum reply_part block; /* of this kind */
     char item_id[REQUEST_ID_MAX];
     struct buf item;               /* its text */
+    struct buf item_logprobs;      /* as in struct answer_choice */
     struct answer_call call;       /* where it is a call; buffers are the choice's */
     json_t *output;                /* what is complete; owned */
     struct responses_store *store; /* borrowed; NULL: nothing is kept */
-    uint64_t tenant;
+    uint64_t owner;                /* as in struct api_request */
     struct answer_choice *choices; /* [n_choices] */
     size_t n_choices;
 };

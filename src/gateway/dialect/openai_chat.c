@@ -9,6 +9,7 @@
 #include "base/size.h"
 #include "gateway/dialect/answer.h"
 #include "gateway/dialect/common.h"
+#include "gateway/dialect/logprobs.h"
 #include "gateway/dialect/messages.h"
 #include "gateway/dialect/tools.h"
 #include "gateway/http/json_out.h"
@@ -60,37 +61,6 @@ static enum status parse(const json_t *body, struct api_request *r, struct api_e
     if (s == ST_OK)
         s = param_u32(body, "thinking_token_budget", 1, 1 << 30, &r->thought_tokens_max, e);
     return s;
-}
-
-static void write_candidate(const struct reply_candidate *c, struct buf *out)
-{
-    buf_puts(out, "{\"token\":");
-    json_out_string(out, c->bytes, c->n_bytes);
-    buf_puts(out, ",\"logprob\":");
-    json_out_logprob(out, c->logprob);
-    buf_puts(out, ",\"bytes\":[");
-    for (size_t i = 0; i < c->n_bytes; i++)
-        buf_printf(out, i ? ",%u" : "%u", (unsigned char)c->bytes[i]);
-    buf_putc(out, ']'); /* the object stays open: a chosen token has one key more */
-}
-
-static void collect(struct answer_choice *c, const struct reply_logprob *logprobs, size_t n)
-{
-    struct buf *out = &c->logprobs[0];
-
-    for (size_t i = 0; i < n; i++) {
-        if (out->len > 0)
-            buf_putc(out, ',');
-        write_candidate(&logprobs[i].chosen, out);
-        buf_puts(out, ",\"top_logprobs\":[");
-        for (size_t k = 0; k < logprobs[i].n_top; k++) {
-            if (k > 0)
-                buf_putc(out, ',');
-            write_candidate(&logprobs[i].top[k], out);
-            buf_putc(out, '}');
-        }
-        buf_puts(out, "]}");
-    }
 }
 
 static void write_logprobs(const struct answer_choice *c, struct buf *out)
@@ -239,5 +209,5 @@ const struct dialect openai_chat = {
     .parse = parse,
     .choice = choice,
     .events = events,
-    .collect = collect,
+    .collect = logprobs_collect,
 };
