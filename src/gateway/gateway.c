@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/size.h"
+#include "gateway/dialect/call_texts.h"
 #include "gateway/dialect/dialect.h"
 #include "gateway/dialect/param.h"
 #include "gateway/dialect/repeat.h"
@@ -36,6 +37,7 @@ static void parse(struct gateway *g, struct exchange *x, const struct dialect *d
     api_request_init(&request);
     request.dialect = dialect;
     request.store = g->store;
+    request.call_texts = g->call_texts;
     request.owner = access_tenant(x);
     s = dialect->parse(body, &request, &e);
     if (s == ST_OK)
@@ -395,13 +397,15 @@ enum status gateway_new(struct loop *loop, const char *host, uint16_t port,
     g->handlers = handlers;
     g->arg = arg;
     g->store = responses_store_new();
-    s = g->store ? access_new(loop, resume, g, &g->access, err)
-                 : err_set(err, ST_NOMEM, "the API could not be started");
+    g->call_texts = call_texts_new();
+    s = g->store && g->call_texts ? access_new(loop, resume, g, &g->access, err)
+                                  : err_set(err, ST_NOMEM, "the API could not be started");
     if (s == ST_OK)
         s = http_server_new(loop, &options, &g->server, err);
     if (s != ST_OK) {
         access_free(g->access);
         responses_store_free(g->store);
+        call_texts_free(g->call_texts);
         free(g);
         return s;
     }
@@ -425,6 +429,7 @@ void gateway_free(struct gateway *gateway)
         return;
     http_server_free(gateway->server);
     responses_store_free(gateway->store);
+    call_texts_free(gateway->call_texts);
     access_free(gateway->access);
     free(gateway);
 }

@@ -10,6 +10,7 @@ struct gateway {
     void *arg;
     struct http_server *server;
     struct responses_store *store;
+    struct call_texts *call_texts;
     struct access *access;
 };
 

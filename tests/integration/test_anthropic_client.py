@@ -6,7 +6,7 @@ The model says what the test wrote down (support/scripted.py); all around it is 
 import anthropic
 import pytest
 
-from support.scripted import NAME, Scripted, call
+from support.scripted import CACHE_MISS_TOKENS, NAME, SPELLED, Scripted, call
 
 ASK = [{"role": "user", "content": "How is the weather in Paris?"}]
 WEATHER = {"name": "get_weather", "description": "The weather of a city.",
@@ -57,6 +57,24 @@ def test_a_turn_with_a_tool(node, client):
                       {"role": "user", "content": [{"type": "tool_result", "tool_use_id": use.id,
                                                     "content": [{"type": "text", "text": "18 degrees"}]}]}]
     assert ask(client, messages=messages, tools=[WEATHER]).content[0].text == "Eighteen."
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_a_call_comes_back_as_it_was_written(node, client, streams):
+    node.says([{"when": "<tool_response>", "say": "Warm."}, {"say": f"I look.\n{SPELLED}"}])
+    question = [{"role": "user", "content": f"How is the weather, streamed {streams}?"}]
+    if streams:
+        with client.messages.stream(model=NAME, messages=question, max_tokens=500, tools=[WEATHER]) as stream:
+            answer = stream.get_final_message()
+    else:
+        answer = ask(client, messages=question, tools=[WEATHER])
+    assert answer.content[1].input["city"] == "Z\u00fcrich"
+    messages = question + [{"role": "assistant", "content": answer.content},
+                           {"role": "user", "content": [{"type": "tool_result", "content": "18",
+                                                         "tool_use_id": answer.content[1].id}]}]
+    usage = ask(client, messages=messages, tools=[WEATHER]).usage
+    known = answer.usage.input_tokens + answer.usage.cache_read_input_tokens + answer.usage.output_tokens
+    assert usage.cache_read_input_tokens > known - CACHE_MISS_TOKENS
 
 
 def test_a_stream_with_thoughts_words_and_calls(node, client):

@@ -9,7 +9,7 @@ import os
 import openai
 import pytest
 
-from support.scripted import NAME, Scripted, call
+from support.scripted import CACHE_MISS_TOKENS, NAME, SPELLED, WRITTEN, Scripted, call
 
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # it would fetch one otherwise
 
@@ -85,6 +85,20 @@ def test_items_are_replayed_and_results_answered(node, client):
     assert ask(client, items, tools=[WEATHER]).output_text == "Eighteen."
     follow = ask(client, items[-1:], previous_response_id=first.id, tools=[WEATHER])
     assert follow.output_text == "Eighteen." and follow.previous_response_id == first.id
+
+
+@pytest.mark.parametrize("replays", [False, True])
+def test_a_call_comes_back_as_it_was_written(node, client, replays):
+    node.says([{"when": "<tool_response>", "say": "Warm."}, {"say": f"I look.\n{SPELLED}"}])
+    question = [{"role": "user", "content": f"Weather, replayed {replays}?"}]
+    first = ask(client, question, tools=[WEATHER])
+    assert first.output[1].arguments == WRITTEN
+    items = [{"type": "function_call_output", "call_id": first.output[1].call_id, "output": "18"}]
+    if replays:
+        items = question + [i.model_dump(exclude_none=True) for i in first.output] + items
+    usage = ask(client, items, tools=[WEATHER],
+                **({} if replays else {"previous_response_id": first.id})).usage
+    assert usage.input_tokens_details.cached_tokens > first.usage.total_tokens - CACHE_MISS_TOKENS
 
 
 def test_nobody_elses_response_is_gone_on_with(node, client):

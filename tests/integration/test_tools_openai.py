@@ -9,7 +9,7 @@ import json
 import openai
 import pytest
 
-from support.scripted import NAME, Scripted, call
+from support.scripted import CACHE_MISS_TOKENS, NAME, SPELLED, WRITTEN, Scripted, call
 
 WEATHER = {"type": "function", "function": {
     "name": "get_weather", "description": "The weather of a city.",
@@ -87,6 +87,72 @@ def test_history_reaches_the_template_as_objects(node):
     assert status == 200, answer
     assert "<tool_call>\n{\"name\": \"get_time\", \"arguments\": {\"zone\": \"UTC\"}}\n</tool_call>" in answer["prompt"]
     assert "<tool_response>\n12:00\n</tool_response>" in answer["prompt"]
+
+
+def test_a_call_comes_back_as_it_was_written(node, client):
+    node.says([{"when": "<tool_response>", "say": "Warm."}, {"say": f"I look.\n{SPELLED}"}])
+    answer = chat(client, tools=[WEATHER])
+    message = answer.choices[0].message
+    assert message.tool_calls[0].function.arguments == WRITTEN
+    messages = ASK + [message.model_dump(exclude_none=True),
+                      {"role": "tool", "tool_call_id": message.tool_calls[0].id, "content": "18"}]
+    before, after = (node.node.request("POST", "/apply-template", {"messages": m, "tools": [WEATHER]})[1]["prompt"]
+                     for m in (ASK, messages))
+    assert after.startswith(f"{before}I look.\n{SPELLED}")
+    usage = chat(client, messages=messages, tools=[WEATHER]).usage
+    known = answer.usage.prompt_tokens + answer.usage.completion_tokens
+    assert usage.prompt_tokens_details.cached_tokens > known - CACHE_MISS_TOKENS
+
+
+CUSTOM = {"type": "custom", "custom": {"name": "run", "description": "Runs a line of a shell."}}
+REGEX = {"type": "custom", "custom": {"name": "paint", "format": {
+    "type": "grammar", "grammar": {"syntax": "regex", "definition": "(red|blue)"}}}}
+LARK = {"type": "custom", "custom": {"name": "patch", "format": {
+    "type": "grammar", "grammar": {"syntax": "lark", "definition": "start: /[a-z]+/"}}}}
+
+
+def test_tools_of_free_text(node, client):
+    run = call("run", input="ls -l \"a b\"\n")
+    node.says([{"when": "<tool_response>", "say": "Listed."}, {"say": f"So:\n{run}\n{PARIS}\n{run}"}])
+    tools = [CUSTOM, WEATHER]
+    answer = chat(client, tools=tools).choices[0]
+    assert [c.type for c in answer.message.tool_calls] == ["custom", "function", "custom"]
+    assert answer.message.tool_calls[0].custom.input == "ls -l \"a b\"\n" and answer.finish_reason == "tool_calls"
+    inputs, names = {}, {}
+    for chunk in chat(client, tools=tools, stream=True):
+        for part in chunk.choices[0].delta.tool_calls or []:
+            made = getattr(part, "custom", None)
+            if made:
+                names.setdefault(part.index, made.get("name"))
+                inputs[part.index] = inputs.get(part.index, "") + made["input"]
+    assert names == {0: "run", 2: "run"} and set(inputs.values()) == {"ls -l \"a b\"\n"}
+    messages = ASK + [answer.message.model_dump(exclude_none=True)]
+    messages += [{"role": "tool", "tool_call_id": c.id, "content": "x"} for c in answer.message.tool_calls]
+    assert chat(client, messages=messages, tools=tools).choices[0].message.content == "Listed."
+    prompt = node.node.request("POST", "/apply-template", {"messages": messages, "tools": tools})[1]["prompt"]
+    assert run in prompt
+
+
+def test_a_tool_of_free_text_keeps_to_its_format(node, client):
+    node.says([{"say": call("paint", input="green")}])
+    answer = chat(client, tools=[REGEX, CUSTOM], tool_choice={"type": "custom", "custom": {"name": "paint"}},
+                  parallel_tool_calls=False, max_tokens=60).choices[0]
+    assert answer.message.tool_calls[0].custom.input in ("red", "blue")
+    told = node.node.request("POST", "/apply-template", {"messages": ASK, "tools": [REGEX, LARK]})[1]["prompt"]
+    assert "start: /[a-z]+/" in told and "(red|blue)" in told
+    for grammar in ({"syntax": "regex", "definition": "(a"}, {"syntax": "yacc", "definition": "a"}, {}):
+        with pytest.raises(openai.BadRequestError) as e:
+            chat(client, tools=[{"type": "custom", "custom": {"name": "f", "format": {
+                "type": "grammar", "grammar": grammar}}}])
+        assert e.value.param == "tools[0]"
+
+
+def test_only_tools_that_are_allowed_are_offered(node, client):
+    node.says([{"when": "get_weather", "say": "Both."}, {"say": "One."}])
+    allowed = {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [
+        {"type": "function", "function": {"name": "get_time"}}]}}
+    assert chat(client, tools=[WEATHER, TIME]).choices[0].message.content == "Both."
+    assert chat(client, tools=[WEATHER, TIME], tool_choice=allowed).choices[0].message.content == "One."
 
 
 def test_one_call_ends_the_answer_where_they_may_not_be_parallel(node, client):

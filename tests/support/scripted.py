@@ -55,6 +55,13 @@ def call(name, **arguments):
     return f"<tool_call>\n{json.dumps({'name': name, 'arguments': arguments})}\n</tool_call>"
 
 
+# A long call as no JSON library writes it, and how many of its first turn's tokens a cache may miss: pages
+# are whole, and the last token of an answer is in none.
+WRITTEN = '{"city":"Z\\u00fcrich",  "why":"' + "because " * 120 + '"}'
+SPELLED = f"<tool_call>\n{{\"name\": \"get_weather\", \"arguments\": {WRITTEN}}}\n</tool_call>"
+CACHE_MISS_TOKENS = 40
+
+
 def write_model(path, context=131072, template=TEMPLATE):
     """One small layer of ones under the real tokenizer."""
     fields = {k: f.contents() for k, f in gguf.GGUFReader(MODEL_FILE).fields.items()

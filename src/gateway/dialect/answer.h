@@ -18,7 +18,9 @@ enum { LOGPROB_LISTS = 4, CALL_ID_MAX = 40, ANSWER_CALLS_MAX = 256 };
 
 struct answer_call {
     char id[CALL_ID_MAX];
-    struct buf name, arguments; /* arguments: of a stream only where the dialect needs them again */
+    struct buf name, arguments;
+    bool is_custom; /* of a tool of free text (tools.h) */
+    bool is_told;   /* the same: a stream's client has its text */
 };
 
 struct answer_choice {
@@ -55,6 +57,7 @@ struct answer {
     struct answer_call call;       /* where it is a call; buffers are the choice's */
     json_t *output;                /* what is complete; owned */
     struct responses_store *store; /* borrowed; NULL: nothing is kept */
+    struct call_texts *call_texts; /* the same */
     uint64_t owner;                /* as in struct api_request */
     struct answer_choice *choices; /* [n_choices] */
     size_t n_choices;

@@ -168,7 +168,7 @@ static enum status parse_prompt(const json_t *body, struct api_request *r, struc
     if (s == ST_OK && !param_get(body, "model"))
         s = api_error_set(e, API_MISSING, "model", "model: Field required");
     if (s == ST_OK)
-        s = anthropic_conversation(body, list, e);
+        s = anthropic_conversation(r, body, list, e);
     return s == ST_OK ? parse_rest(body, r, e) : s;
 }
 

@@ -17,6 +17,7 @@
 
 enum { STOP_TOKENS_MAX = 64, TOOL_NAME_MAX = 129 /* NUL included */ };
 
+struct call_texts;
 struct reservation;
 struct dialect;
 struct responses_store;
@@ -86,6 +87,7 @@ struct api_request {
 
     uint64_t owner;                /* the tenant as the guard knows it; 0: it asks nobody */
     struct responses_store *store; /* what went before, of one dialect; lent */
+    struct call_texts *call_texts; /* lent; NULL: none are known */
     json_t *context; /* what the dialect needs to write its answer; owned, may be NULL */
 
     char *grammar;         /* as in struct generation; owned */

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/size.h"
+#include "gateway/dialect/call_texts.h"
 #include "gateway/dialect/dialect.h"
 #include "gateway/dialect/ollama.h"
 #include "gateway/dialect/ollama_priv.h"
@@ -124,24 +125,28 @@ static enum status translate(const json_t *body, json_t **ret_to, struct api_req
     return ST_OK;
 }
 
-/* Arguments are an object here, and text there. */
-static json_t *translate_call(const json_t *call, size_t i)
+/* Arguments are an object here, and text there: the model's own, where it is known. */
+static json_t *translate_call(const struct api_request *r, const json_t *call, size_t i)
 {
     const json_t *function = json_object_get(call, "function");
     const json_t *arguments = json_object_get(function, "arguments");
-    char *text = arguments ? json_dumps(arguments, JSON_COMPACT) : NULL;
     const char *name = json_string_value(json_object_get(function, "name"));
+    const char *written = call_texts_get(r->call_texts, r->owner, name ? name : "", arguments);
+    char *text = arguments && !written ? json_dumps(arguments, JSON_COMPACT) : NULL;
     char id[32];
     json_t *made;
 
     (void)snprintf(id, sizeof(id), "call_%zu", i);
+    if (!written)
+        written = text ? text : "{}";
     made = json_pack("{s:s,s:s,s:{s:s,s:s}}", "id", id, "type", "function", "function", "name",
-                     name ? name : "", "arguments", text ? text : "{}");
+                     name ? name : "", "arguments", written);
     free(text);
     return made;
 }
 
-static enum status translate_message(const json_t *message, json_t *list, struct api_error *e)
+static enum status translate_message(const struct api_request *r, const json_t *message,
+                                     json_t *list, struct api_error *e)
 {
     static const char *const names[][2] = {
         { "role", "role" },
@@ -167,7 +172,7 @@ static enum status translate_message(const json_t *message, json_t *list, struct
 
         for (size_t i = 0; i < json_array_size(calls); i++)
             is_whole = is_whole && json_array_append_new(
-                                       given, translate_call(json_array_get(calls, i), i)) == 0;
+                                       given, translate_call(r, json_array_get(calls, i), i)) == 0;
         is_whole = is_whole && json_object_set(made, "tool_calls", given) == 0;
         json_decref(given);
     }
@@ -176,7 +181,8 @@ static enum status translate_message(const json_t *message, json_t *list, struct
     return is_whole ? ST_OK : param_no_memory(e);
 }
 
-static enum status translate_messages(const json_t *body, json_t *to, struct api_error *e)
+static enum status translate_messages(const struct api_request *r, const json_t *body, json_t *to,
+                                      struct api_error *e)
 {
     const json_t *messages = param_get(body, "messages");
     json_t *tools = param_get(body, "tools"), *list = json_array();
@@ -184,7 +190,7 @@ static enum status translate_messages(const json_t *body, json_t *to, struct api
         list && json_object_set_new(to, "messages", list) == 0 ? ST_OK : param_no_memory(e);
 
     for (size_t i = 0; s == ST_OK && i < json_array_size(messages); i++)
-        s = translate_message(json_array_get(messages, i), list, e);
+        s = translate_message(r, json_array_get(messages, i), list, e);
     if (s == ST_OK && json_array_size(tools) > 0 && json_object_set(to, "tools", tools) != 0)
         s = param_no_memory(e);
     return s;
@@ -217,7 +223,7 @@ enum status ollama_parse_chat(const json_t *body, struct api_request *r, struct 
         return ask_to_load(body, r, e);
     s = translate(body, &to, r, e);
     if (s == ST_OK)
-        s = translate_messages(body, to, e);
+        s = translate_messages(r, body, to, e);
     if (s == ST_OK)
         s = openai_chat.parse(to, r, e);
     json_decref(to);

@@ -45,21 +45,6 @@ static bool is_type(const json_t *tool, const char *want)
     return type && strcmp(type, want) == 0;
 }
 
-static enum status add_custom(const json_t *tool, json_t *list, json_t *names, const char *path,
-                              struct api_error *e)
-{
-    json_t *parameters = json_pack("{s:s,s:{s:{s:s}},s:[s]}", "type", "object", "properties",
-                                   "input", "type", "string", "required", "input");
-    const enum status s = tools_add(list, json_string_value(json_object_get(tool, "name")),
-                                    param_get(tool, "description"), parameters, path, e);
-
-    json_decref(parameters);
-    if (s != ST_OK)
-        return s;
-    return json_array_append(names, json_object_get(tool, "name")) == 0 ? ST_OK
-                                                                        : param_no_memory(e);
-}
-
 static enum status parse_tools(const json_t *body, json_t *list, json_t *names, struct api_error *e)
 {
     const json_t *tools = param_get(body, "tools");
@@ -75,7 +60,7 @@ static enum status parse_tools(const json_t *body, json_t *list, json_t *names, 
         if (!json_is_object(tool))
             s = param_wrong_type(path, "an object", tool, e);
         else if (is_type(tool, "custom"))
-            s = add_custom(tool, list, names, path, e);
+            s = tools_add_custom(list, names, tool, path, e);
         else if (is_type(tool, "function"))
             s = tools_add(list, json_string_value(json_object_get(tool, "name")),
                           param_get(tool, "description"), param_get(tool, "parameters"), path, e);
@@ -83,27 +68,6 @@ static enum status parse_tools(const json_t *body, json_t *list, json_t *names, 
             log_info("a request offers a tool that is not called here (%s): it is left out", path);
     }
     return s;
-}
-
-static enum status parse_choice(const json_t *body, struct api_request *r, struct api_error *e)
-{
-    const json_t *choice = param_get(body, "tool_choice");
-    const char *word = json_string_value(choice);
-
-    if (is_type(choice, "allowed_tools"))
-        word = json_string_value(json_object_get(choice, "mode"));
-    if (is_type(choice, "function") || is_type(choice, "custom")) {
-        r->tool_choice = TOOLS_NAMED;
-        return param_text(choice, "name", r->tool_name, sizeof(r->tool_name), e);
-    }
-    if (word && strcmp(word, "required") == 0)
-        r->tool_choice = TOOLS_REQUIRED;
-    else if (word && strcmp(word, "none") == 0)
-        r->tool_choice = TOOLS_NONE;
-    else if (choice && (!word || strcmp(word, "auto") != 0))
-        return api_error_set(e, API_INVALID_VALUE, "tool_choice",
-                             "'tool_choice' must be 'auto', 'none', 'required' or name a tool.");
-    return ST_OK;
 }
 
 static enum status parse_format(const json_t *body, struct api_request *r, struct api_error *e)
@@ -195,7 +159,7 @@ static enum status parse_turns(const json_t *body, struct api_request *r, json_t
     if (s == ST_OK && !input)
         s = api_error_set(e, API_MISSING, "input", "You must provide an input parameter.");
     if (s == ST_OK)
-        s = responses_input(input, turns, e);
+        s = responses_input(r, input, turns, e);
     if (s == ST_OK && json_array_size(turns) == 0)
         s = api_error_set(e, API_INVALID_VALUE, "input", "'input' must not be empty.");
     if (s == ST_OK)
@@ -297,7 +261,7 @@ static enum status parse_prompt(const json_t *body, struct api_request *r, struc
     if (s == ST_OK)
         s = parse_tools(body, tools, names, e);
     if (s == ST_OK)
-        s = parse_choice(body, r, e);
+        s = tools_choose(param_get(body, "tool_choice"), "tool_choice", tools, r, e);
     if (s == ST_OK)
         s = tools_offer(json_incref(tools), r, e);
     if (s == ST_OK)

@@ -15,7 +15,8 @@
 #include "gateway/dialect/answer.h"
 
 /* `input`, appended to `list` as messages of a template. */
-enum status responses_input(const json_t *input, json_t *list, struct api_error *e);
+enum status responses_input(const struct api_request *r, const json_t *input, json_t *list,
+                            struct api_error *e);
 
 /* `input` as a list of items, each with an id, as they are told again.  Given, as below. */
 json_t *responses_input_items(const json_t *input);
@@ -28,12 +29,7 @@ json_t *responses_thoughts(const char *id, const char *text, size_t n);
 json_t *responses_message(const char *id, const char *text, size_t n, const struct buf *logprobs,
                           const char *status);
 json_t *responses_call(const char *id, const struct answer_call *call, const char *arguments,
-                       size_t n, bool is_custom);
-
-/* The free text that a custom tool is given, in its arguments.  Given, as above: a string. */
-json_t *responses_custom_input(const char *arguments, size_t n);
-
-bool responses_is_custom(const struct answer *a, const struct answer_call *call);
+                       size_t n);
 
 void responses_whole(const struct answer *a, const struct reply_usage *usage, struct buf *out);
 void responses_begin(struct answer *a, const struct reply_usage *usage, struct buf *out);

@@ -129,11 +129,10 @@ static void append_items(const struct answer *a, json_t *output)
     }
     for (size_t i = 0; i < c->n_calls; i++) {
         const struct answer_call *call = &c->calls[i];
-        const bool is_custom = responses_is_custom(a, call);
 
-        responses_make_id(is_custom ? "ctc_" : "fc_", id);
-        (void)json_array_append_new(output, responses_call(id, call, buf_text(&call->arguments),
-                                                           call->arguments.len, is_custom));
+        responses_make_id(call->is_custom ? "ctc_" : "fc_", id);
+        (void)json_array_append_new(
+            output, responses_call(id, call, buf_text(&call->arguments), call->arguments.len));
     }
 }
 
@@ -236,8 +235,7 @@ static json_t *item_json(const struct answer *a, bool in_progress)
     else if (a->block == REPLY_REASONING)
         item = responses_thoughts(a->item_id, text, a->item.len);
     else
-        item = responses_call(a->item_id, &a->call, text, a->item.len,
-                              responses_is_custom(a, &a->call));
+        item = responses_call(a->item_id, &a->call, text, a->item.len);
     if (in_progress) {
         (void)json_object_set_new(item, "status", json_string("in_progress"));
         if (json_object_get(item, "content"))
@@ -264,11 +262,11 @@ static void close_call(struct answer *a, struct buf *out)
     const char *text = buf_text(&a->item);
     json_t *input;
 
-    if (!responses_is_custom(a, &a->call)) {
+    if (!a->call.is_custom) {
         text_event(a, "response.function_call_arguments.done", "arguments", text, a->item.len, out);
         return;
     }
-    input = responses_custom_input(text, a->item.len);
+    input = tools_custom_input(text, a->item.len);
     text_event(a, "response.custom_tool_call_input.delta", "delta", json_string_value(input),
                json_string_length(input), out);
     text_event(a, "response.custom_tool_call_input.done", "input", json_string_value(input),
@@ -303,7 +301,7 @@ static void open_item(struct answer *a, enum reply_part part, struct buf *out)
     buf_clear(&a->item_logprobs);
     if (part == REPLY_TOOL_NAME) {
         a->call = *open_call(a); /* its buffers are the choice's, and do not move */
-        responses_make_id(responses_is_custom(a, &a->call) ? "ctc_" : "fc_", a->item_id);
+        responses_make_id(a->call.is_custom ? "ctc_" : "fc_", a->item_id);
     } else {
         responses_make_id(part == REPLY_TEXT ? "msg_" : "rs_", a->item_id);
     }
@@ -331,7 +329,7 @@ static void add_delta(struct answer *a, const struct reply_delta *delta, struct 
     };
 
     buf_append(&a->item, delta->text, delta->n_text);
-    if (delta->part == REPLY_TOOL_ARGUMENTS && responses_is_custom(a, &a->call))
+    if (delta->part == REPLY_TOOL_ARGUMENTS && a->call.is_custom)
         return; /* its text is known once the arguments are whole */
     text_event(a, types[delta->part], "delta", delta->text, delta->n_text, out);
 }

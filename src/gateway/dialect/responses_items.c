@@ -5,6 +5,7 @@
 
 #include "base/random.h"
 #include "gateway/dialect/responses.h"
+#include "gateway/dialect/tools.h"
 
 json_t *responses_thoughts(const char *id, const char *text, size_t n)
 {
@@ -27,40 +28,17 @@ json_t *responses_message(const char *id, const char *text, size_t n, const stru
     return message;
 }
 
-json_t *responses_custom_input(const char *arguments, size_t n)
-{
-    json_t *object = json_loadb(arguments, n, 0, NULL);
-    json_t *input = json_incref(json_object_get(object, "input"));
-
-    json_decref(object);
-    if (json_is_string(input))
-        return input;
-    json_decref(input);
-    return json_stringn(arguments, n); /* the model did not keep to the one string */
-}
-
 json_t *responses_call(const char *id, const struct answer_call *call, const char *arguments,
-                       size_t n, bool is_custom)
+                       size_t n)
 {
     json_t *name = json_stringn(buf_text(&call->name), call->name.len);
 
-    if (is_custom)
+    if (call->is_custom)
         return json_pack("{s:s,s:s,s:s,s:s,s:o,s:o}", "id", id, "type", "custom_tool_call",
                          "status", "completed", "call_id", call->id, "name", name, "input",
-                         n ? responses_custom_input(arguments, n) : json_string(""));
+                         n ? tools_custom_input(arguments, n) : json_string(""));
     return json_pack("{s:s,s:s,s:s,s:s,s:o,s:s%}", "id", id, "type", "function_call", "status",
                      "completed", "call_id", call->id, "name", name, "arguments", arguments, n);
-}
-
-bool responses_is_custom(const struct answer *a, const struct answer_call *call)
-{
-    const json_t *names = json_object_get(a->context, "custom");
-
-    for (size_t i = 0; i < json_array_size(names); i++) {
-        if (strcmp(json_string_value(json_array_get(names, i)), buf_text(&call->name)) == 0)
-            return true;
-    }
-    return false;
 }
 
 void responses_make_id(const char *prefix, char ret_id[REQUEST_ID_MAX])
