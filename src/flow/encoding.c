@@ -13,6 +13,7 @@
 #include "net/job.h"
 #include "text/prompt.h"
 #include "text/tokenizer/tokens.h"
+#include "text/tool_ids.h"
 #include "text/tool_prompt.h"
 
 struct encoding {
@@ -55,6 +56,8 @@ static json_t *variables_of(struct encoding *e)
 {
     if (json_object_get(e->variables, "tools") && !e->text->speech.has_tools)
         return tool_prompt(e->variables, e->text->speech.tools);
+    if (e->text->speech.has_short_ids)
+        return tool_ids_shorten(e->variables);
     return json_incref(e->variables);
 }
 

@@ -20,7 +20,7 @@ from support.cluster import MODEL_FILE, Node, free_ports, wait_until
 PROGRAM = Path(os.environ["POMONA_BUILD"]) / "tests/support/pomona_scripted"
 NAME = "scripted"
 
-# Functions as Hermes has them; thoughts as Qwen 3 has them.
+# Functions as Hermes has them, with ids as Mistral wants them; thoughts as Qwen 3 has them.
 TEMPLATE = """\
 {%- if tools %}
     {{- '<|im_start|>system\\n' }}
@@ -37,7 +37,9 @@ TEMPLATE = """\
     {%- elif message.role == 'assistant' %}
         {{- '<|im_start|>assistant\\n' + message.content }}
         {%- for call in message.tool_calls or [] %}
-            {{- '\\n<tool_call>\\n{\"name\": \"' + call.function.name + '\", \"arguments\": ' }}
+            {%- if call.id|length != 9 %}{{- raise_exception('the id of a call is not nine characters') }}{%- endif %}
+            {%- if message.content or not loop.first %}{{- '\\n' }}{%- endif %}
+            {{- '<tool_call>\\n{\"name\": \"' + call.function.name + '\", \"arguments\": ' }}
             {{- (call.function.arguments | tojson) + '}\\n</tool_call>' }}
         {%- endfor %}
         {{- '<|im_end|>\\n' }}

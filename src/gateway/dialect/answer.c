@@ -276,3 +276,13 @@ void answer_finish_word(enum finish_reason finish, struct buf *out)
     else
         buf_puts(out, "null");
 }
+
+void answer_arguments(const struct answer_call *call, struct buf *out)
+{
+    json_t *object = json_loadb(buf_text(&call->arguments), call->arguments.len, 0, NULL);
+    char *text = json_is_object(object) ? json_dumps(object, JSON_COMPACT) : NULL;
+
+    buf_puts(out, text ? text : "{}");
+    free(text);
+    json_decref(object);
+}

@@ -85,6 +85,9 @@ void answer_usage_event(const struct answer *a, const struct reply_usage *usage,
 void answer_event_begin(const struct answer *a, struct buf *out);
 void answer_event_end(const struct answer *a, const struct reply_delta *delta, struct buf *out);
 
+/* A call's arguments as an object on one line; {} where they are none, as those that were cut. */
+void answer_arguments(const struct answer_call *call, struct buf *out);
+
 /* "stop" with its quotes, or null. */
 void answer_finish_word(enum finish_reason finish, struct buf *out);
 
