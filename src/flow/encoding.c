@@ -43,7 +43,7 @@ static enum status render(struct encoding *e, const json_t *variables, struct er
 {
     struct rendered rendered = { 0 };
     const enum status s =
-        template_render(e->text->template, e->text->trusted, variables, &rendered, err);
+        prompt_render(e->text->template, e->text->trusted, variables, &rendered, err);
 
     if (s == ST_OK)
         buf_append(&e->rendered, buf_text(&rendered.text), rendered.text.len);

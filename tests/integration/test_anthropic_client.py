@@ -112,6 +112,35 @@ def test_what_changes_with_each_request_is_not_in_the_prompt(node, client):
     assert ask(client, system=[later] + system).usage.cache_read_input_tokens > 150
 
 
+def test_words_put_into_its_mouth_are_gone_on_with(node, client):
+    node.says([{"when": "assistant\nThe weather is", "say": " fine."}, {"say": "No."}])
+    messages = ASK + [{"role": "assistant", "content": "The weather is"}]
+    assert ask(client, messages=messages).content[0].text == " fine."
+
+
+def test_an_answer_keeps_to_a_schema(node, client):
+    said = '{"city": "Oslo"}'
+    node.says([{"say": f"{said} and more"}])
+    schema = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"],
+              "additionalProperties": False}
+    for where in ("output_format", "format"):
+        format = {"type": "json_schema", "schema": schema}
+        body = {where: format} if where == "output_format" else {"output_config": {where: format}}
+        assert ask(client, extra_body=body).content[0].text == said
+        for wrong in ({"type": "yaml"}, {"type": "json_schema"}):
+            body = {where: wrong} if where == "output_format" else {"output_config": {where: wrong}}
+            with pytest.raises(anthropic.BadRequestError, match=where):
+                ask(client, extra_body=body)
+
+
+def test_what_other_apis_call_their_own_is_refused_by_name(client):
+    for body in ({"n": 2}, {"seed": 1}, {"stop": "x"}, {"logprobs": True}, {"logit_bias": {"1": 2}},
+                 {"response_format": {"type": "json_object"}}, {"mcp_servers": [{"name": "x"}]},
+                 {"max_completion_tokens": 5}, {"frequency_penalty": 1}, {"presence_penalty": 1}):
+        with pytest.raises(anthropic.BadRequestError, match=next(iter(body))):
+            ask(client, extra_body=body)
+
+
 def test_a_system_message_stays_where_it_is(node, client):
     node.says([{"when": "first?<|im_end|>\n<|im_start|>system\nnow this", "say": "In place."},
                {"say": "Moved."}])

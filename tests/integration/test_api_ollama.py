@@ -174,6 +174,12 @@ def test_thoughts_are_kept_apart(scripted, talker, streams):
         talker.chat(NAME, ASK, think="a lot")
 
 
+def test_the_last_words_are_gone_on_with(scripted, talker):
+    scripted.says([{"when": "assistant\nOnce upon", "say": " a time."}, {"say": "No."}])
+    ask = [*ASK, {"role": "assistant", "content": "Once upon"}]
+    assert talker.chat(NAME, ask).message.content == " a time."
+
+
 def test_a_format_is_kept_to(scripted, talker):
     schema = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"],
               "additionalProperties": False}

@@ -227,6 +227,27 @@ def test_thoughts_are_kept_apart_and_bounded(node, client):
     assert (text, finish) == ("Four.", "stop") and thoughts.startswith("Two and two")
 
 
+def test_the_last_message_is_gone_on_with(node, client):
+    node.says([{"when": "assistant\nOnce upon", "say": " a time."}, {"say": "No."}])
+    messages = ASK + [{"role": "assistant", "content": "Once upon "}]
+    more = {"continue_final_message": True, "add_generation_prompt": False}
+    assert chat(client, messages=messages, extra_body=more).choices[0].message.content == " a time."
+    prompt = node.node.request("POST", "/apply-template", {"messages": messages, **more})[1]["prompt"]
+    assert prompt.endswith("<|im_start|>assistant\nOnce upon")
+    for body, messages in (({**more, "add_generation_prompt": True}, messages), (more, ASK)):
+        with pytest.raises(openai.BadRequestError):
+            chat(client, messages=messages, extra_body=body)
+
+
+def test_a_body_of_a_response_is_answered_as_a_chat(node, client):
+    node.says([{"say": PARIS}])
+    tool = {"type": "function", **WEATHER["function"]}
+    body = {"model": NAME, "input": [{"role": "user", "content": "Weather?"}], "tools": [tool]}
+    status, answer = node.node.request("POST", "/v1/chat/completions", body)
+    assert status == 200 and answer["object"] == "chat.completion"
+    assert answer["choices"][0]["message"]["tool_calls"][0]["function"]["name"] == "get_weather"
+
+
 def test_what_is_wrong_is_said(client):
     wrong = [({"tools": "none"}, "tools"), ({"tools": [{"type": "function"}]}, "tools[0]"),
              ({"tools": [{"type": "function", "function": {"name": "a b"}}]}, "tools[0]"),

@@ -15,6 +15,7 @@
 #include "base/size.h"
 #include "gateway/dialect/common.h"
 #include "gateway/dialect/constraint.h"
+#include "gateway/dialect/messages.h"
 #include "gateway/dialect/param.h"
 #include "gateway/dialect/tools.h"
 
@@ -202,6 +203,8 @@ static enum status parse_prompt(const json_t *body, struct api_request *r, struc
         s = api_error_set(e, API_MISSING, "model", "model: Field required");
     if (s == ST_OK)
         s = anthropic_conversation(r, body, list, e);
+    if (s == ST_OK && messages_end_in_words(list)) /* what the client put into the model's mouth */
+        s = messages_continue(r, "messages", e);
     return s == ST_OK ? parse_rest(body, r, e) : s;
 }
 

@@ -188,6 +188,45 @@ static enum status add_options(const json_t *body, json_t *variables, struct api
     return s;
 }
 
+bool messages_end_in_words(const json_t *messages)
+{
+    const json_t *last = json_array_get(messages, json_array_size(messages) - 1);
+    const char *role = json_string_value(json_object_get(last, "role"));
+    const char *words = json_string_value(json_object_get(last, "content"));
+
+    return role && strcmp(role, "assistant") == 0 && words && words[strspn(words, " \t\r\n")] &&
+           !json_object_get(last, "tool_calls");
+}
+
+enum status messages_continue(struct api_request *r, const char *param, struct api_error *e)
+{
+    if (!messages_end_in_words(json_object_get(r->variables, "messages")))
+        return api_error_set(e, API_INVALID_VALUE, param,
+                             "Only words of the assistant's, as the last message, can be gone on "
+                             "with.");
+    if (json_object_set_new(r->variables, "continue_final_message", json_true()) != 0 ||
+        json_object_set_new(r->variables, "add_generation_prompt", json_false()) != 0)
+        return param_no_memory(e);
+    return ST_OK;
+}
+
+static enum status parse_continuation(const json_t *body, struct api_request *r,
+                                      struct api_error *e)
+{
+    bool goes_on = false, begins = false;
+    enum status s = param_bool(body, "continue_final_message", &goes_on, e);
+
+    if (s == ST_OK)
+        s = param_bool(body, "add_generation_prompt", &begins, e);
+    if (s != ST_OK || !goes_on)
+        return s;
+    if (begins)
+        return api_error_set(e, API_INVALID_VALUE, "add_generation_prompt",
+                             "'add_generation_prompt' and 'continue_final_message' exclude each "
+                             "other.");
+    return messages_continue(r, "continue_final_message", e);
+}
+
 enum status messages_parse(const json_t *body, struct api_request *r, struct api_error *e)
 {
     json_t *list = json_array();
@@ -204,5 +243,5 @@ enum status messages_parse(const json_t *body, struct api_request *r, struct api
         return s;
     }
     r->variables = variables;
-    return ST_OK;
+    return parse_continuation(body, r, e);
 }

@@ -15,4 +15,11 @@ enum { MESSAGES_MAX = 4096 };
  * template's options that were asked for. */
 enum status messages_parse(const json_t *body, struct api_request *r, struct api_error *e);
 
+/* The answer goes on with the last message, which has to be the assistant's: r->variables say so.
+ * param  what an error is said to be in */
+enum status messages_continue(struct api_request *r, const char *param, struct api_error *e);
+
+/* Is the last message the assistant's words, and no call? */
+bool messages_end_in_words(const json_t *messages);
+
 #endif

@@ -12,6 +12,7 @@
 #include "base/size.h"
 #include "gateway/dialect/call_texts.h"
 #include "gateway/dialect/dialect.h"
+#include "gateway/dialect/messages.h"
 #include "gateway/dialect/ollama.h"
 #include "gateway/dialect/ollama_priv.h"
 #include "gateway/dialect/param.h"
@@ -248,6 +249,9 @@ static enum status translate_messages(const struct api_request *r, const json_t 
         s = translate_message(r, json_array_get(messages, i), list, e);
     if (s == ST_OK)
         s = name_results(list, e);
+    if (s == ST_OK && messages_end_in_words(list) &&
+        json_object_set_new(to, "continue_final_message", json_true()) != 0)
+        s = param_no_memory(e);
     if (s == ST_OK && json_array_size(tools) > 0 && json_object_set(to, "tools", tools) != 0)
         s = param_no_memory(e);
     return s;

@@ -30,7 +30,6 @@ static const struct refused_param refused[] = {
     { "modalities", is_text_alone, "Only [\"text\"] is answered." },
     { "audio", is_never_value, "Only text is answered." },
     { "web_search_options", is_never_value, "Nothing is searched: leave it out." },
-    { "continue_final_message", is_false_value, "A new message is answered: leave it out." },
 };
 
 static enum status parse_logprobs(const json_t *body, struct api_request *r, struct api_error *e)
@@ -48,7 +47,12 @@ static enum status parse_logprobs(const json_t *body, struct api_request *r, str
 
 static enum status parse(const json_t *body, struct api_request *r, struct api_error *e)
 {
-    enum status s = refuse_params(body, refused, ARRAY_LEN(refused), e);
+    enum status s;
+
+    /* Some clients send to this address what belongs to the Responses, and read an answer of this. */
+    if (param_get(body, "input") && !param_get(body, "messages"))
+        return openai_responses.parse(body, r, e);
+    s = refuse_params(body, refused, ARRAY_LEN(refused), e);
 
     if (s == ST_OK)
         s = common_parse(body, r, e);
