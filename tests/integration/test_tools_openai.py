@@ -147,6 +147,25 @@ def test_a_tool_of_free_text_keeps_to_its_format(node, client):
         assert e.value.param == "tools[0]"
 
 
+def test_a_strict_function_is_held_to_its_schema(node, client):
+    function = {**WEATHER["function"], "strict": True, "parameters": {
+        "type": "object", "properties": {"city": {"enum": ["Paris", "Rome"]}}, "required": ["city"],
+        "additionalProperties": False}}
+    node.says([{"say": f"I look.\n{call('get_weather', city='Pisa', days=3)}"}])
+    loose, strict = ({"type": "function", "function": {**function, "strict": s}} for s in (False, True))
+    made = chat(client, tools=[loose]).choices[0].message.tool_calls[0].function
+    assert json.loads(made.arguments) == {"city": "Pisa", "days": 3}
+    answer = chat(client, tools=[strict], max_tokens=80).choices[0]
+    assert answer.message.content == "I look."
+    assert json.loads(answer.message.tool_calls[0].function.arguments) == {"city": "Paris"}
+    node.says([{"say": "No call."}])
+    assert chat(client, tools=[strict]).choices[0].message.content == "No call."
+    function["parameters"] = {"type": "object", "not": {}}
+    with pytest.raises(openai.BadRequestError, match="not") as e:
+        chat(client, tools=[{"type": "function", "function": function}])
+    assert e.value.code == "invalid_json_schema" and e.value.param == "tools[0]"
+
+
 def test_only_tools_that_are_allowed_are_offered(node, client):
     node.says([{"when": "get_weather", "say": "Both."}, {"say": "One."}])
     allowed = {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [

@@ -71,7 +71,8 @@ static enum status parse_stops(const json_t *body, struct api_request *r, struct
 
 /* Tools that run at the provider, or that its models know without a schema, are left out: the model
  * here was told of none. */
-static enum status parse_tools(const json_t *body, json_t *list, struct api_error *e)
+static enum status parse_tools(const json_t *body, json_t *list, struct api_request *r,
+                               struct api_error *e)
 {
     const json_t *tools = param_get(body, "tools");
     enum status s = ST_OK;
@@ -90,6 +91,8 @@ static enum status parse_tools(const json_t *body, json_t *list, struct api_erro
             continue;
         s = tools_add(list, json_string_value(json_object_get(tool, "name")),
                       param_get(tool, "description"), param_get(tool, "input_schema"), path, e);
+        if (s == ST_OK)
+            s = tools_hold(tool, param_get(tool, "input_schema"), r, path, e);
     }
     return s;
 }
@@ -181,7 +184,7 @@ static enum status parse_rest(const json_t *body, struct api_request *r, struct 
     if (s != ST_OK)
         return s;
     tools = json_array();
-    s = parse_tools(body, tools, e);
+    s = parse_tools(body, tools, r, e);
     if (s == ST_OK)
         return tools_offer(tools, r, e);
     json_decref(tools);

@@ -81,8 +81,9 @@ struct api_request {
     json_t *tools; /* what may be called (tools.h); owned.  NULL: nothing */
     enum tool_choice tool_choice;
     char tool_name[TOOL_NAME_MAX];
-    bool calls_once;             /* the first call ends the answer */
-    bool answers_function;       /* chat completions: in the shape before there were tools */
+    bool calls_once;       /* the first call ends the answer */
+    bool holds_calls;      /* a call that the model likes to make is held to its schema, too */
+    bool answers_function; /* chat completions: in the shape before there were tools */
     uint32_t thought_tokens_max; /* more, and the model is made to answer; 0: no bound */
 
     uint64_t owner;                /* the tenant as the guard knows it; 0: it asks nobody */

@@ -45,7 +45,27 @@ static bool is_type(const json_t *tool, const char *want)
     return type && strcmp(type, want) == 0;
 }
 
-static enum status parse_tools(const json_t *body, json_t *list, json_t *names, struct api_error *e)
+static enum status parse_tool(const json_t *tool, json_t *list, json_t *names,
+                              struct api_request *r, const char *path, struct api_error *e)
+{
+    const json_t *parameters = param_get(tool, "parameters");
+    enum status s;
+
+    if (!json_is_object(tool))
+        return param_wrong_type(path, "an object", tool, e);
+    if (is_type(tool, "custom"))
+        return tools_add_custom(list, names, tool, r, path, e);
+    if (!is_type(tool, "function")) {
+        log_info("a request offers a tool that is not called here (%s): it is left out", path);
+        return ST_OK;
+    }
+    s = tools_add(list, json_string_value(json_object_get(tool, "name")),
+                  param_get(tool, "description"), param_get(tool, "parameters"), path, e);
+    return s == ST_OK ? tools_hold(tool, parameters, r, path, e) : s;
+}
+
+static enum status parse_tools(const json_t *body, json_t *list, json_t *names,
+                               struct api_request *r, struct api_error *e)
 {
     const json_t *tools = param_get(body, "tools");
     enum status s = ST_OK;
@@ -53,19 +73,10 @@ static enum status parse_tools(const json_t *body, json_t *list, json_t *names, 
     if (tools && !json_is_array(tools))
         return param_wrong_type("tools", "an array", tools, e);
     for (size_t i = 0; i < json_array_size(tools) && s == ST_OK; i++) {
-        const json_t *tool = json_array_get(tools, i);
         char path[PARAM_MAX];
 
         (void)snprintf(path, sizeof(path), "tools[%zu]", i);
-        if (!json_is_object(tool))
-            s = param_wrong_type(path, "an object", tool, e);
-        else if (is_type(tool, "custom"))
-            s = tools_add_custom(list, names, tool, path, e);
-        else if (is_type(tool, "function"))
-            s = tools_add(list, json_string_value(json_object_get(tool, "name")),
-                          param_get(tool, "description"), param_get(tool, "parameters"), path, e);
-        else
-            log_info("a request offers a tool that is not called here (%s): it is left out", path);
+        s = parse_tool(json_array_get(tools, i), list, names, r, path, e);
     }
     return s;
 }
@@ -259,7 +270,7 @@ static enum status parse_prompt(const json_t *body, struct api_request *r, struc
     if (s == ST_OK)
         s = make_messages(body, turns, list, e);
     if (s == ST_OK)
-        s = parse_tools(body, tools, names, e);
+        s = parse_tools(body, tools, names, r, e);
     if (s == ST_OK)
         s = tools_choose(param_get(body, "tool_choice"), "tool_choice", tools, r, e);
     if (s == ST_OK)

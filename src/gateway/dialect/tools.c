@@ -12,6 +12,7 @@
 #include "base/size.h"
 #include "gateway/dialect/call_texts.h"
 #include "gateway/dialect/param.h"
+#include "text/grammar/schema.h"
 #include "text/template/template.h"
 
 bool tool_name_is_valid(const char *name)
@@ -49,6 +50,27 @@ enum status tools_add(json_t *list, const char *name, json_t *description, json_
                               json_pack("{s:s,s:o}", "type", "function", "function", function)))
         return param_no_memory(e);
     return ST_OK;
+}
+
+enum status tools_hold(const json_t *tool, const json_t *parameters, struct api_request *r,
+                       const char *param, struct api_error *e)
+{
+    struct buf rules = { 0 };
+    struct err why = { 0 };
+    bool is_strict = false;
+    enum status s = param_bool(tool, "strict", &is_strict, e);
+
+    if (s != ST_OK || !is_strict)
+        return s;
+    r->holds_calls = true;
+    s = parameters ? schema_rules(parameters, "args", &rules, &why) : ST_OK;
+    buf_release(&rules);
+    if (s == ST_OK || s == ST_RANGE) /* what is too long to be held is an object all the same */
+        return ST_OK;
+    if (s == ST_NOMEM)
+        return param_no_memory(e);
+    return api_error_set(e, API_SCHEMA, param, "'%s' is strict, and cannot be held: %s.", param,
+                         why.words);
 }
 
 static bool is_offered(const json_t *list, const char *name)
@@ -112,29 +134,30 @@ enum status tools_keep(json_t *list, const json_t *allowed, const char *param, s
     return ST_OK;
 }
 
-static enum status parse_tool(const json_t *tool, json_t *list, json_t *names, const char *param,
-                              struct api_error *e)
+static enum status parse_tool(const json_t *tool, json_t *list, json_t *names,
+                              struct api_request *r, const char *param, struct api_error *e)
 {
     const char *type = json_string_value(json_object_get(tool, "type"));
     const json_t *function = param_get(tool, "function");
+    enum status s;
 
     if (!json_is_object(tool))
         return param_wrong_type(param, "an array of objects", tool, e);
     if (type && strcmp(type, "custom") == 0)
         return tools_add_custom(
-            list, names, param_get(tool, "custom") ? param_get(tool, "custom") : tool, param, e);
+            list, names, param_get(tool, "custom") ? param_get(tool, "custom") : tool, r, param, e);
     if (type && strcmp(type, "function") != 0)
         return api_error_set(e, API_UNSUPPORTED, param,
                              "Tools of type '%.32s' are not called here: send functions.", type);
     if (!function) /* as the Responses API has it */
         function = tool;
-    return tools_add(list, json_string_value(json_object_get(function, "name")),
-                     param_get(function, "description"), param_get(function, "parameters"), param,
-                     e);
+    s = tools_add(list, json_string_value(json_object_get(function, "name")),
+                  param_get(function, "description"), param_get(function, "parameters"), param, e);
+    return s == ST_OK ? tools_hold(function, param_get(function, "parameters"), r, param, e) : s;
 }
 
 static enum status parse_list(const json_t *tools, const char *name, json_t *list, json_t *names,
-                              struct api_error *e)
+                              struct api_request *r, struct api_error *e)
 {
     enum status s = ST_OK;
 
@@ -146,7 +169,7 @@ static enum status parse_list(const json_t *tools, const char *name, json_t *lis
         char path[PARAM_MAX];
 
         (void)snprintf(path, sizeof(path), "%s[%zu]", name, i);
-        s = parse_tool(json_array_get(tools, i), list, names, path, e);
+        s = parse_tool(json_array_get(tools, i), list, names, r, path, e);
     }
     return s;
 }
@@ -214,9 +237,9 @@ static enum status parse_lists(const json_t *body, json_t *list, json_t *names,
     if (r->answers_function)
         r->calls_once = true; /* an answer in that shape has room for one */
     if (s == ST_OK)
-        s = parse_list(param_get(body, "tools"), "tools", list, names, e);
+        s = parse_list(param_get(body, "tools"), "tools", list, names, r, e);
     if (s == ST_OK && r->answers_function)
-        s = parse_list(param_get(body, "functions"), "functions", list, names, e);
+        s = parse_list(param_get(body, "functions"), "functions", list, names, r, e);
     return s;
 }
 

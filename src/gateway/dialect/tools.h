@@ -22,13 +22,19 @@ bool tool_name_is_valid(const char *name);
 enum status tools_add(json_t *list, const char *name, json_t *description, json_t *parameters,
                       const char *param, struct api_error *e);
 
-/* The same for a tool of free text: the model is shown a function of one string, `input`.  Where its
- * format is a regular expression, a call that has to be is held to it; of a Lark grammar the model is
- * told.
+/* With `strict`, arguments are held to the schema, and one that cannot be held is refused.
+ * tool        where `strict` may stand
+ * parameters  the schema; may be NULL */
+enum status tools_hold(const json_t *tool, const json_t *parameters, struct api_request *r,
+                       const char *param, struct api_error *e);
+
+/* The same as tools_add() for a tool of free text: the model is shown a function of one
+ * string, `input`.  Where its format is a regular expression, it is held to that; of a Lark grammar
+ * the model is told.
  * tool   {"name","description","format"}
  * names  of such tools; this one's is added */
-enum status tools_add_custom(json_t *list, json_t *names, const json_t *tool, const char *param,
-                             struct api_error *e);
+enum status tools_add_custom(json_t *list, json_t *names, const json_t *tool, struct api_request *r,
+                             const char *param, struct api_error *e);
 
 /* context  as in struct api_request: {"custom": names}; NULL is allowed */
 bool tools_is_custom(const json_t *context, const char *name);

@@ -62,8 +62,8 @@ static enum status read_format(const json_t *format, json_t *input, struct buf *
     return s;
 }
 
-enum status tools_add_custom(json_t *list, json_t *names, const json_t *tool, const char *param,
-                             struct api_error *e)
+enum status tools_add_custom(json_t *list, json_t *names, const json_t *tool, struct api_request *r,
+                             const char *param, struct api_error *e)
 {
     json_t *input = json_pack("{s:s}", "type", "string");
     json_t *parameters = json_pack("{s:s,s:{s:O},s:[s],s:b}", "type", "object", "properties",
@@ -87,6 +87,7 @@ enum status tools_add_custom(json_t *list, json_t *names, const json_t *tool, co
         s = tools_add(list, json_string_value(name), description, parameters, param, e);
     if (s == ST_OK && json_array_append(names, name) != 0)
         s = param_no_memory(e);
+    r->holds_calls = r->holds_calls || json_object_get(input, "pattern");
     json_decref(input);
     json_decref(parameters);
     json_decref(description);
