@@ -13,6 +13,7 @@
 #include "net/job.h"
 #include "text/prompt.h"
 #include "text/tokenizer/tokens.h"
+#include "text/tool_ids.h"
 #include "text/tool_prompt.h"
 
 struct encoding {
@@ -42,7 +43,7 @@ static enum status render(struct encoding *e, const json_t *variables, struct er
 {
     struct rendered rendered = { 0 };
     const enum status s =
-        template_render(e->text->template, e->text->trusted, variables, &rendered, err);
+        prompt_render(e->text->template, e->text->trusted, variables, &rendered, err);
 
     if (s == ST_OK)
         buf_append(&e->rendered, buf_text(&rendered.text), rendered.text.len);
@@ -55,6 +56,8 @@ static json_t *variables_of(struct encoding *e)
 {
     if (json_object_get(e->variables, "tools") && !e->text->speech.has_tools)
         return tool_prompt(e->variables, e->text->speech.tools);
+    if (e->text->speech.has_short_ids)
+        return tool_ids_shorten(e->variables);
     return json_incref(e->variables);
 }
 

@@ -30,6 +30,7 @@
 #include "base/size.h"
 #include "flow/encoding.h"
 #include "flow/flow_priv.h"
+#include "gateway/dialect/responses.h"
 #include "gateway/guard/reservation.h"
 #include "gateway/http/sse.h"
 #include "metrics/metrics.h"
@@ -109,6 +110,19 @@ bool flow_is_called(const struct flow *f, const char *id)
 uint64_t flow_owner(const struct flow *f)
 {
     return f->request.owner;
+}
+
+bool flow_cancel_response(struct flow *f, const char *id, uint64_t owner, struct buf *out)
+{
+    struct api_error e;
+
+    if (!flow_is_called(f, id) || f->request.owner != owner ||
+        f->request.dialect != &openai_responses)
+        return false;
+    responses_canceled(f->answer, out);
+    (void)api_error_set(&e, API_CANCELED, NULL, "The response was canceled.");
+    flow_abort(f, &e);
+    return true;
 }
 
 static void client_left(void *arg)

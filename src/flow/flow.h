@@ -26,6 +26,9 @@ bool flow_is_called(const struct flow *f, const char *id);
 
 uint64_t flow_owner(const struct flow *f); /* as access_tenant() */
 
+/* Is it the response of that id, of this owner?  Then it ends, and `out` has what became of it. */
+bool flow_cancel_response(struct flow *f, const char *id, uint64_t owner, struct buf *out);
+
 /* Called every now and then: deadlines, keep-alive comments. */
 void flow_tick(struct flow *f, uint64_t now_ns);
 

@@ -135,7 +135,7 @@ enum status flow_echo(struct choice *c, struct err *err); /* once, before any te
 
 /* How a choice's text is told apart.  speech.c */
 void flow_speech(const struct flow *f, size_t choice, struct aggregate_options *options);
-enum step flow_force_call(struct flow *f); /* where the request wants one */
+enum step flow_force_call(struct flow *f); /* where the request wants one, or one that is held */
 bool flow_begins_in_thoughts(const struct flow *f, size_t choice);
 bool flow_has_thought_enough(const struct flow *f, const struct aggregate *aggregate);
 enum status flow_end_of_thoughts(const struct flow *f, struct tokens *ret_tokens, struct err *err);

@@ -77,7 +77,7 @@ static void pick_from(struct flow *f, const struct cluster_instance *instances, 
     const struct balance_request wanted = {
         .n_prompt_tokens = f->prompts ? f->prompts[0].n : 0,
         .n_answer_tokens = f->request.max_tokens,
-        .session = f->request.tenant,
+        .session = f->request.session ? f->request.session : f->request.tenant,
         .random = random_u64(),
         .turn = f->service->n_turns++,
     };

@@ -104,6 +104,23 @@ static void cancel(void *arg, struct exchange *x, const char *id)
     exchange_reply(x, 200, "application/json", &body);
 }
 
+static void cancel_response(void *arg, struct exchange *x, const char *id, uint64_t owner)
+{
+    struct service *service = arg;
+    struct buf body = { 0 };
+    struct api_error e;
+
+    for (struct flow *f = service->flows; f; f = flow_next(f)) {
+        if (!flow_cancel_response(f, id, owner, &body))
+            continue;
+        exchange_reply(x, 200, "application/json", &body);
+        return;
+    }
+    (void)api_error_set(&e, API_UNKNOWN_ANSWER, "response_id",
+                        "No response of that id is being given, or kept.");
+    exchange_fail(x, &e);
+}
+
 static const struct gateway_handlers handlers = {
     .forward = forward,
     .translate = translate,
@@ -117,6 +134,7 @@ static const struct gateway_handlers handlers = {
     .ollama_pull = service_pull,
     .metrics = metrics_show,
     .cancel = cancel,
+    .cancel_response = cancel_response,
     .live = admin_live,
     .ready = admin_ready,
     .state = admin_state_handler,

@@ -37,16 +37,41 @@ bool flow_begins_in_thoughts(const struct flow *f, size_t choice)
     return is_open;
 }
 
+/* A call that nobody asked for is held from its mark on, where it has one and is written in JSON. */
+static bool can_hold_from_mark(const struct flow *f)
+{
+    const struct tool_format *tools = f->text->speech.tools;
+
+    return f->request.holds_calls && !f->request.grammar && tools->open[0] &&
+           tools->body != TOOL_BODY_XML;
+}
+
+static enum status hold_calls(struct flow *f, enum tool_grammar_from from, struct err *err)
+{
+    const char *only = f->request.tool_choice == TOOLS_NAMED ? f->request.tool_name : NULL;
+    struct buf grammar = { 0 };
+    enum status s = tool_grammar(f->text->speech.tools, f->request.tools, only, from,
+                                 f->request.calls_once, &grammar, err);
+
+    if (s == ST_OK)
+        f->request.grammar = buf_take(&grammar);
+    if (s == ST_OK && from == TOOL_GRAMMAR_AFTER_OPEN) {
+        f->request.grammar_trigger = strdup(f->text->speech.tools->open);
+        if (!f->request.grammar_trigger)
+            s = err_set(err, ST_NOMEM, "There is no memory.");
+    }
+    buf_release(&grammar);
+    return s;
+}
+
 enum step flow_force_call(struct flow *f)
 {
     const bool must_call =
         f->request.tool_choice == TOOLS_REQUIRED || f->request.tool_choice == TOOLS_NAMED;
-    const char *only = f->request.tool_choice == TOOLS_NAMED ? f->request.tool_name : NULL;
-    struct buf grammar = { 0 };
     struct err err = { 0 };
     enum status s;
 
-    if (!must_call || !f->request.tools)
+    if (!f->request.tools || (!must_call && !can_hold_from_mark(f)))
         return STEP_NEXT;
     if (f->request.grammar) {
         (void)api_error_set(&f->failure, API_INVALID_VALUE, "tool_choice",
@@ -54,11 +79,7 @@ enum step flow_force_call(struct flow *f)
         f->has_failed = true;
         return STEP_FAIL;
     }
-    s = tool_grammar(f->text->speech.tools, f->request.tools, only, f->request.calls_once, &grammar,
-                     &err);
-    if (s == ST_OK)
-        f->request.grammar = buf_take(&grammar);
-    buf_release(&grammar);
+    s = hold_calls(f, must_call ? TOOL_GRAMMAR_WHOLE : TOOL_GRAMMAR_AFTER_OPEN, &err);
     if (s == ST_OK)
         return STEP_NEXT;
     if (s == ST_NOMEM)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/size.h"
+#include "gateway/dialect/call_texts.h"
 #include "gateway/dialect/dialect.h"
 #include "gateway/dialect/param.h"
 #include "gateway/dialect/repeat.h"
@@ -39,6 +40,7 @@ static void parse(struct gateway *g, struct exchange *x, const struct dialect *d
     api_request_init(&request);
     request.dialect = dialect;
     request.store = g->store;
+    request.call_texts = g->call_texts;
     request.owner = access_tenant(x);
     s = dialect->parse(body, &request, &e);
     if (s == ST_OK)
@@ -334,6 +336,9 @@ static const struct http_route routes[] = {
     { "POST", "/messages/count_tokens", count_messages },
     { "POST", "/responses", responses },
     { "POST", "/responses/input_tokens", count_responses },
+    { "GET", "/responses/", gateway_response_show },
+    { "DELETE", "/responses/", gateway_response_delete },
+    { "POST", "/responses/", gateway_response_cancel },
     { "POST", "/embeddings", embeddings },
     { "POST", "/rerank", rerank },
     { "POST", "/reranking", rerank },
@@ -416,13 +421,15 @@ enum status gateway_new(struct loop *loop, const char *host, uint16_t port,
     g->handlers = handlers;
     g->arg = arg;
     g->store = responses_store_new();
-    s = g->store ? access_new(loop, resume, g, &g->access, err)
-                 : err_set(err, ST_NOMEM, "the API could not be started");
+    g->call_texts = call_texts_new();
+    s = g->store && g->call_texts ? access_new(loop, resume, g, &g->access, err)
+                                  : err_set(err, ST_NOMEM, "the API could not be started");
     if (s == ST_OK)
         s = http_server_new(loop, &options, &g->server, err);
     if (s != ST_OK) {
         access_free(g->access);
         responses_store_free(g->store);
+        call_texts_free(g->call_texts);
         free(g);
         return s;
     }
@@ -446,6 +453,7 @@ void gateway_free(struct gateway *gateway)
         return;
     http_server_free(gateway->server);
     responses_store_free(gateway->store);
+    call_texts_free(gateway->call_texts);
     access_free(gateway->access);
     free(gateway);
 }

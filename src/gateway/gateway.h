@@ -37,8 +37,10 @@ struct gateway_handlers {
     void (*ollama_pull)(void *arg, struct exchange *x, const char *what, bool streams);
     void (*metrics)(void *arg, struct exchange *x);
     void (*cancel)(void *arg, struct exchange *x, const char *id); /* of an answer */
-    void (*live)(void *arg, struct exchange *x);                   /* /health and /livez */
-    void (*ready)(void *arg, struct exchange *x);                  /* /readyz */
+    /* Of the owner's responses the one that is being given */
+    void (*cancel_response)(void *arg, struct exchange *x, const char *id, uint64_t owner);
+    void (*live)(void *arg, struct exchange *x);  /* /health and /livez */
+    void (*ready)(void *arg, struct exchange *x); /* /readyz */
     void (*state)(void *arg, struct exchange *x);
     void (*plan)(void *arg, struct exchange *x, const struct place_request *request);
     void (*place)(void *arg, struct exchange *x, const struct place_request *request);

@@ -10,6 +10,7 @@ struct gateway {
     void *arg;
     struct http_server *server;
     struct responses_store *store;
+    struct call_texts *call_texts;
     struct access *access;
 };
 
@@ -42,5 +43,10 @@ void gateway_exo_place(void *arg, struct exchange *x);
 void gateway_exo_create(void *arg, struct exchange *x);
 void gateway_exo_delete(void *arg, struct exchange *x);
 void gateway_exo_await(void *arg, struct exchange *x);
+
+/* Handlers of the responses that were answered, gateway_responses.c; arg: struct gateway */
+void gateway_response_show(void *arg, struct exchange *x); /* and its input items */
+void gateway_response_delete(void *arg, struct exchange *x);
+void gateway_response_cancel(void *arg, struct exchange *x);
 
 #endif

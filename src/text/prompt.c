@@ -49,6 +49,55 @@ static enum status add_bos(const struct tokenizer *tokenizer, struct tokens *tok
     return ST_OK;
 }
 
+static size_t without_space(const char *text, size_t n)
+{
+    while (n > 0 && strchr(" \t\r\n", text[n - 1]))
+        n--;
+    return n;
+}
+
+/* Behind the last place where `text` has `part`; 0: it has none. */
+static size_t end_of_last(const struct buf *text, const char *part, size_t n_part)
+{
+    for (size_t end = text->len; n_part > 0 && end >= n_part; end--) {
+        if (memcmp(text->data + end - n_part, part, n_part) == 0)
+            return end;
+    }
+    return 0;
+}
+
+/* What the template puts behind the last message is left out; and space at its end, which templates
+ * trim, or which makes a model stumble. */
+static enum status cut_behind_last(const json_t *messages, struct rendered *rendered,
+                                   struct err *err)
+{
+    const json_t *last = json_array_get(messages, json_array_size(messages) - 1);
+    const json_t *content = json_object_get(last, "content");
+    const char *text = json_string_value(content);
+    const size_t n = text ? without_space(text, json_string_length(content)) : 0;
+    const size_t end = end_of_last(&rendered->text, text, n);
+
+    if (end == 0)
+        return err_set(err, ST_FORMAT, "the last message cannot be gone on with");
+    rendered->text.len = end;
+    rendered->trusted.len = end;
+    rendered->text.data[end] = '\0';
+    return ST_OK;
+}
+
+enum status prompt_render(const struct template *template, const json_t *trusted,
+                          const json_t *variables, struct rendered *ret_rendered, struct err *err)
+{
+    enum status s = template_render(template, trusted, variables, ret_rendered, err);
+
+    if (s != ST_OK || !json_is_true(json_object_get(variables, "continue_final_message")))
+        return s;
+    s = cut_behind_last(json_object_get(variables, "messages"), ret_rendered, err);
+    if (s != ST_OK)
+        rendered_release(ret_rendered);
+    return s;
+}
+
 enum status prompt_chat(const struct tokenizer *tokenizer, const struct template *template,
                         const json_t *trusted, const json_t *variables, struct tokens *ret_tokens,
                         struct err *err)
@@ -56,7 +105,7 @@ enum status prompt_chat(const struct tokenizer *tokenizer, const struct template
     struct rendered rendered = { 0 };
     enum status s;
 
-    s = template_render(template, trusted, variables, &rendered, err);
+    s = prompt_render(template, trusted, variables, &rendered, err);
     if (s == ST_OK)
         s = tokenizer_encode(tokenizer, buf_text(&rendered.text), rendered.text.len,
                              (const uint8_t *)buf_text(&rendered.trusted), ret_tokens, err);

@@ -21,10 +21,17 @@
  * eos_token}, "" where the model has none.  Given: json_decref(); NULL: no memory. */
 json_t *prompt_trusted(const struct tokenizer *tokenizer);
 
+/* A conversation as the template writes it.  With continue_final_message in `variables` it ends with
+ * what the last message says, so that an answer goes on from there.
+ * trusted, variables  as below
+ * Errors  as template_render(); ST_FORMAT where the template shows the last message otherwise */
+enum status prompt_render(const struct template *template, const json_t *trusted,
+                          const json_t *variables, struct rendered *ret_rendered, struct err *err);
+
 /* Append a conversation to `ret_tokens`, which is empty.
  * trusted    borrowed, of prompt_trusted()
- * variables  borrowed: messages, add_generation_prompt, ...
- * Errors     as template_render(); ST_NOMEM */
+ * variables  borrowed: messages, add_generation_prompt, continue_final_message, ...
+ * Errors     as prompt_render(); ST_NOMEM */
 enum status prompt_chat(const struct tokenizer *tokenizer, const struct template *template,
                         const json_t *trusted, const json_t *variables, struct tokens *ret_tokens,
                         struct err *err);

@@ -46,6 +46,8 @@ struct speech_format speech_format_of(const char *source, size_t n)
             format.thoughts = &thoughts[i];
     }
     format.has_tools = holds(source, n, "tools");
+    format.has_short_ids =
+        holds(source, n, "id|length != 9") || holds(source, n, "id | length != 9");
     for (size_t i = 0; i < ARRAY_LEN(tools) && format.has_tools; i++) {
         if (!holds(source, n, tools[i].sign))
             continue;

@@ -36,6 +36,7 @@ struct speech_format {
     const struct thought_format *thoughts; /* NULL: the model has none that are marked */
     const struct tool_format *tools;       /* never NULL */
     bool has_tools;                        /* the template tells the model of functions */
+    bool has_short_ids;                    /* it wants ids of calls as in tool_ids.h */
 };
 
 /* What a template's source says about its model. */

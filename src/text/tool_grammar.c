@@ -48,26 +48,43 @@ static enum status call_rules(const struct tool_format *format, const json_t *fu
     return ST_OK;
 }
 
-/* `root`, of a rule `call`: between marks, in a list, or as it is. */
-static void root_rule(const struct tool_format *format, bool calls_once, struct buf *out)
+/* Of several calls in one list. */
+static void named_root(const struct tool_format *format, enum tool_grammar_from from,
+                       bool calls_once, struct buf *out)
 {
-    buf_puts(out, "root ::= [ \\n]{0,2} ");
-    if (format->body == TOOL_BODY_NAMED) {
+    if (from == TOOL_GRAMMAR_WHOLE)
         literal(format->open, out);
-        buf_puts(out, calls_once ? " \"[\" call \"]\"\n" : " \"[\" call (\", \" call)* \"]\"\n");
-    } else if (!format->close) {
+    buf_puts(out, calls_once ? " \"[\" call \"]\"\n" : " \"[\" call (\", \" call)* \"]\"\n");
+}
+
+/* Of calls that are each between marks. */
+static void marked_root(const struct tool_format *format, enum tool_grammar_from from,
+                        bool calls_once, struct buf *out)
+{
+    buf_puts(out, from == TOOL_GRAMMAR_WHOLE ? "marked" : "rest");
+    buf_puts(out, calls_once ? "\nmarked ::= " : " (\"\\n\" marked)*\nmarked ::= ");
+    literal(format->open, out);
+    buf_puts(out, " rest\nrest ::= \"\\n\"? call \"\\n\"? ");
+    literal(format->close, out);
+    buf_putc(out, '\n');
+}
+
+/* `root`, of a rule `call`: between marks, in a list, or as it is. */
+static void root_rule(const struct tool_format *format, enum tool_grammar_from from,
+                      bool calls_once, struct buf *out)
+{
+    buf_puts(out, from == TOOL_GRAMMAR_WHOLE ? "root ::= [ \\n]{0,2} " : "root ::= ");
+    if (format->body == TOOL_BODY_NAMED)
+        named_root(format, from, calls_once, out);
+    else if (!format->close)
         buf_puts(out, calls_once ? "call\n" : "call (\"; \" call)*\n");
-    } else {
-        buf_puts(out, calls_once ? "marked\nmarked ::= " : "marked (\"\\n\" marked)*\nmarked ::= ");
-        literal(format->open, out);
-        buf_puts(out, " \"\\n\" call \"\\n\" ");
-        literal(format->close, out);
-        buf_putc(out, '\n');
-    }
+    else
+        marked_root(format, from, calls_once, out);
 }
 
 enum status tool_grammar(const struct tool_format *format, const json_t *functions,
-                         const char *only, bool calls_once, struct buf *out, struct err *err)
+                         const char *only, enum tool_grammar_from from, bool calls_once,
+                         struct buf *out, struct err *err)
 {
     struct buf call = { 0 };
     enum status s = ST_OK;
@@ -88,7 +105,7 @@ enum status tool_grammar(const struct tool_format *format, const json_t *functio
                       "\"\\n</parameter>\\n\"\n");
     buf_puts(out, buf_text(&call));
     buf_putc(out, '\n');
-    root_rule(format, calls_once, out);
+    root_rule(format, from, calls_once, out);
     if (s == ST_OK && (call.failed || buf_status(out) != ST_OK))
         s = err_set(err, ST_NOMEM, "a grammar of calls");
     if (s == ST_OK && out->len > GRAMMAR_BYTES_MAX)

@@ -7,11 +7,18 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "text/template/template.h"
 
 static void put_json(struct buf *out, const json_t *value)
 {
-    char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+    const char *written = json_string_value(json_object_get(value, TEMPLATE_WRITTEN));
+    char *text;
 
+    if (written) {
+        buf_puts(out, written);
+        return;
+    }
+    text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
     buf_puts(out, text ? text : "null");
     free(text);
 }

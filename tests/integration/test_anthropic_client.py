@@ -6,7 +6,7 @@ The model says what the test wrote down (support/scripted.py); all around it is 
 import anthropic
 import pytest
 
-from support.scripted import NAME, Scripted, call
+from support.scripted import CACHE_MISS_TOKENS, NAME, SPELLED, Scripted, call
 
 ASK = [{"role": "user", "content": "How is the weather in Paris?"}]
 WEATHER = {"name": "get_weather", "description": "The weather of a city.",
@@ -59,6 +59,24 @@ def test_a_turn_with_a_tool(node, client):
     assert ask(client, messages=messages, tools=[WEATHER]).content[0].text == "Eighteen."
 
 
+@pytest.mark.parametrize("streams", [False, True])
+def test_a_call_comes_back_as_it_was_written(node, client, streams):
+    node.says([{"when": "<tool_response>", "say": "Warm."}, {"say": f"I look.\n{SPELLED}"}])
+    question = [{"role": "user", "content": f"How is the weather, streamed {streams}?"}]
+    if streams:
+        with client.messages.stream(model=NAME, messages=question, max_tokens=500, tools=[WEATHER]) as stream:
+            answer = stream.get_final_message()
+    else:
+        answer = ask(client, messages=question, tools=[WEATHER])
+    assert answer.content[1].input["city"] == "Z\u00fcrich"
+    messages = question + [{"role": "assistant", "content": answer.content},
+                           {"role": "user", "content": [{"type": "tool_result", "content": "18",
+                                                         "tool_use_id": answer.content[1].id}]}]
+    usage = ask(client, messages=messages, tools=[WEATHER]).usage
+    known = answer.usage.input_tokens + answer.usage.cache_read_input_tokens + answer.usage.output_tokens
+    assert usage.cache_read_input_tokens > known - CACHE_MISS_TOKENS
+
+
 def test_a_stream_with_thoughts_words_and_calls(node, client):
     node.says([{"say": f"Hm.</think>I look.\n{PARIS}\n{call('get_weather')}"}])
     with client.messages.stream(model=NAME, messages=ASK, max_tokens=500, tools=[WEATHER],
@@ -92,6 +110,35 @@ def test_what_changes_with_each_request_is_not_in_the_prompt(node, client):
     ask(client, system=[billing] + system)
     later = {**billing, "text": billing["text"].replace("12345", "99999")}
     assert ask(client, system=[later] + system).usage.cache_read_input_tokens > 150
+
+
+def test_words_put_into_its_mouth_are_gone_on_with(node, client):
+    node.says([{"when": "assistant\nThe weather is", "say": " fine."}, {"say": "No."}])
+    messages = ASK + [{"role": "assistant", "content": "The weather is"}]
+    assert ask(client, messages=messages).content[0].text == " fine."
+
+
+def test_an_answer_keeps_to_a_schema(node, client):
+    said = '{"city": "Oslo"}'
+    node.says([{"say": f"{said} and more"}])
+    schema = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"],
+              "additionalProperties": False}
+    for where in ("output_format", "format"):
+        format = {"type": "json_schema", "schema": schema}
+        body = {where: format} if where == "output_format" else {"output_config": {where: format}}
+        assert ask(client, extra_body=body).content[0].text == said
+        for wrong in ({"type": "yaml"}, {"type": "json_schema"}):
+            body = {where: wrong} if where == "output_format" else {"output_config": {where: wrong}}
+            with pytest.raises(anthropic.BadRequestError, match=where):
+                ask(client, extra_body=body)
+
+
+def test_what_other_apis_call_their_own_is_refused_by_name(client):
+    for body in ({"n": 2}, {"seed": 1}, {"stop": "x"}, {"logprobs": True}, {"logit_bias": {"1": 2}},
+                 {"response_format": {"type": "json_object"}}, {"mcp_servers": [{"name": "x"}]},
+                 {"max_completion_tokens": 5}, {"frequency_penalty": 1}, {"presence_penalty": 1}):
+        with pytest.raises(anthropic.BadRequestError, match=next(iter(body))):
+            ask(client, extra_body=body)
 
 
 def test_a_system_message_stays_where_it_is(node, client):

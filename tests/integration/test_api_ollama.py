@@ -2,6 +2,7 @@
 """tests/integration/test_api_ollama.py - Ollama's own client, unmodified, against one node."""
 import asyncio
 import datetime
+import re
 
 import httpx
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from support.cluster import MODEL, MODEL_FILE, one_node, wait_until
 from support.hub import Hub
+from support.scripted import CACHE_MISS_TOKENS, NAME, SPELLED, Scripted, call
 
 ASK = [{"role": "user", "content": "What is the capital of France?"}]
 GREEDY = {"temperature": 0, "num_predict": 24}
@@ -24,6 +26,17 @@ def node(tmp_path_factory):
 @pytest.fixture(scope="module")
 def client(node):
     return ollama.Client(host=f"http://127.0.0.1:{node.api_port}", timeout=60)
+
+
+@pytest.fixture(scope="module")
+def scripted(tmp_path_factory):
+    with Scripted(tmp_path_factory.mktemp("scripted")) as scripted:
+        yield scripted
+
+
+@pytest.fixture(scope="module")
+def talker(scripted):
+    return ollama.Client(host=scripted.url, timeout=60)
 
 
 def test_models_are_listed_and_shown(client, node):
@@ -98,6 +111,97 @@ def test_a_tool_result_is_read(client):
         {"function": {"name": "look_up", "arguments": {"what": "capital"}}}]},
         {"role": "tool", "tool_name": "look_up", "content": "Paris"}]
     assert client.chat(MODEL, messages, options=GREEDY).message.content
+
+
+def get_weather(city: str) -> str:
+    """The weather of a city."""
+    return city
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_calls_and_their_results(scripted, talker, streams):
+    scripted.says([{"when": "<tool_response>\nrain", "say": "Wet."},
+                   {"say": f"I look.\n{SPELLED}\n{call('get_time')}"}])
+    ask = [{"role": "user", "content": f"Weather, streamed {streams}?"}]
+    answer = talker.chat(NAME, ask, tools=[get_weather], stream=streams)
+    parts = list(answer) if streams else [answer]
+    calls = [c for p in parts for c in p.message.tool_calls or []]
+    assert "".join(p.message.content for p in parts) == "I look." and parts[-1].done_reason == "stop"
+    assert [c.function.name for c in calls] == ["get_weather", "get_time"]
+    assert calls[0].function.arguments["city"] == "Z\u00fcrich" and calls[1].function.arguments == {}
+    ask += [{"role": "assistant", "content": "I look.", "tool_calls": calls[:1]},
+            {"role": "tool", "tool_name": "get_weather", "content": "rain"}]
+    last = talker.chat(NAME, ask, tools=[get_weather])
+    assert last.message.content == "Wet."
+
+
+def cached_tokens(scripted):
+    said = scripted.node.request("GET", "/metrics")[1]
+    return sum(float(n) for n in re.findall(r"^pomona_cached_tokens_total(?:\{.*\})? (\S+)$", said, re.M))
+
+
+def test_a_call_comes_back_as_it_was_written(scripted, talker):
+    scripted.says([{"say": SPELLED}])
+    first = talker.chat(NAME, ASK, tools=[get_weather])
+    messages = [*ASK, first.message.model_dump(exclude_none=True),
+                {"role": "tool", "tool_name": "get_weather", "content": "rain"}]
+    scripted.says([{"say": "Wet."}])
+    before = cached_tokens(scripted)    # which Ollama's API has no word for
+    talker.chat(NAME, messages, tools=[get_weather])
+    known = first.prompt_eval_count + first.eval_count
+    assert cached_tokens(scripted) - before > known - CACHE_MISS_TOKENS
+
+
+def test_cut_arguments_are_an_object_all_the_same(scripted, talker):
+    scripted.says([{"say": SPELLED}])
+    cut = talker.chat(NAME, ASK, tools=[get_weather], options={"num_predict": 40})
+    assert cut.done_reason == "length" and cut.message.tool_calls[0].function.arguments == {}
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_thoughts_are_kept_apart(scripted, talker, streams):
+    scripted.says([{"when": "<think>", "say": "Two and two.\n</think>\n\nFour."}, {"say": "Five."}])
+    for think, thoughts, said in ((True, "Two and two.", "Four."), ("high", "Two and two.", "Four."),
+                                  (False, "", "Five.")):
+        for ask, text in ((lambda: talker.chat(NAME, ASK, think=think, stream=streams),
+                           lambda p: p.message.content),
+                          (lambda: talker.generate(NAME, "Add.", think=think, stream=streams),
+                           lambda p: p.response)):
+            parts = list(ask()) if streams else [ask()]
+            thinking = [getattr(p, "message", p).thinking or "" for p in parts]
+            assert ("".join(thinking), "".join(map(text, parts))) == (thoughts, said)
+    with pytest.raises(ollama.ResponseError, match="think"):
+        talker.chat(NAME, ASK, think="a lot")
+
+
+def test_the_last_words_are_gone_on_with(scripted, talker):
+    scripted.says([{"when": "assistant\nOnce upon", "say": " a time."}, {"say": "No."}])
+    ask = [*ASK, {"role": "assistant", "content": "Once upon"}]
+    assert talker.chat(NAME, ask).message.content == " a time."
+
+
+def test_a_format_is_kept_to(scripted, talker):
+    schema = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"],
+              "additionalProperties": False}
+    said = '{"city": "Oslo"}'
+    scripted.says([{"say": f"{said} and more"}])
+    for format in ("json", schema):
+        assert talker.chat(NAME, ASK, format=format).message.content == said
+        assert talker.generate(NAME, "A city?", format=format).response == said
+        assert "".join(p.message.content for p in talker.chat(NAME, ASK, format=format, stream=True)) == said
+    assert talker.chat(NAME, ASK, format="").message.content != said
+    with pytest.raises(ollama.ResponseError, match="format"):
+        talker.chat(NAME, ASK, format={"type": "object", "dependentSchemas": {}})
+
+
+def test_log_probabilities_are_given(scripted, talker):
+    scripted.says([{"say": "one two"}])
+    more = {"logprobs": True, "top_logprobs": 2}
+    for parts in ([talker.chat(NAME, ASK, **more)], list(talker.chat(NAME, ASK, stream=True, **more)),
+                  [talker.generate(NAME, "Count.", **more)], [talker.generate(NAME, "Count.", raw=True, **more)]):
+        probs = [p for part in parts for p in part.logprobs or []]
+        assert "".join(p.token for p in probs) == "one two"
+        assert all(len(p.top_logprobs) == 2 and p.logprob > -0.01 for p in probs)
 
 
 @pytest.mark.parametrize("body,words", [

@@ -9,7 +9,7 @@ import os
 import openai
 import pytest
 
-from support.scripted import NAME, Scripted, call
+from support.scripted import CACHE_MISS_TOKENS, NAME, SPELLED, WRITTEN, Scripted, call
 
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # it would fetch one otherwise
 
@@ -31,8 +31,8 @@ def client(node):
     return openai.OpenAI(base_url=f"{node.url}/v1", api_key="none", max_retries=0, timeout=60)
 
 
-def ask(client, text="How is the weather in Paris?", **more):
-    return client.responses.create(**{"model": NAME, "input": text, **more})
+def ask(client, said="How is the weather in Paris?", **more):
+    return client.responses.create(**{"model": NAME, "input": said, **more})
 
 
 def test_a_response_is_text(node, client):
@@ -87,6 +87,20 @@ def test_items_are_replayed_and_results_answered(node, client):
     assert follow.output_text == "Eighteen." and follow.previous_response_id == first.id
 
 
+@pytest.mark.parametrize("replays", [False, True])
+def test_a_call_comes_back_as_it_was_written(node, client, replays):
+    node.says([{"when": "<tool_response>", "say": "Warm."}, {"say": f"I look.\n{SPELLED}"}])
+    question = [{"role": "user", "content": f"Weather, replayed {replays}?"}]
+    first = ask(client, question, tools=[WEATHER])
+    assert first.output[1].arguments == WRITTEN
+    items = [{"type": "function_call_output", "call_id": first.output[1].call_id, "output": "18"}]
+    if replays:
+        items = question + [i.model_dump(exclude_none=True) for i in first.output] + items
+    usage = ask(client, items, tools=[WEATHER],
+                **({} if replays else {"previous_response_id": first.id})).usage
+    assert usage.input_tokens_details.cached_tokens > first.usage.total_tokens - CACHE_MISS_TOKENS
+
+
 def test_nobody_elses_response_is_gone_on_with(node, client):
     node.says([{"say": "Yes."}])
     mine = ask(client, user="me")
@@ -98,13 +112,81 @@ def test_nobody_elses_response_is_gone_on_with(node, client):
         assert e.value.param == "previous_response_id"
 
 
+def test_a_response_is_shown_and_deleted(node, client):
+    node.says([{"say": "Yes."}])
+    for streams in (False, True):
+        answer = ask(client, [{"role": "user", "content": "One?"}, {"role": "assistant", "content": "One."},
+                              {"role": "user", "content": "Two?"}], metadata={"a": "b"}, stream=streams)
+        answer = list(answer)[-1].response if streams else answer
+        assert client.responses.retrieve(answer.id) == answer
+        items = client.responses.input_items.list(answer.id, limit=2, order="asc")
+        assert items.has_more and [i.content[0].text for i in items.data] == ["One?", "One."]
+        assert [i.content[0].text for i in items] == ["One?", "One.", "Two?"], "page by page"
+        newest = client.responses.input_items.list(answer.id, limit=1)
+        assert newest.data[0].content[0].text == "Two?" and newest.data[0].id
+        with pytest.raises(openai.BadRequestError, match="complete"):
+            client.responses.cancel(answer.id)
+        client.responses.delete(answer.id)
+        for gone in (client.responses.retrieve, client.responses.input_items.list, client.responses.delete,
+                     client.responses.cancel):
+            with pytest.raises(openai.NotFoundError):
+                gone(answer.id)
+    unkept = ask(client, store=False)
+    with pytest.raises(openai.NotFoundError):
+        client.responses.retrieve(unkept.id)
+
+
+def test_a_response_is_canceled_while_it_is_given(node, client):
+    node.says([{"say": "one two three " * 5000}])
+    with ask(client, stream=True) as stream:
+        events = iter(stream)
+        answer = next(events).response
+        assert client.responses.cancel(answer.id).status == "cancelled"
+        *_, last = events
+    assert last.type == "response.failed" and last.response.error.code == "cancelled"
+
+
+def test_log_probabilities_are_given_where_they_are_asked_for(node, client):
+    node.says([{"say": "one two three"}])
+    more = {"include": ["message.output_text.logprobs"], "top_logprobs": 2}
+    part = ask(client, **more).output[0].content[0]
+    assert "".join(p.token for p in part.logprobs) == part.text == "one two three"
+    assert all(len(p.top_logprobs) == 2 and p.logprob > -0.01 for p in part.logprobs)
+    events = list(ask(client, stream=True, **more))
+    deltas = [p for e in events if e.type == "response.output_text.delta" for p in e.logprobs]
+    done = next(e for e in events if e.type == "response.output_text.done")
+    last = events[-1].response.output[0].content[0].logprobs
+    assert [p.token for p in deltas] == [p.token for p in done.logprobs] == [p.token for p in part.logprobs]
+    assert last == part.logprobs
+    assert not ask(client).output[0].content[0].logprobs
+
+
+def test_an_answer_keeps_to_a_schema(node, client):
+    import pydantic
+
+    class Place(pydantic.BaseModel):
+        city: str
+        people: int
+
+    said = '{"city": "Oslo", "people": 7}'
+    node.says([{"say": f"{said} and more"}])
+    answer = client.responses.parse(model=NAME, input="A city?", text_format=Place)
+    assert answer.output_parsed == Place(city="Oslo", people=7) and answer.output_text == said
+    assert ask(client, text={"format": {"type": "json_object"}}).output_text == said
+    assert ask(client).output_text != said
+
+
 def test_what_is_wrong_is_said(client, node):
     for body, param in (({"background": True}, "background"), ({"conversation": "c"}, "conversation"),
                         ({"tool_choice": "often"}, "tool_choice"),
+                        ({"n": 2}, "n"), ({"max_tokens": 5}, "max_tokens"), ({"logprobs": True}, "logprobs"),
+                        ({"top_logprobs": 50}, "top_logprobs"), ({"include": "all"}, "include"),
+                        ({"text": {"format": {"type": "yaml"}}}, "text.format.type"),
+                        ({"text": {"format": {"type": "json_schema"}}}, "text.format.schema"),
                         ({"input": [{"type": "item_reference", "id": "x"}]}, "input[0]"),
                         ({"input": [{"role": "user", "content": [{"type": "input_image"}]}]}, "input[0]")):
         with pytest.raises(openai.BadRequestError) as e:
-            ask(client, **{"text": "hi", **({"extra_body": body})})
+            ask(client, extra_body=body)
         assert e.value.param == param, body
     status, counted = node.node.request("POST", "/v1/responses/input_tokens",
                                         {"model": NAME, "input": "one two three"})

@@ -9,7 +9,7 @@ import json
 import openai
 import pytest
 
-from support.scripted import NAME, Scripted, call
+from support.scripted import CACHE_MISS_TOKENS, NAME, SPELLED, WRITTEN, Scripted, call
 
 WEATHER = {"type": "function", "function": {
     "name": "get_weather", "description": "The weather of a city.",
@@ -89,6 +89,91 @@ def test_history_reaches_the_template_as_objects(node):
     assert "<tool_response>\n12:00\n</tool_response>" in answer["prompt"]
 
 
+def test_a_call_comes_back_as_it_was_written(node, client):
+    node.says([{"when": "<tool_response>", "say": "Warm."}, {"say": f"I look.\n{SPELLED}"}])
+    answer = chat(client, tools=[WEATHER])
+    message = answer.choices[0].message
+    assert message.tool_calls[0].function.arguments == WRITTEN
+    messages = ASK + [message.model_dump(exclude_none=True),
+                      {"role": "tool", "tool_call_id": message.tool_calls[0].id, "content": "18"}]
+    before, after = (node.node.request("POST", "/apply-template", {"messages": m, "tools": [WEATHER]})[1]["prompt"]
+                     for m in (ASK, messages))
+    assert after.startswith(f"{before}I look.\n{SPELLED}")
+    usage = chat(client, messages=messages, tools=[WEATHER]).usage
+    known = answer.usage.prompt_tokens + answer.usage.completion_tokens
+    assert usage.prompt_tokens_details.cached_tokens > known - CACHE_MISS_TOKENS
+
+
+CUSTOM = {"type": "custom", "custom": {"name": "run", "description": "Runs a line of a shell."}}
+REGEX = {"type": "custom", "custom": {"name": "paint", "format": {
+    "type": "grammar", "grammar": {"syntax": "regex", "definition": "(red|blue)"}}}}
+LARK = {"type": "custom", "custom": {"name": "patch", "format": {
+    "type": "grammar", "grammar": {"syntax": "lark", "definition": "start: /[a-z]+/"}}}}
+
+
+def test_tools_of_free_text(node, client):
+    run = call("run", input="ls -l \"a b\"\n")
+    node.says([{"when": "<tool_response>", "say": "Listed."}, {"say": f"So:\n{run}\n{PARIS}\n{run}"}])
+    tools = [CUSTOM, WEATHER]
+    answer = chat(client, tools=tools).choices[0]
+    assert [c.type for c in answer.message.tool_calls] == ["custom", "function", "custom"]
+    assert answer.message.tool_calls[0].custom.input == "ls -l \"a b\"\n" and answer.finish_reason == "tool_calls"
+    inputs, names = {}, {}
+    for chunk in chat(client, tools=tools, stream=True):
+        for part in chunk.choices[0].delta.tool_calls or []:
+            made = getattr(part, "custom", None)
+            if made:
+                names.setdefault(part.index, made.get("name"))
+                inputs[part.index] = inputs.get(part.index, "") + made["input"]
+    assert names == {0: "run", 2: "run"} and set(inputs.values()) == {"ls -l \"a b\"\n"}
+    messages = ASK + [answer.message.model_dump(exclude_none=True)]
+    messages += [{"role": "tool", "tool_call_id": c.id, "content": "x"} for c in answer.message.tool_calls]
+    assert chat(client, messages=messages, tools=tools).choices[0].message.content == "Listed."
+    prompt = node.node.request("POST", "/apply-template", {"messages": messages, "tools": tools})[1]["prompt"]
+    assert run in prompt
+
+
+def test_a_tool_of_free_text_keeps_to_its_format(node, client):
+    node.says([{"say": call("paint", input="green")}])
+    answer = chat(client, tools=[REGEX, CUSTOM], tool_choice={"type": "custom", "custom": {"name": "paint"}},
+                  parallel_tool_calls=False, max_tokens=60).choices[0]
+    assert answer.message.tool_calls[0].custom.input in ("red", "blue")
+    told = node.node.request("POST", "/apply-template", {"messages": ASK, "tools": [REGEX, LARK]})[1]["prompt"]
+    assert "start: /[a-z]+/" in told and "(red|blue)" in told
+    for grammar in ({"syntax": "regex", "definition": "(a"}, {"syntax": "yacc", "definition": "a"}, {}):
+        with pytest.raises(openai.BadRequestError) as e:
+            chat(client, tools=[{"type": "custom", "custom": {"name": "f", "format": {
+                "type": "grammar", "grammar": grammar}}}])
+        assert e.value.param == "tools[0]"
+
+
+def test_a_strict_function_is_held_to_its_schema(node, client):
+    function = {**WEATHER["function"], "strict": True, "parameters": {
+        "type": "object", "properties": {"city": {"enum": ["Paris", "Rome"]}}, "required": ["city"],
+        "additionalProperties": False}}
+    node.says([{"say": f"I look.\n{call('get_weather', city='Pisa', days=3)}"}])
+    loose, strict = ({"type": "function", "function": {**function, "strict": s}} for s in (False, True))
+    made = chat(client, tools=[loose]).choices[0].message.tool_calls[0].function
+    assert json.loads(made.arguments) == {"city": "Pisa", "days": 3}
+    answer = chat(client, tools=[strict], max_tokens=80).choices[0]
+    assert answer.message.content == "I look."
+    assert json.loads(answer.message.tool_calls[0].function.arguments) == {"city": "Paris"}
+    node.says([{"say": "No call."}])
+    assert chat(client, tools=[strict]).choices[0].message.content == "No call."
+    function["parameters"] = {"type": "object", "not": {}}
+    with pytest.raises(openai.BadRequestError, match="not") as e:
+        chat(client, tools=[{"type": "function", "function": function}])
+    assert e.value.code == "invalid_json_schema" and e.value.param == "tools[0]"
+
+
+def test_only_tools_that_are_allowed_are_offered(node, client):
+    node.says([{"when": "get_weather", "say": "Both."}, {"say": "One."}])
+    allowed = {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [
+        {"type": "function", "function": {"name": "get_time"}}]}}
+    assert chat(client, tools=[WEATHER, TIME]).choices[0].message.content == "Both."
+    assert chat(client, tools=[WEATHER, TIME], tool_choice=allowed).choices[0].message.content == "One."
+
+
 def test_one_call_ends_the_answer_where_they_may_not_be_parallel(node, client):
     node.says([{"say": f"{PARIS}\n{ROME}"}])
     for streams in (False, True):
@@ -159,6 +244,27 @@ def test_thoughts_are_kept_apart_and_bounded(node, client):
     assert bounded.usage.completion_tokens_details.reasoning_tokens < 30
     text, thoughts, _, finish = gather(chat(client, stream=True, extra_body=kwargs))
     assert (text, finish) == ("Four.", "stop") and thoughts.startswith("Two and two")
+
+
+def test_the_last_message_is_gone_on_with(node, client):
+    node.says([{"when": "assistant\nOnce upon", "say": " a time."}, {"say": "No."}])
+    messages = ASK + [{"role": "assistant", "content": "Once upon "}]
+    more = {"continue_final_message": True, "add_generation_prompt": False}
+    assert chat(client, messages=messages, extra_body=more).choices[0].message.content == " a time."
+    prompt = node.node.request("POST", "/apply-template", {"messages": messages, **more})[1]["prompt"]
+    assert prompt.endswith("<|im_start|>assistant\nOnce upon")
+    for body, messages in (({**more, "add_generation_prompt": True}, messages), (more, ASK)):
+        with pytest.raises(openai.BadRequestError):
+            chat(client, messages=messages, extra_body=body)
+
+
+def test_a_body_of_a_response_is_answered_as_a_chat(node, client):
+    node.says([{"say": PARIS}])
+    tool = {"type": "function", **WEATHER["function"]}
+    body = {"model": NAME, "input": [{"role": "user", "content": "Weather?"}], "tools": [tool]}
+    status, answer = node.node.request("POST", "/v1/chat/completions", body)
+    assert status == 200 and answer["object"] == "chat.completion"
+    assert answer["choices"][0]["message"]["tool_calls"][0]["function"]["name"] == "get_weather"
 
 
 def test_what_is_wrong_is_said(client):

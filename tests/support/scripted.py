@@ -20,7 +20,7 @@ from support.cluster import MODEL_FILE, Node, free_ports, wait_until
 PROGRAM = Path(os.environ["POMONA_BUILD"]) / "tests/support/pomona_scripted"
 NAME = "scripted"
 
-# Functions as Hermes has them; thoughts as Qwen 3 has them.
+# Functions as Hermes has them, with ids as Mistral wants them; thoughts as Qwen 3 has them.
 TEMPLATE = """\
 {%- if tools %}
     {{- '<|im_start|>system\\n' }}
@@ -37,7 +37,9 @@ TEMPLATE = """\
     {%- elif message.role == 'assistant' %}
         {{- '<|im_start|>assistant\\n' + message.content }}
         {%- for call in message.tool_calls or [] %}
-            {{- '\\n<tool_call>\\n{\"name\": \"' + call.function.name + '\", \"arguments\": ' }}
+            {%- if call.id|length != 9 %}{{- raise_exception('the id of a call is not nine characters') }}{%- endif %}
+            {%- if message.content or not loop.first %}{{- '\\n' }}{%- endif %}
+            {{- '<tool_call>\\n{\"name\": \"' + call.function.name + '\", \"arguments\": ' }}
             {{- (call.function.arguments | tojson) + '}\\n</tool_call>' }}
         {%- endfor %}
         {{- '<|im_end|>\\n' }}
@@ -53,6 +55,13 @@ TEMPLATE = """\
 def call(name, **arguments):
     """A call as the model says it."""
     return f"<tool_call>\n{json.dumps({'name': name, 'arguments': arguments})}\n</tool_call>"
+
+
+# A long call as no JSON library writes it, and how many of its first turn's tokens a cache may miss: pages
+# are whole, and the last token of an answer is in none.
+WRITTEN = '{"city":"Z\\u00fcrich",  "why":"' + "because " * 120 + '"}'
+SPELLED = f"<tool_call>\n{{\"name\": \"get_weather\", \"arguments\": {WRITTEN}}}\n</tool_call>"
+CACHE_MISS_TOKENS = 40
 
 
 def write_model(path, context=131072, template=TEMPLATE):

@@ -8,6 +8,8 @@
 
 #include "base/clock.h"
 #include "base/random.h"
+#include "gateway/dialect/call_texts.h"
+#include "gateway/dialect/tools.h"
 #include "gateway/http/json_out.h"
 #include "gateway/http/sse.h"
 
@@ -37,7 +39,8 @@ enum status answer_new(const struct api_request *request, const char *model, int
     a->dialect = request->dialect;
     a->context = json_incref(request->context);
     a->store = request->store;
-    a->tenant = request->tenant;
+    a->call_texts = request->call_texts;
+    a->owner = request->owner;
     a->created_unix_s = created_unix_s;
     a->begun_ns = clock_ns();
     (void)snprintf(a->model, sizeof(a->model), "%s", model);
@@ -88,6 +91,7 @@ void answer_free(struct answer *a)
     json_decref(a->context);
     json_decref(a->output);
     buf_release(&a->item);
+    buf_release(&a->item_logprobs);
     buf_release(&a->head);
     buf_release(&a->event_head);
     free(a);
@@ -112,11 +116,33 @@ static void begin_call(struct answer *a, struct answer_choice *c, const struct r
     random_hex(digits, 12);
     (void)snprintf(grown->id, sizeof(grown->id), "%s%s", prefix, digits);
     buf_append(&grown->name, delta->text, delta->n_text);
+    grown->is_custom = tools_is_custom(a->context, buf_text(&grown->name));
 }
 
-static void note_end(struct answer_choice *c, const struct reply_delta *delta)
+static void add_arguments(struct answer_choice *c, const struct reply_delta *delta)
+{
+    if (c->n_calls > 0)
+        buf_append(&c->calls[c->n_calls - 1].arguments, delta->text, delta->n_text);
+}
+
+/* For the turns that follow. */
+static void keep_calls(const struct answer *a, const struct answer_choice *c)
+{
+    for (size_t i = 0; a->call_texts && i < c->n_calls; i++) {
+        const struct answer_call *call = &c->calls[i];
+
+        if (buf_status(&call->name) == ST_OK && buf_status(&call->arguments) == ST_OK)
+            call_texts_put(a->call_texts, a->owner, buf_text(&call->name),
+                           buf_text(&call->arguments), call->arguments.len);
+    }
+}
+
+static void note_end(const struct answer *a, struct answer_choice *c,
+                     const struct reply_delta *delta)
 {
     c->finish = delta->finish;
+    if (delta->finish != FINISH_NONE)
+        keep_calls(a, c);
     if (delta->stop)
         (void)snprintf(c->stop, sizeof(c->stop), "%s", delta->stop);
 }
@@ -136,14 +162,11 @@ void answer_collect(struct answer *a, const struct reply_delta *delta)
     case REPLY_TEXT: buf_append(&c->text, delta->text, delta->n_text); break;
     case REPLY_REASONING: buf_append(&c->thoughts, delta->text, delta->n_text); break;
     case REPLY_TOOL_NAME: begin_call(a, c, delta); break;
-    case REPLY_TOOL_ARGUMENTS:
-        if (c->n_calls > 0)
-            buf_append(&c->calls[c->n_calls - 1].arguments, delta->text, delta->n_text);
-        break;
+    case REPLY_TOOL_ARGUMENTS: add_arguments(c, delta); break;
     }
     if (a->dialect->collect)
         a->dialect->collect(c, delta->logprobs, delta->n_logprobs);
-    note_end(c, delta);
+    note_end(a, c, delta);
 }
 
 static void write_usage(const struct reply_usage *usage, struct buf *out)
@@ -192,9 +215,11 @@ void answer_events(struct answer *a, const struct reply_delta *delta, struct buf
     } else {
         if (delta->part == REPLY_TOOL_NAME)
             begin_call(a, c, delta);
+        else if (delta->part == REPLY_TOOL_ARGUMENTS)
+            add_arguments(c, delta);
         if (a->dialect->collect)
             a->dialect->collect(c, delta->logprobs, delta->n_logprobs);
-        note_end(c, delta);
+        note_end(a, c, delta);
     }
     a->dialect->events(a, delta, out);
     for (size_t i = 0; i < LOGPROB_LISTS; i++)
@@ -205,6 +230,8 @@ void answer_skip(struct answer *a, const struct reply_delta *delta)
 {
     if (delta->part == REPLY_TOOL_NAME)
         begin_call(a, &a->choices[delta->choice], delta);
+    else if (delta->part == REPLY_TOOL_ARGUMENTS)
+        add_arguments(&a->choices[delta->choice], delta);
 }
 
 void answer_end(struct answer *a, const struct reply_usage *usage, struct buf *out)
@@ -248,4 +275,14 @@ void answer_finish_word(enum finish_reason finish, struct buf *out)
         json_out_text(out, word);
     else
         buf_puts(out, "null");
+}
+
+void answer_arguments(const struct answer_call *call, struct buf *out)
+{
+    json_t *object = json_loadb(buf_text(&call->arguments), call->arguments.len, 0, NULL);
+    char *text = json_is_object(object) ? json_dumps(object, JSON_COMPACT) : NULL;
+
+    buf_puts(out, text ? text : "{}");
+    free(text);
+    json_decref(object);
 }

@@ -18,7 +18,9 @@ enum { LOGPROB_LISTS = 4, CALL_ID_MAX = 40, ANSWER_CALLS_MAX = 256 };
 
 struct answer_call {
     char id[CALL_ID_MAX];
-    struct buf name, arguments; /* arguments: of a stream only where the dialect needs them again */
+    struct buf name, arguments;
+    bool is_custom; /* of a tool of free text (tools.h) */
+    bool is_told;   /* the same: a stream's client has its text */
 };
 
 struct answer_choice {
@@ -51,10 +53,12 @@ struct answer {
     enum reply_part block; /* of this kind */
     char item_id[REQUEST_ID_MAX];
     struct buf item;               /* its text */
+    struct buf item_logprobs;      /* as in struct answer_choice */
     struct answer_call call;       /* where it is a call; buffers are the choice's */
     json_t *output;                /* what is complete; owned */
     struct responses_store *store; /* borrowed; NULL: nothing is kept */
-    uint64_t tenant;
+    struct call_texts *call_texts; /* the same */
+    uint64_t owner;                /* as in struct api_request */
     struct answer_choice *choices; /* [n_choices] */
     size_t n_choices;
 };
@@ -80,6 +84,9 @@ void answer_usage_event(const struct answer *a, const struct reply_usage *usage,
  * delta  what the client has with this event; NULL where it brings nothing of the text */
 void answer_event_begin(const struct answer *a, struct buf *out);
 void answer_event_end(const struct answer *a, const struct reply_delta *delta, struct buf *out);
+
+/* A call's arguments as an object on one line; {} where they are none, as those that were cut. */
+void answer_arguments(const struct answer_call *call, struct buf *out);
 
 /* "stop" with its quotes, or null. */
 void answer_finish_word(enum finish_reason finish, struct buf *out);

@@ -13,10 +13,27 @@
 #include <xxhash.h>
 
 #include "base/size.h"
+#include "gateway/dialect/common.h"
+#include "gateway/dialect/constraint.h"
+#include "gateway/dialect/messages.h"
 #include "gateway/dialect/param.h"
 #include "gateway/dialect/tools.h"
 
 enum { TOKENS_MAX = 1 << 30 };
+
+/* Those of other APIs would be looked for in vain in the answer. */
+static const struct refused_param refused[] = {
+    { "mcp_servers", is_empty_value, "Tools are not called here: leave it out." },
+    { "stop", is_never_value, "Send 'stop_sequences'." },
+    { "n", is_never_value, "A message is one answer." },
+    { "logprobs", is_false_value, "Log probabilities are given by /v1/chat/completions." },
+    { "response_format", is_never_value, "Send 'output_config.format'." },
+    { "logit_bias", is_empty_value, "It is taken by /v1/chat/completions." },
+    { "seed", is_never_value, "It is taken by /v1/chat/completions." },
+    { "frequency_penalty", is_never_value, "It is taken by /v1/chat/completions." },
+    { "presence_penalty", is_never_value, "It is taken by /v1/chat/completions." },
+    { "max_completion_tokens", is_never_value, "Send 'max_tokens'." },
+};
 
 static enum status parse_sampling(const json_t *body, struct api_request *r, struct api_error *e)
 {
@@ -54,7 +71,8 @@ static enum status parse_stops(const json_t *body, struct api_request *r, struct
 
 /* Tools that run at the provider, or that its models know without a schema, are left out: the model
  * here was told of none. */
-static enum status parse_tools(const json_t *body, json_t *list, struct api_error *e)
+static enum status parse_tools(const json_t *body, json_t *list, struct api_request *r,
+                               struct api_error *e)
 {
     const json_t *tools = param_get(body, "tools");
     enum status s = ST_OK;
@@ -73,6 +91,8 @@ static enum status parse_tools(const json_t *body, json_t *list, struct api_erro
             continue;
         s = tools_add(list, json_string_value(json_object_get(tool, "name")),
                       param_get(tool, "description"), param_get(tool, "input_schema"), path, e);
+        if (s == ST_OK)
+            s = tools_hold(tool, param_get(tool, "input_schema"), r, path, e);
     }
     return s;
 }
@@ -107,6 +127,26 @@ static enum status parse_choice(const json_t *body, struct api_request *r, struc
                          "'tool_choice' must be of type 'auto', 'any', 'tool' or 'none'.");
 }
 
+/* The older place of the format, and the newer. */
+static enum status parse_format(const json_t *body, struct api_request *r, struct api_error *e)
+{
+    const json_t *output = param_get(body, "output_config");
+    const bool is_older = !param_get(output, "format");
+    const json_t *format =
+        is_older ? param_get(body, "output_format") : param_get(output, "format");
+    const char *type = json_string_value(json_object_get(format, "type"));
+    const char *name = is_older ? "output_format" : "output_config.format";
+
+    if (!format)
+        return ST_OK;
+    if (!type || strcmp(type, "json_schema") != 0)
+        return api_error_set(e, API_INVALID_VALUE, name, "'%s' must be of type 'json_schema'.",
+                             name);
+    if (!param_get(format, "schema"))
+        return api_error_set(e, API_MISSING, name, "'%s' needs its schema.", name);
+    return constraint_of_schema(param_get(format, "schema"), name, r, e);
+}
+
 /* Not asked for, there are no thoughts. */
 static enum status parse_thinking(const json_t *body, struct api_request *r, struct api_error *e)
 {
@@ -119,9 +159,6 @@ static enum status parse_thinking(const json_t *body, struct api_request *r, str
     if (thinking && !type)
         return api_error_set(e, API_INVALID_VALUE, "thinking",
                              "'thinking' must be of type 'enabled', 'adaptive' or 'disabled'.");
-    if (param_get(output, "format") || param_get(body, "output_format"))
-        return api_error_set(e, API_UNSUPPORTED, "output_config.format",
-                             "Answers are not held to a format here: leave it out.");
     if (json_object_set_new(r->variables, "enable_thinking", json_boolean(is_on)) != 0)
         return param_no_memory(e);
     if (json_is_string(effort) && json_object_set(r->variables, "reasoning_effort", effort) != 0)
@@ -134,10 +171,7 @@ static enum status parse_rest(const json_t *body, struct api_request *r, struct 
 {
     static enum status (*const parts[])(const json_t *, struct api_request *,
                                         struct api_error *) = {
-        parse_sampling,
-        parse_stops,
-        parse_thinking,
-        parse_choice,
+        parse_sampling, parse_stops, parse_thinking, parse_format, parse_choice,
     };
     const char *user = json_string_value(json_object_get(param_get(body, "metadata"), "user_id"));
     json_t *tools;
@@ -150,7 +184,7 @@ static enum status parse_rest(const json_t *body, struct api_request *r, struct 
     if (s != ST_OK)
         return s;
     tools = json_array();
-    s = parse_tools(body, tools, e);
+    s = parse_tools(body, tools, r, e);
     if (s == ST_OK)
         return tools_offer(tools, r, e);
     json_decref(tools);
@@ -160,7 +194,10 @@ static enum status parse_rest(const json_t *body, struct api_request *r, struct 
 static enum status parse_prompt(const json_t *body, struct api_request *r, struct api_error *e)
 {
     json_t *list = json_array();
-    enum status s = param_text(body, "model", r->model, sizeof(r->model), e);
+    enum status s = refuse_params(body, refused, ARRAY_LEN(refused), e);
+
+    if (s == ST_OK)
+        s = param_text(body, "model", r->model, sizeof(r->model), e);
 
     r->variables = json_pack("{s:o,s:b}", "messages", list, "add_generation_prompt", 1);
     if (!r->variables)
@@ -168,7 +205,9 @@ static enum status parse_prompt(const json_t *body, struct api_request *r, struc
     if (s == ST_OK && !param_get(body, "model"))
         s = api_error_set(e, API_MISSING, "model", "model: Field required");
     if (s == ST_OK)
-        s = anthropic_conversation(body, list, e);
+        s = anthropic_conversation(r, body, list, e);
+    if (s == ST_OK && messages_end_in_words(list)) /* what the client put into the model's mouth */
+        s = messages_continue(r, "messages", e);
     return s == ST_OK ? parse_rest(body, r, e) : s;
 }
 

@@ -8,7 +8,8 @@
 /* `system` and `messages` as a template wants them, into `list`.  A block of `system` that begins
  * with "x-anthropic-" is left out: agents put there what changes with each request, and a prompt
  * that differs in its first words is found in no cache. */
-enum status anthropic_conversation(const json_t *body, json_t *list, struct api_error *e);
+enum status anthropic_conversation(const struct api_request *r, const json_t *body, json_t *list,
+                                   struct api_error *e);
 
 void anthropic_whole(const struct answer *a, const struct reply_usage *usage, struct buf *out);
 void anthropic_begin(struct answer *a, const struct reply_usage *usage, struct buf *out);

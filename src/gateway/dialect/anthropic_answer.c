@@ -10,7 +10,6 @@
  * Source: Anthropic API reference, "Messages", "Streaming messages", "Errors"
  */
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/random.h"
@@ -67,17 +66,6 @@ static void write_call(const struct answer_call *call, struct buf *out)
     buf_puts(out, ",\"input\":");
 }
 
-/* Arguments that were cut are no JSON, and an object is wanted here. */
-static void write_input(const struct answer_call *call, struct buf *out)
-{
-    json_t *input = json_loadb(buf_text(&call->arguments), call->arguments.len, 0, NULL);
-    char *text = input ? json_dumps(input, JSON_COMPACT) : NULL;
-
-    buf_puts(out, text ? text : "{}");
-    free(text);
-    json_decref(input);
-}
-
 static void comma(struct buf *out)
 {
     if (out->data[out->len - 1] != '[')
@@ -105,7 +93,7 @@ void anthropic_whole(const struct answer *a, const struct reply_usage *usage, st
     for (size_t i = 0; i < c->n_calls; i++) {
         comma(out);
         write_call(&c->calls[i], out);
-        write_input(&c->calls[i], out);
+        answer_arguments(&c->calls[i], out);
         buf_putc(out, '}');
     }
     buf_puts(out, "],");

@@ -16,6 +16,7 @@
 
 /* One message on its way. */
 struct turn {
+    const struct api_request *r;
     const char *role;
     struct buf text, thoughts;
     json_t *calls;
@@ -90,15 +91,12 @@ static enum status read_use(const json_t *block, struct turn *t, struct api_erro
 {
     const char *id = json_string_value(json_object_get(block, "id"));
     const char *name = json_string_value(json_object_get(block, "name"));
-    json_t *input = param_get(block, "input");
+    const json_t *input = param_get(block, "input");
 
     if (!id || !name || (input && !json_is_object(input)))
         return api_error_set(e, API_INVALID_VALUE, t->path,
                              "A tool_use needs 'id', 'name' and an object 'input'.");
-    return append(t->calls,
-                  json_pack("{s:s,s:s,s:{s:s,s:o}}", "id", id, "type", "function", "function",
-                            "name", name, "arguments", input ? json_incref(input) : json_object()),
-                  e);
+    return append(t->calls, tool_call_of_object(t->r, id, name, input), e);
 }
 
 static enum status read_block(const json_t *block, struct turn *t, struct api_error *e)
@@ -159,12 +157,12 @@ no_memory:
     return param_no_memory(e);
 }
 
-static enum status read_message(const json_t *message, size_t index, json_t *list,
-                                struct api_error *e)
+static enum status read_message(const struct api_request *r, const json_t *message, size_t index,
+                                json_t *list, struct api_error *e)
 {
     const char *role = json_string_value(json_object_get(message, "role"));
     const json_t *content = json_object_get(message, "content");
-    struct turn t = { .list = list, .calls = json_array() };
+    struct turn t = { .r = r, .list = list, .calls = json_array() };
     enum status s = ST_OK;
 
     (void)snprintf(t.path, sizeof(t.path), "messages.%zu.content", index);
@@ -214,7 +212,8 @@ static enum status read_system(const json_t *system, json_t *list, struct api_er
     return s;
 }
 
-enum status anthropic_conversation(const json_t *body, json_t *list, struct api_error *e)
+enum status anthropic_conversation(const struct api_request *r, const json_t *body, json_t *list,
+                                   struct api_error *e)
 {
     const json_t *messages = param_get(body, "messages");
     const size_t n = json_array_size(messages);
@@ -227,6 +226,6 @@ enum status anthropic_conversation(const json_t *body, json_t *list, struct api_
                              "messages: 1 to %d messages are required", MESSAGES_MAX);
     s = read_system(param_get(body, "system"), list, e);
     for (size_t i = 0; i < n && s == ST_OK; i++)
-        s = read_message(json_array_get(messages, i), i, list, e);
+        s = read_message(r, json_array_get(messages, i), i, list, e);
     return s;
 }

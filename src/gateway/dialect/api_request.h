@@ -17,6 +17,7 @@
 
 enum { STOP_TOKENS_MAX = 64, TOOL_NAME_MAX = 129 /* NUL included */ };
 
+struct call_texts;
 struct reservation;
 struct dialect;
 struct responses_store;
@@ -80,12 +81,14 @@ struct api_request {
     json_t *tools; /* what may be called (tools.h); owned.  NULL: nothing */
     enum tool_choice tool_choice;
     char tool_name[TOOL_NAME_MAX];
-    bool calls_once;             /* the first call ends the answer */
-    bool answers_function;       /* chat completions: in the shape before there were tools */
+    bool calls_once;       /* the first call ends the answer */
+    bool holds_calls;      /* a call that the model likes to make is held to its schema, too */
+    bool answers_function; /* chat completions: in the shape before there were tools */
     uint32_t thought_tokens_max; /* more, and the model is made to answer; 0: no bound */
 
     uint64_t owner;                /* the tenant as the guard knows it; 0: it asks nobody */
     struct responses_store *store; /* what went before, of one dialect; lent */
+    struct call_texts *call_texts; /* lent; NULL: none are known */
     json_t *context; /* what the dialect needs to write its answer; owned, may be NULL */
 
     json_t *schema; /* what `grammar` was made of, true: any object; owned.  NULL: of no schema */
@@ -98,7 +101,8 @@ struct api_request {
     int32_t stop_tokens[STOP_TOKENS_MAX];
     size_t n_stop_tokens;
 
-    uint64_t tenant; /* who asks, as far as the request says */
+    uint64_t tenant;  /* who asks, as far as the request says */
+    uint64_t session; /* what it goes on with, as far as the request says; 0: nothing */
     enum priority priority;
 
     struct reservation *reservation; /* what was reserved for it, owned; NULL: nothing */

@@ -162,55 +162,89 @@ static enum status parse_stop_tokens(const json_t *body, struct api_request *r, 
     return ST_OK;
 }
 
-static enum status parse_bias(const char *key, const json_t *value, struct logit_bias *ret,
+static enum status parse_bias(json_int_t id, const json_t *value, struct logit_bias *ret,
                               struct api_error *e)
+{
+    const double bias = json_is_false(value) ? -100 : json_number_value(value); /* false: never */
+
+    if (id < 0 || id > TOKEN_ID_MAX)
+        return api_error_set(e, API_INVALID_VALUE, "logit_bias",
+                             "The keys of 'logit_bias' must be token ids.");
+    if (!json_is_number(value) && !json_is_false(value))
+        return param_wrong_type("logit_bias", "numbers as its values", value, e);
+    if (!(bias >= -100 && bias <= 100))
+        return api_error_set(e, API_INVALID_VALUE, "logit_bias",
+                             "The values of 'logit_bias' must be between -100 and 100.");
+    *ret = (struct logit_bias){ (int32_t)id, (float)bias };
+    return ST_OK;
+}
+
+/* -1: it is no number. */
+static json_int_t token_id(const char *key)
 {
     char *end;
     long id;
 
     errno = 0;
     id = strtol(key, &end, 10);
-    if (errno || end == key || *end || id < 0 || id > TOKEN_ID_MAX)
-        return api_error_set(e, API_INVALID_VALUE, "logit_bias",
-                             "The keys of 'logit_bias' must be token ids.");
-    if (!json_is_number(value))
-        return param_wrong_type("logit_bias", "numbers as its values", value, e);
-    if (!(json_number_value(value) >= -100 && json_number_value(value) <= 100))
-        return api_error_set(e, API_INVALID_VALUE, "logit_bias",
-                             "The values of 'logit_bias' must be between -100 and 100.");
-    *ret = (struct logit_bias){ (int32_t)id, (float)json_number_value(value) };
-    return ST_OK;
+    return errno || end == key || *end ? -1 : id;
 }
 
-static enum status parse_logit_bias(const json_t *body, struct api_request *r, struct api_error *e)
+/* [[id, bias]...], as llama.cpp has it.  Tokens of texts would need the model here. */
+static enum status parse_bias_pairs(const json_t *pairs, struct logit_bias *ret,
+                                    struct api_error *e)
 {
-    json_t *bias = param_get(body, "logit_bias"), *value;
+    enum status s = ST_OK;
+
+    for (size_t i = 0; i < json_array_size(pairs) && s == ST_OK; i++) {
+        const json_t *pair = json_array_get(pairs, i);
+        const json_t *id = json_array_get(pair, 0);
+
+        if (json_array_size(pair) != 2 || !json_is_integer(id))
+            return param_wrong_type("logit_bias", "pairs of a token id and a number", pair, e);
+        s = parse_bias(json_integer_value(id), json_array_get(pair, 1), &ret[i], e);
+    }
+    return s;
+}
+
+static enum status parse_bias_object(json_t *bias, struct logit_bias *ret, struct api_error *e)
+{
     const char *key;
+    json_t *value;
     size_t n = 0;
 
-    if (!bias || (json_is_array(bias) && json_array_size(bias) == 0))
-        return ST_OK;
-    if (!json_is_object(bias))
-        return param_wrong_type("logit_bias", "an object of token ids and numbers", bias, e);
-    if (json_object_size(bias) > REQUEST_LOGIT_BIAS_MAX)
-        return api_error_set(e, API_INVALID_VALUE, "logit_bias",
-                             "'logit_bias' has more than %d entries.", REQUEST_LOGIT_BIAS_MAX);
-    if (json_object_size(bias) == 0)
-        return ST_OK;
-    r->logit_bias = calloc(json_object_size(bias), sizeof(*r->logit_bias));
-    if (!r->logit_bias)
-        return param_no_memory(e);
     json_object_foreach(bias, key, value)
     {
-        const enum status s = parse_bias(key, value, &r->logit_bias[n], e);
+        const enum status s = parse_bias(token_id(key), value, &ret[n], e);
 
         if (s != ST_OK)
             return s;
         n++;
     }
+    return ST_OK;
+}
+
+static enum status parse_logit_bias(const json_t *body, struct api_request *r, struct api_error *e)
+{
+    json_t *bias = param_get(body, "logit_bias");
+    const size_t n = json_is_array(bias) ? json_array_size(bias) : json_object_size(bias);
+
+    if (!bias)
+        return ST_OK;
+    if (!json_is_object(bias) && !json_is_array(bias))
+        return param_wrong_type("logit_bias", "an object of token ids and numbers", bias, e);
+    if (n > REQUEST_LOGIT_BIAS_MAX)
+        return api_error_set(e, API_INVALID_VALUE, "logit_bias",
+                             "'logit_bias' has more than %d entries.", REQUEST_LOGIT_BIAS_MAX);
+    if (n == 0)
+        return ST_OK;
+    r->logit_bias = calloc(n, sizeof(*r->logit_bias));
+    if (!r->logit_bias)
+        return param_no_memory(e);
     r->sampling.logit_bias = r->logit_bias;
     r->sampling.n_logit_bias = n;
-    return ST_OK;
+    return json_is_array(bias) ? parse_bias_pairs(bias, r->logit_bias, e)
+                               : parse_bias_object(bias, r->logit_bias, e);
 }
 
 /* Newer names win: max_completion_tokens over max_tokens over llama.cpp's n_predict. */
@@ -262,6 +296,20 @@ static enum status parse_tenant(const json_t *body, struct api_request *r, struc
     return ST_OK;
 }
 
+/* Requests of one key begin alike, so where the first was answered its prompt is in the cache. */
+static enum status parse_session(const json_t *body, struct api_request *r, struct api_error *e)
+{
+    static const char name[] = "prompt_cache_key";
+    const json_t *key = param_get(body, name);
+
+    if (!key)
+        return ST_OK;
+    if (!json_is_string(key))
+        return param_wrong_type(name, "a string", key, e);
+    r->session = XXH3_64bits(json_string_value(key), json_string_length(key));
+    return ST_OK;
+}
+
 /* "flex" asks for less and waits longer; the other tiers are one here. */
 static enum status parse_service_tier(const json_t *body, struct api_request *r,
                                       struct api_error *e)
@@ -306,9 +354,9 @@ enum status common_parse(const json_t *body, struct api_request *r, struct api_e
 {
     static enum status (*const parts[])(const json_t *, struct api_request *,
                                         struct api_error *) = {
-        parse_floats,      parse_top_k,        parse_seed,     parse_stop,
-        parse_stop_tokens, parse_logit_bias,   parse_lengths,  parse_stream,
-        parse_tenant,      parse_service_tier, parse_priority,
+        parse_floats,      parse_top_k,      parse_seed,         parse_stop,
+        parse_stop_tokens, parse_logit_bias, parse_lengths,      parse_stream,
+        parse_tenant,      parse_session,    parse_service_tier, parse_priority,
     };
     enum status s = param_text(body, "model", r->model, sizeof(r->model), e);
 

@@ -64,7 +64,7 @@ enum status constraint_of_schema(const json_t *schema, const char *param, struct
     return s;
 }
 
-static enum status parse_object(const char *param, struct api_request *r, struct api_error *e)
+enum status constraint_of_object(const char *param, struct api_request *r, struct api_error *e)
 {
     struct buf text = { 0 };
     enum status s;
@@ -208,7 +208,7 @@ static enum status parse_format(const json_t *value, const char *param, struct a
                              "'response_format.type' must be 'text', 'json_object' or "
                              "'json_schema'.");
     return schema ? constraint_of_schema(schema, "response_format.schema", r, e)
-                  : parse_object(param, r, e);
+                  : constraint_of_object(param, r, e);
 }
 
 static enum status parse_json_flag(const json_t *value, const char *param, struct api_request *r,
@@ -216,7 +216,7 @@ static enum status parse_json_flag(const json_t *value, const char *param, struc
 {
     if (!json_is_boolean(value))
         return param_wrong_type(param, "true or false", value, e);
-    return json_is_true(value) ? parse_object(param, r, e) : ST_OK;
+    return json_is_true(value) ? constraint_of_object(param, r, e) : ST_OK;
 }
 
 static enum status parse_structured(const json_t *value, const char *param, struct api_request *r,

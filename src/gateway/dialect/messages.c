@@ -104,8 +104,8 @@ static enum status copy_texts(const json_t *message, json_t *made, struct place 
     return ST_OK;
 }
 
-static enum status parse_message(const json_t *message, struct place *p, json_t *list,
-                                 struct api_error *e)
+static enum status parse_message(const struct api_request *r, const json_t *message,
+                                 struct place *p, json_t *list, struct api_error *e)
 {
     const json_t *role_given = json_object_get(message, "role");
     const char *role;
@@ -132,7 +132,7 @@ static enum status parse_message(const json_t *message, struct place *p, json_t 
     if (s == ST_OK)
         s = copy_texts(message, made, p, e);
     if (s == ST_OK && strcmp(role, "assistant") == 0)
-        s = tool_calls_parse(message, made, at(p, ".tool_calls"), e);
+        s = tool_calls_parse(r, message, made, at(p, ".tool_calls"), e);
     if (s == ST_OK && json_array_append(list, made) != 0)
         s = param_no_memory(e);
     json_decref(made);
@@ -140,7 +140,8 @@ static enum status parse_message(const json_t *message, struct place *p, json_t 
     return s;
 }
 
-static enum status parse_list(const json_t *body, json_t *list, struct api_error *e)
+static enum status parse_list(const struct api_request *r, const json_t *body, json_t *list,
+                              struct api_error *e)
 {
     const json_t *messages = param_get(body, "messages");
     struct place p = { 0 };
@@ -155,7 +156,7 @@ static enum status parse_list(const json_t *body, json_t *list, struct api_error
                              "'messages' must hold 1 to %d messages, not %zu.", MESSAGES_MAX,
                              json_array_size(messages));
     for (; p.message < json_array_size(messages) && s == ST_OK; p.message++)
-        s = parse_message(json_array_get(messages, p.message), &p, list, e);
+        s = parse_message(r, json_array_get(messages, p.message), &p, list, e);
     return s;
 }
 
@@ -187,7 +188,46 @@ static enum status add_options(const json_t *body, json_t *variables, struct api
     return s;
 }
 
-enum status messages_parse(const json_t *body, json_t **ret_variables, struct api_error *e)
+bool messages_end_in_words(const json_t *messages)
+{
+    const json_t *last = json_array_get(messages, json_array_size(messages) - 1);
+    const char *role = json_string_value(json_object_get(last, "role"));
+    const char *words = json_string_value(json_object_get(last, "content"));
+
+    return role && strcmp(role, "assistant") == 0 && words && words[strspn(words, " \t\r\n")] &&
+           !json_object_get(last, "tool_calls");
+}
+
+enum status messages_continue(struct api_request *r, const char *param, struct api_error *e)
+{
+    if (!messages_end_in_words(json_object_get(r->variables, "messages")))
+        return api_error_set(e, API_INVALID_VALUE, param,
+                             "Only words of the assistant's, as the last message, can be gone on "
+                             "with.");
+    if (json_object_set_new(r->variables, "continue_final_message", json_true()) != 0 ||
+        json_object_set_new(r->variables, "add_generation_prompt", json_false()) != 0)
+        return param_no_memory(e);
+    return ST_OK;
+}
+
+static enum status parse_continuation(const json_t *body, struct api_request *r,
+                                      struct api_error *e)
+{
+    bool goes_on = false, begins = false;
+    enum status s = param_bool(body, "continue_final_message", &goes_on, e);
+
+    if (s == ST_OK)
+        s = param_bool(body, "add_generation_prompt", &begins, e);
+    if (s != ST_OK || !goes_on)
+        return s;
+    if (begins)
+        return api_error_set(e, API_INVALID_VALUE, "add_generation_prompt",
+                             "'add_generation_prompt' and 'continue_final_message' exclude each "
+                             "other.");
+    return messages_continue(r, "continue_final_message", e);
+}
+
+enum status messages_parse(const json_t *body, struct api_request *r, struct api_error *e)
 {
     json_t *list = json_array();
     json_t *variables = json_pack("{s:o,s:b}", "messages", list, "add_generation_prompt", 1);
@@ -195,13 +235,13 @@ enum status messages_parse(const json_t *body, json_t **ret_variables, struct ap
 
     if (!variables) /* the list went with it */
         return param_no_memory(e);
-    s = parse_list(body, list, e);
+    s = parse_list(r, body, list, e);
     if (s == ST_OK)
         s = add_options(body, variables, e);
     if (s != ST_OK) {
         json_decref(variables);
         return s;
     }
-    *ret_variables = variables;
-    return ST_OK;
+    r->variables = variables;
+    return parse_continuation(body, r, e);
 }

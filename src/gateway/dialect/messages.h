@@ -6,14 +6,20 @@
 #ifndef POMONA_GATEWAY_DIALECT_MESSAGES_H
 #define POMONA_GATEWAY_DIALECT_MESSAGES_H
 
-#include <jansson.h>
-
+#include "gateway/dialect/api_request.h"
 #include "gateway/http/api_error.h"
 
 enum { MESSAGES_MAX = 4096 };
 
-/* ret_variables  given: json_decref().  {"messages":[{"role","content"}...],
- *                "add_generation_prompt":true} and the template's options that were asked for */
-enum status messages_parse(const json_t *body, json_t **ret_variables, struct api_error *e);
+/* Fill r->variables: {"messages":[{"role","content"}...],"add_generation_prompt":true} and the
+ * template's options that were asked for. */
+enum status messages_parse(const json_t *body, struct api_request *r, struct api_error *e);
+
+/* The answer goes on with the last message, which has to be the assistant's: r->variables say so.
+ * param  what an error is said to be in */
+enum status messages_continue(struct api_request *r, const char *param, struct api_error *e);
+
+/* Is the last message the assistant's words, and no call? */
+bool messages_end_in_words(const json_t *messages);
 
 #endif

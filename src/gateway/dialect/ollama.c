@@ -10,7 +10,9 @@
 #include <string.h>
 
 #include "base/size.h"
+#include "gateway/dialect/call_texts.h"
 #include "gateway/dialect/dialect.h"
+#include "gateway/dialect/messages.h"
 #include "gateway/dialect/ollama.h"
 #include "gateway/dialect/ollama_priv.h"
 #include "gateway/dialect/param.h"
@@ -83,18 +85,45 @@ static enum status translate_format(const json_t *body, json_t *to, struct api_e
     return json_object_set_new(to, "response_format", made) == 0 ? ST_OK : param_no_memory(e);
 }
 
+static bool is_level(const char *word)
+{
+    static const char *const levels[] = { "low", "medium", "high", "max" };
+
+    for (size_t i = 0; word && i < ARRAY_LEN(levels); i++) {
+        if (strcmp(word, levels[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
 static enum status translate_think(const json_t *body, json_t *to, struct api_error *e)
 {
     json_t *think = param_get(body, "think"), *made;
 
     if (!think)
         return ST_OK;
-    if (json_is_string(think))
-        return json_object_set(to, "reasoning_effort", think) == 0 ? ST_OK : param_no_memory(e);
-    if (!json_is_boolean(think))
-        return param_wrong_type("think", "a boolean or a level", think, e);
-    made = json_pack("{s:O,s:O}", "enable_thinking", think, "thinking", think);
+    if (!json_is_boolean(think) && !is_level(json_string_value(think)))
+        return api_error_set(e, API_INVALID_VALUE, "think",
+                             "'think' must be true, false, \"low\", \"medium\" or \"high\"");
+    if (json_is_string(think) && json_object_set(to, "reasoning_effort", think) != 0)
+        return param_no_memory(e);
+    made = json_pack("{s:b,s:b}", "enable_thinking", !json_is_false(think), "thinking",
+                     !json_is_false(think));
     return json_object_set_new(to, "chat_template_kwargs", made) == 0 ? ST_OK : param_no_memory(e);
+}
+
+/* Of a chat and of a prompt with its template. */
+static enum status translate_logprobs(const json_t *body, json_t *to, struct api_error *e)
+{
+    static const char *const names[] = { "logprobs", "top_logprobs" };
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        json_t *value = param_get(body, names[i]);
+
+        if (value && json_object_set(to, names[i], value) != 0)
+            return param_no_memory(e);
+    }
+    return ST_OK;
 }
 
 /* What both requests have.  ret_to given; json_decref() */
@@ -124,30 +153,38 @@ static enum status translate(const json_t *body, json_t **ret_to, struct api_req
     return ST_OK;
 }
 
-/* Arguments are an object here, and text there. */
-static json_t *translate_call(const json_t *call, size_t i)
+/* Arguments are an object here, and text there: the model's own, where it is known. */
+static json_t *translate_call(const struct api_request *r, const json_t *call, size_t i)
 {
     const json_t *function = json_object_get(call, "function");
     const json_t *arguments = json_object_get(function, "arguments");
-    char *text = arguments ? json_dumps(arguments, JSON_COMPACT) : NULL;
     const char *name = json_string_value(json_object_get(function, "name"));
+    const char *given = json_string_value(json_object_get(call, "id"));
+    const char *written = call_texts_get(r->call_texts, r->owner, name ? name : "", arguments);
+    char *text = arguments && !written ? json_dumps(arguments, JSON_COMPACT) : NULL;
     char id[32];
     json_t *made;
 
     (void)snprintf(id, sizeof(id), "call_%zu", i);
-    made = json_pack("{s:s,s:s,s:{s:s,s:s}}", "id", id, "type", "function", "function", "name",
-                     name ? name : "", "arguments", text ? text : "{}");
+    if (!given)
+        given = id;
+    if (!written)
+        written = text ? text : "{}";
+    made = json_pack("{s:s,s:s,s:{s:s,s:s}}", "id", given, "type", "function", "function", "name",
+                     name ? name : "", "arguments", written);
     free(text);
     return made;
 }
 
-static enum status translate_message(const json_t *message, json_t *list, struct api_error *e)
+static enum status translate_message(const struct api_request *r, const json_t *message,
+                                     json_t *list, struct api_error *e)
 {
     static const char *const names[][2] = {
         { "role", "role" },
         { "content", "content" },
         { "thinking", "reasoning_content" },
         { "tool_name", "name" },
+        { "tool_call_id", "tool_call_id" },
     };
     const json_t *calls = param_get(message, "tool_calls");
     json_t *made = json_object();
@@ -167,7 +204,7 @@ static enum status translate_message(const json_t *message, json_t *list, struct
 
         for (size_t i = 0; i < json_array_size(calls); i++)
             is_whole = is_whole && json_array_append_new(
-                                       given, translate_call(json_array_get(calls, i), i)) == 0;
+                                       given, translate_call(r, json_array_get(calls, i), i)) == 0;
         is_whole = is_whole && json_object_set(made, "tool_calls", given) == 0;
         json_decref(given);
     }
@@ -176,7 +213,32 @@ static enum status translate_message(const json_t *message, json_t *list, struct
     return is_whole ? ST_OK : param_no_memory(e);
 }
 
-static enum status translate_messages(const json_t *body, json_t *to, struct api_error *e)
+/* A result without an id is that of the call at its place. */
+static enum status name_results(json_t *list, struct api_error *e)
+{
+    const json_t *calls = NULL;
+    size_t n_results = 0;
+
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        json_t *message = json_array_get(list, i);
+        const char *role = json_string_value(json_object_get(message, "role"));
+        json_t *id;
+
+        if (!role || strcmp(role, "tool") != 0) {
+            calls = json_object_get(message, "tool_calls");
+            n_results = 0;
+            continue;
+        }
+        id = json_object_get(json_array_get(calls, n_results++), "id");
+        if (id && !json_object_get(message, "tool_call_id") &&
+            json_object_set(message, "tool_call_id", id) != 0)
+            return param_no_memory(e);
+    }
+    return ST_OK;
+}
+
+static enum status translate_messages(const struct api_request *r, const json_t *body, json_t *to,
+                                      struct api_error *e)
 {
     const json_t *messages = param_get(body, "messages");
     json_t *tools = param_get(body, "tools"), *list = json_array();
@@ -184,7 +246,12 @@ static enum status translate_messages(const json_t *body, json_t *to, struct api
         list && json_object_set_new(to, "messages", list) == 0 ? ST_OK : param_no_memory(e);
 
     for (size_t i = 0; s == ST_OK && i < json_array_size(messages); i++)
-        s = translate_message(json_array_get(messages, i), list, e);
+        s = translate_message(r, json_array_get(messages, i), list, e);
+    if (s == ST_OK)
+        s = name_results(list, e);
+    if (s == ST_OK && messages_end_in_words(list) &&
+        json_object_set_new(to, "continue_final_message", json_true()) != 0)
+        s = param_no_memory(e);
     if (s == ST_OK && json_array_size(tools) > 0 && json_object_set(to, "tools", tools) != 0)
         s = param_no_memory(e);
     return s;
@@ -217,7 +284,9 @@ enum status ollama_parse_chat(const json_t *body, struct api_request *r, struct 
         return ask_to_load(body, r, e);
     s = translate(body, &to, r, e);
     if (s == ST_OK)
-        s = translate_messages(body, to, e);
+        s = translate_messages(r, body, to, e);
+    if (s == ST_OK)
+        s = translate_logprobs(body, to, e);
     if (s == ST_OK)
         s = openai_chat.parse(to, r, e);
     json_decref(to);
@@ -252,6 +321,12 @@ static enum status parse_raw(const json_t *body, json_t *to, struct api_request 
     if (json_object_set(to, "prompt", param_get(body, "prompt")) != 0 ||
         (suffix && json_object_set(to, "suffix", suffix) != 0))
         return param_no_memory(e);
+    if (json_is_true(param_get(body, "logprobs"))) {
+        const json_t *n_top = param_get(body, "top_logprobs");
+
+        if (json_object_set_new(to, "logprobs", json_integer(json_integer_value(n_top))) != 0)
+            return param_no_memory(e);
+    }
     s = openai_completions.parse(to, r, e);
     if (s == ST_OK && !is_bounded)
         r->max_tokens = 0;
@@ -287,6 +362,8 @@ enum status ollama_parse_generate(const json_t *body, struct api_request *r, str
         s = parse_raw(body, to, r, e);
     } else if (s == ST_OK) {
         s = add_prompt_messages(body, to, e);
+        if (s == ST_OK)
+            s = translate_logprobs(body, to, e);
         if (s == ST_OK)
             s = openai_chat.parse(to, r, e);
     }

@@ -7,12 +7,16 @@
 
 #include "base/clock.h"
 #include "gateway/dialect/answer.h"
+#include "gateway/dialect/logprobs.h"
 #include "gateway/dialect/ollama.h"
 #include "gateway/dialect/ollama_priv.h"
 #include "gateway/dialect/vectors.h"
 #include "gateway/http/json_out.h"
 
-static const struct dialect *const chat = &ollama_chat;
+static bool is_chat(const struct dialect *dialect)
+{
+    return dialect == &ollama_chat;
+}
 
 static void open_line(const char *model, struct buf *out)
 {
@@ -32,23 +36,33 @@ static void write_calls(const struct answer_call *calls, size_t n, struct buf *o
     for (size_t i = 0; i < n; i++) {
         const struct answer_call *c = &calls[i];
 
-        buf_printf(out, "%s{\"function\":{\"index\":%zu,\"name\":", i ? "," : "", i);
+        buf_printf(out, "%s{\"id\":\"%s\",\"function\":{\"index\":%zu,\"name\":", i ? "," : "",
+                   c->id, i);
         json_out_string(out, buf_text(&c->name), c->name.len);
-        buf_printf(out, ",\"arguments\":%s}}", c->arguments.len ? buf_text(&c->arguments) : "{}");
+        buf_puts(out, ",\"arguments\":");
+        answer_arguments(c, out);
+        buf_puts(out, "}}");
     }
     buf_putc(out, ']');
 }
 
 /* The text of a chat's message, or of a response. */
-static void write_text(bool is_chat, const char *text, size_t n, const char *thoughts,
+static void write_text(bool in_message, const char *text, size_t n, const char *thoughts,
                        size_t n_thoughts, struct buf *out)
 {
-    buf_puts(out, is_chat ? "\"message\":{\"role\":\"assistant\",\"content\":" : "\"response\":");
+    buf_puts(out,
+             in_message ? "\"message\":{\"role\":\"assistant\",\"content\":" : "\"response\":");
     json_out_string(out, text, n);
     if (n_thoughts > 0) {
         buf_puts(out, ",\"thinking\":");
         json_out_string(out, thoughts, n_thoughts);
     }
+}
+
+static void write_logprobs(const struct answer_choice *c, struct buf *out)
+{
+    if (c->wants_logprobs && c->logprobs[0].len > 0)
+        buf_printf(out, ",\"logprobs\":[%s]", buf_text(&c->logprobs[0]));
 }
 
 static uint64_t since(uint64_t from_ns, uint64_t to_ns)
@@ -73,15 +87,16 @@ static void write_end(const struct answer *a, const struct reply_usage *usage, s
 static void whole(const struct answer *a, const struct reply_usage *usage, struct buf *out)
 {
     const struct answer_choice *c = &a->choices[0];
-    const bool is_chat = a->dialect == chat;
+    const bool in_message = is_chat(a->dialect);
 
     open_line(a->model, out);
-    write_text(is_chat, buf_text(&c->text), c->text.len, buf_text(&c->thoughts), c->thoughts.len,
+    write_text(in_message, buf_text(&c->text), c->text.len, buf_text(&c->thoughts), c->thoughts.len,
                out);
-    if (is_chat) {
+    if (in_message) {
         write_calls(c->calls, c->n_calls, out);
         buf_putc(out, '}');
     }
+    write_logprobs(c, out);
     write_end(a, usage, out);
     if (buf_status(&c->text) != ST_OK || buf_status(&c->thoughts) != ST_OK)
         out->failed = true;
@@ -89,30 +104,32 @@ static void whole(const struct answer *a, const struct reply_usage *usage, struc
 
 static void events(struct answer *a, const struct reply_delta *delta, struct buf *out)
 {
-    const bool is_text = delta->part == REPLY_TEXT, is_chat = a->dialect == chat;
+    const bool is_text = delta->part == REPLY_TEXT, in_message = is_chat(a->dialect);
 
     if (delta->n_text == 0 || (!is_text && delta->part != REPLY_REASONING))
         return;
     open_line(a->model, out);
-    write_text(is_chat, is_text ? delta->text : "", is_text ? delta->n_text : 0, delta->text,
+    write_text(in_message, is_text ? delta->text : "", is_text ? delta->n_text : 0, delta->text,
                is_text ? 0 : delta->n_text, out);
-    buf_puts(out, is_chat ? "},\"done\":false}\n" : ",\"done\":false}\n");
+    buf_puts(out, in_message ? "}" : "");
+    write_logprobs(&a->choices[0], out);
+    buf_puts(out, ",\"done\":false}\n");
 }
 
 static void end(struct answer *a, const struct reply_usage *usage, struct buf *out)
 {
     const struct answer_choice *c = &a->choices[0];
-    const bool is_chat = a->dialect == chat;
+    const bool in_message = is_chat(a->dialect);
 
-    if (is_chat && c->n_calls > 0) {
+    if (in_message && c->n_calls > 0) {
         open_line(a->model, out);
         write_text(true, "", 0, "", 0, out);
         write_calls(c->calls, c->n_calls, out);
         buf_puts(out, "},\"done\":false}\n");
     }
     open_line(a->model, out);
-    write_text(is_chat, "", 0, "", 0, out);
-    buf_puts(out, is_chat ? "}" : "");
+    write_text(in_message, "", 0, "", 0, out);
+    buf_puts(out, in_message ? "}" : "");
     write_end(a, usage, out);
     buf_putc(out, '\n');
 }
@@ -127,8 +144,8 @@ static void fail(struct answer *a, const struct api_error *e, struct buf *out)
 static void loaded(const struct api_request *r, const char *model, struct buf *out)
 {
     open_line(model, out);
-    write_text(r->dialect == chat, "", 0, "", 0, out);
-    buf_puts(out, r->dialect == chat ? "}" : "");
+    write_text(is_chat(r->dialect), "", 0, "", 0, out);
+    buf_puts(out, is_chat(r->dialect) ? "}" : "");
     buf_printf(out, ",\"done\":true,\"done_reason\":\"%s\"}", r->makes_none ? "unload" : "load");
 }
 
@@ -156,35 +173,16 @@ static void embeddings(const struct api_request *r, const struct reply_vectors *
     buf_putc(out, '}');
 }
 
-#define LINES_OF_JSON "application/x-ndjson"
+#define GENERATES(name_, parse_)                                                                   \
+    {                                                                                              \
+        .name = (name_), .id_prefix = "", .parse = (parse_),                                       \
+        .content_type = "application/x-ndjson", .whole = whole, .events = events, .end = end,      \
+        .fail = fail, .loaded = loaded, .keep_alive = "", .keeps_text = true,                      \
+        .collect = logprobs_collect,                                                               \
+    }
 
-const struct dialect ollama_chat = {
-    .name = "ollama chat",
-    .id_prefix = "",
-    .parse = ollama_parse_chat,
-    .content_type = LINES_OF_JSON,
-    .whole = whole,
-    .events = events,
-    .end = end,
-    .fail = fail,
-    .loaded = loaded,
-    .keep_alive = "",
-    .keeps_text = true,
-};
-
-const struct dialect ollama_generate = {
-    .name = "ollama generate",
-    .id_prefix = "",
-    .parse = ollama_parse_generate,
-    .content_type = LINES_OF_JSON,
-    .whole = whole,
-    .events = events,
-    .end = end,
-    .fail = fail,
-    .loaded = loaded,
-    .keep_alive = "",
-    .keeps_text = true,
-};
+const struct dialect ollama_chat = GENERATES("ollama chat", ollama_parse_chat);
+const struct dialect ollama_generate = GENERATES("ollama generate", ollama_parse_generate);
 
 const struct dialect ollama_embed = { .name = "ollama embed",
                                       .parse = ollama_parse_embed,

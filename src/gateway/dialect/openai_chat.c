@@ -9,6 +9,7 @@
 #include "base/size.h"
 #include "gateway/dialect/answer.h"
 #include "gateway/dialect/common.h"
+#include "gateway/dialect/logprobs.h"
 #include "gateway/dialect/messages.h"
 #include "gateway/dialect/tools.h"
 #include "gateway/http/json_out.h"
@@ -29,7 +30,6 @@ static const struct refused_param refused[] = {
     { "modalities", is_text_alone, "Only [\"text\"] is answered." },
     { "audio", is_never_value, "Only text is answered." },
     { "web_search_options", is_never_value, "Nothing is searched: leave it out." },
-    { "continue_final_message", is_false_value, "A new message is answered: leave it out." },
 };
 
 static enum status parse_logprobs(const json_t *body, struct api_request *r, struct api_error *e)
@@ -47,50 +47,24 @@ static enum status parse_logprobs(const json_t *body, struct api_request *r, str
 
 static enum status parse(const json_t *body, struct api_request *r, struct api_error *e)
 {
-    enum status s = refuse_params(body, refused, ARRAY_LEN(refused), e);
+    enum status s;
+
+    /* Some clients send to this address what belongs to the Responses, and read an answer of this. */
+    if (param_get(body, "input") && !param_get(body, "messages"))
+        return openai_responses.parse(body, r, e);
+    s = refuse_params(body, refused, ARRAY_LEN(refused), e);
 
     if (s == ST_OK)
         s = common_parse(body, r, e);
     if (s == ST_OK)
         s = parse_logprobs(body, r, e);
     if (s == ST_OK)
-        s = messages_parse(body, &r->variables, e);
+        s = messages_parse(body, r, e);
     if (s == ST_OK)
         s = tools_parse(body, r, e);
     if (s == ST_OK)
         s = param_u32(body, "thinking_token_budget", 1, 1 << 30, &r->thought_tokens_max, e);
     return s;
-}
-
-static void write_candidate(const struct reply_candidate *c, struct buf *out)
-{
-    buf_puts(out, "{\"token\":");
-    json_out_string(out, c->bytes, c->n_bytes);
-    buf_puts(out, ",\"logprob\":");
-    json_out_logprob(out, c->logprob);
-    buf_puts(out, ",\"bytes\":[");
-    for (size_t i = 0; i < c->n_bytes; i++)
-        buf_printf(out, i ? ",%u" : "%u", (unsigned char)c->bytes[i]);
-    buf_putc(out, ']'); /* the object stays open: a chosen token has one key more */
-}
-
-static void collect(struct answer_choice *c, const struct reply_logprob *logprobs, size_t n)
-{
-    struct buf *out = &c->logprobs[0];
-
-    for (size_t i = 0; i < n; i++) {
-        if (out->len > 0)
-            buf_putc(out, ',');
-        write_candidate(&logprobs[i].chosen, out);
-        buf_puts(out, ",\"top_logprobs\":[");
-        for (size_t k = 0; k < logprobs[i].n_top; k++) {
-            if (k > 0)
-                buf_putc(out, ',');
-            write_candidate(&logprobs[i].top[k], out);
-            buf_putc(out, '}');
-        }
-        buf_puts(out, "]}");
-    }
 }
 
 static void write_logprobs(const struct answer_choice *c, struct buf *out)
@@ -102,12 +76,27 @@ static void write_logprobs(const struct answer_choice *c, struct buf *out)
     buf_printf(out, "{\"content\":[%s],\"refusal\":null}", buf_text(&c->logprobs[0]));
 }
 
-/* "id":..,"type":..,"function":{"name":..,"arguments":" : the text of arguments follows. */
+/* "id":..,"type":..,"function":{"name":..,"arguments": : the text of arguments follows. */
 static void open_call(const struct answer_call *call, struct buf *out)
 {
-    buf_printf(out, "\"id\":\"%s\",\"type\":\"function\",\"function\":{\"name\":", call->id);
+    const char *type = call->is_custom ? "custom" : "function";
+
+    buf_printf(out, "\"id\":\"%s\",\"type\":\"%s\",\"%s\":{\"name\":", call->id, type, type);
     json_out_string(out, buf_text(&call->name), call->name.len);
-    buf_puts(out, ",\"arguments\":");
+    buf_puts(out, call->is_custom ? ",\"input\":" : ",\"arguments\":");
+}
+
+static void write_arguments(const struct answer_call *call, struct buf *out)
+{
+    json_t *input;
+
+    if (!call->is_custom) {
+        json_out_string(out, buf_text(&call->arguments), call->arguments.len);
+        return;
+    }
+    input = tools_custom_input(buf_text(&call->arguments), call->arguments.len);
+    json_out_string(out, json_string_value(input), json_string_length(input));
+    json_decref(input);
 }
 
 static void write_calls(const struct answer_choice *c, struct buf *out)
@@ -124,7 +113,7 @@ static void write_calls(const struct answer_choice *c, struct buf *out)
     for (size_t i = 0; i < c->n_calls; i++) {
         buf_puts(out, i ? ",{" : "{");
         open_call(&c->calls[i], out);
-        json_out_string(out, buf_text(&c->calls[i].arguments), c->calls[i].arguments.len);
+        write_arguments(&c->calls[i], out);
         buf_puts(out, "}}");
     }
     buf_putc(out, ']');
@@ -207,6 +196,40 @@ static void write_other(const struct answer_choice *c, const struct reply_delta 
     buf_puts(out, c->answers_function ? "}" : "}}]");
 }
 
+/* What a tool of free text is given is known once the call's arguments are whole. */
+static void custom_event(struct answer *a, uint32_t index, size_t call, struct buf *out)
+{
+    struct answer_call *told = &a->choices[index].calls[call];
+
+    if (!told->is_custom || told->is_told)
+        return;
+    told->is_told = true;
+    answer_event_begin(a, out);
+    buf_printf(out,
+               "{\"index\":%u,\"delta\":{\"tool_calls\":[{\"index\":%zu,\"custom\":{\"input\":",
+               index, call);
+    write_arguments(told, out);
+    buf_puts(out, "}}]},\"logprobs\":null,\"finish_reason\":null}");
+    answer_event_end(a, NULL, out);
+}
+
+/* Of the calls that `delta` ends. */
+static void custom_events(struct answer *a, const struct reply_delta *delta, struct buf *out)
+{
+    const size_t n = a->choices[delta->choice].n_calls;
+    const bool is_call = delta->part == REPLY_TOOL_NAME || delta->part == REPLY_TOOL_ARGUMENTS;
+    const size_t n_open = is_call && delta->finish == FINISH_NONE ? 1 : 0;
+
+    for (size_t i = 0; i + n_open < n; i++)
+        custom_event(a, delta->choice, i, out);
+}
+
+static bool is_told_later(const struct answer_choice *c, const struct reply_delta *delta)
+{
+    return delta->part == REPLY_TOOL_ARGUMENTS && c->n_calls > 0 &&
+           c->calls[c->n_calls - 1].is_custom;
+}
+
 static void events(struct answer *a, const struct reply_delta *delta, struct buf *out)
 {
     struct answer_choice *c = &a->choices[delta->choice];
@@ -214,7 +237,8 @@ static void events(struct answer *a, const struct reply_delta *delta, struct buf
     if (!c->has_begun)
         role_event(a, delta->choice, out);
     c->has_begun = true;
-    if (delta->n_text > 0 || delta->n_logprobs > 0) {
+    custom_events(a, delta, out);
+    if ((delta->n_text > 0 || delta->n_logprobs > 0) && !is_told_later(c, delta)) {
         answer_event_begin(a, out);
         buf_printf(out, "{\"index\":%u,\"delta\":{", delta->choice);
         if (delta->part == REPLY_TEXT) {
@@ -250,5 +274,5 @@ const struct dialect openai_chat = {
     .parse = parse,
     .choice = choice,
     .events = events,
-    .collect = collect,
+    .collect = logprobs_collect,
 };

@@ -10,20 +10,32 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <xxhash.h>
 
 #include "base/log.h"
 #include "base/size.h"
 #include "gateway/dialect/common.h"
+#include "gateway/dialect/constraint.h"
+#include "gateway/dialect/logprobs.h"
 #include "gateway/dialect/responses_store.h"
 #include "gateway/dialect/tools.h"
 
 enum { TOKENS_MAX = 1 << 30 };
 
+static bool is_one(const json_t *value, const json_t *body)
+{
+    (void)body;
+    return json_is_integer(value) && json_integer_value(value) == 1;
+}
+
 static const struct refused_param refused[] = {
     { "background", is_false_value, "Wait for the answer, or stream it." },
     { "conversation", is_never_value, "Send the items, or previous_response_id." },
     { "prompt", is_never_value, "Prompts are not kept here: send instructions and input." },
+    { "messages", is_never_value, "Send 'input'." },
+    { "n", is_one, "A response is one answer." },
+    { "max_tokens", is_never_value, "Send 'max_output_tokens'." },
+    { "max_completion_tokens", is_never_value, "Send 'max_output_tokens'." },
+    { "logprobs", is_false_value, "Send include: [\"message.output_text.logprobs\"]." },
 };
 
 static bool is_type(const json_t *tool, const char *want)
@@ -33,22 +45,27 @@ static bool is_type(const json_t *tool, const char *want)
     return type && strcmp(type, want) == 0;
 }
 
-static enum status add_custom(const json_t *tool, json_t *list, json_t *names, const char *path,
-                              struct api_error *e)
+static enum status parse_tool(const json_t *tool, json_t *list, json_t *names,
+                              struct api_request *r, const char *path, struct api_error *e)
 {
-    json_t *parameters = json_pack("{s:s,s:{s:{s:s}},s:[s]}", "type", "object", "properties",
-                                   "input", "type", "string", "required", "input");
-    const enum status s = tools_add(list, json_string_value(json_object_get(tool, "name")),
-                                    param_get(tool, "description"), parameters, path, e);
+    const json_t *parameters = param_get(tool, "parameters");
+    enum status s;
 
-    json_decref(parameters);
-    if (s != ST_OK)
-        return s;
-    return json_array_append(names, json_object_get(tool, "name")) == 0 ? ST_OK
-                                                                        : param_no_memory(e);
+    if (!json_is_object(tool))
+        return param_wrong_type(path, "an object", tool, e);
+    if (is_type(tool, "custom"))
+        return tools_add_custom(list, names, tool, r, path, e);
+    if (!is_type(tool, "function")) {
+        log_info("a request offers a tool that is not called here (%s): it is left out", path);
+        return ST_OK;
+    }
+    s = tools_add(list, json_string_value(json_object_get(tool, "name")),
+                  param_get(tool, "description"), param_get(tool, "parameters"), path, e);
+    return s == ST_OK ? tools_hold(tool, parameters, r, path, e) : s;
 }
 
-static enum status parse_tools(const json_t *body, json_t *list, json_t *names, struct api_error *e)
+static enum status parse_tools(const json_t *body, json_t *list, json_t *names,
+                               struct api_request *r, struct api_error *e)
 {
     const json_t *tools = param_get(body, "tools");
     enum status s = ST_OK;
@@ -56,69 +73,51 @@ static enum status parse_tools(const json_t *body, json_t *list, json_t *names, 
     if (tools && !json_is_array(tools))
         return param_wrong_type("tools", "an array", tools, e);
     for (size_t i = 0; i < json_array_size(tools) && s == ST_OK; i++) {
-        const json_t *tool = json_array_get(tools, i);
         char path[PARAM_MAX];
 
         (void)snprintf(path, sizeof(path), "tools[%zu]", i);
-        if (!json_is_object(tool))
-            s = param_wrong_type(path, "an object", tool, e);
-        else if (is_type(tool, "custom"))
-            s = add_custom(tool, list, names, path, e);
-        else if (is_type(tool, "function"))
-            s = tools_add(list, json_string_value(json_object_get(tool, "name")),
-                          param_get(tool, "description"), param_get(tool, "parameters"), path, e);
-        else
-            log_info("a request offers a tool that is not called here (%s): it is left out", path);
+        s = parse_tool(json_array_get(tools, i), list, names, r, path, e);
     }
     return s;
 }
 
-static enum status parse_choice(const json_t *body, struct api_request *r, struct api_error *e)
-{
-    const json_t *choice = param_get(body, "tool_choice");
-    const char *word = json_string_value(choice);
-
-    if (is_type(choice, "allowed_tools"))
-        word = json_string_value(json_object_get(choice, "mode"));
-    if (is_type(choice, "function") || is_type(choice, "custom")) {
-        r->tool_choice = TOOLS_NAMED;
-        return param_text(choice, "name", r->tool_name, sizeof(r->tool_name), e);
-    }
-    if (word && strcmp(word, "required") == 0)
-        r->tool_choice = TOOLS_REQUIRED;
-    else if (word && strcmp(word, "none") == 0)
-        r->tool_choice = TOOLS_NONE;
-    else if (choice && (!word || strcmp(word, "auto") != 0))
-        return api_error_set(e, API_INVALID_VALUE, "tool_choice",
-                             "'tool_choice' must be 'auto', 'none', 'required' or name a tool.");
-    return ST_OK;
-}
-
-static enum status parse_format(const json_t *body, struct api_error *e)
+static enum status parse_format(const json_t *body, struct api_request *r, struct api_error *e)
 {
     const json_t *format = param_get(param_get(body, "text"), "format");
+    const json_t *schema = param_get(format, "schema");
 
-    if (format && !is_type(format, "text"))
-        return api_error_set(e, API_UNSUPPORTED, "text.format",
-                             "Answers are text here: leave 'text.format' out.");
-    return ST_OK;
+    if (!format || is_type(format, "text"))
+        return ST_OK;
+    if (is_type(format, "json_object"))
+        return constraint_of_object("text.format", r, e);
+    if (!is_type(format, "json_schema"))
+        return api_error_set(e, API_INVALID_VALUE, "text.format.type",
+                             "'text.format.type' must be 'text', 'json_object' or "
+                             "'json_schema'.");
+    if (!schema)
+        return api_error_set(e, API_MISSING, "text.format.schema", "The schema is missing.");
+    return constraint_of_schema(schema, "text.format.schema", r, e);
 }
 
-static enum status parse_numbers(const json_t *body, struct api_request *r, struct api_error *e)
+/* Of what may be included, other things are hints, or of tools that are not called here. */
+static enum status parse_logprobs(const json_t *body, struct api_request *r, struct api_error *e)
 {
-    uint32_t n_top = 0;
-    enum status s = param_float(body, "temperature", 0, 2, &r->sampling.temperature, e);
+    const json_t *include = param_get(body, "include");
 
-    if (s == ST_OK)
-        s = param_float(body, "top_p", 0, 1, &r->sampling.top_p, e);
-    if (s == ST_OK)
-        s = param_u32(body, "max_output_tokens", 1, TOKENS_MAX, &r->max_tokens, e);
-    if (s == ST_OK)
-        s = param_u32(body, "top_logprobs", 0, REQUEST_TOP_LOGPROBS_MAX, &n_top, e);
-    if (s == ST_OK && n_top > 0)
-        s = api_error_set(e, API_UNSUPPORTED, "top_logprobs",
-                          "Log probabilities are given by /v1/chat/completions.");
-    return s == ST_OK ? param_bool(body, "stream", &r->streams, e) : s;
+    if (include && !json_is_array(include))
+        return param_wrong_type("include", "an array", include, e);
+    for (size_t i = 0; i < json_array_size(include); i++) {
+        const char *what = json_string_value(json_array_get(include, i));
+
+        if (what && strcmp(what, "message.output_text.logprobs") == 0)
+            r->sampling.wants_logprobs = true;
+    }
+    if (param_u32(body, "top_logprobs", 0, REQUEST_TOP_LOGPROBS_MAX, &r->sampling.n_top_logprobs,
+                  e) != ST_OK)
+        return ST_FORMAT;
+    if (r->sampling.n_top_logprobs > 0)
+        r->sampling.wants_logprobs = true;
+    return ST_OK;
 }
 
 static enum status parse_effort(const json_t *body, struct api_request *r, struct api_error *e)
@@ -136,16 +135,18 @@ static enum status parse_effort(const json_t *body, struct api_request *r, struc
     return ST_OK;
 }
 
-static void parse_tenant(const json_t *body, struct api_request *r)
+/* What was said up to the response `id`.  Given; NULL: it is not kept, or somebody else's.  Where the
+ * guard knows nobody, the end user is all that tells people apart. */
+static json_t *kept_turns(const struct api_request *r, const char *id)
 {
-    static const char *const names[] = { "user", "safety_identifier" };
+    json_t *record = r->store ? responses_store_get(r->store, r->owner, id) : NULL;
+    const json_int_t user = json_integer_value(json_object_get(record, "user"));
+    json_t *turns = NULL;
 
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        const char *name = json_string_value(param_get(body, names[i]));
-
-        if (name)
-            r->tenant = XXH3_64bits(name, strlen(name));
-    }
+    if (r->owner != 0 || user == (json_int_t)r->tenant)
+        turns = json_incref(json_object_get(record, "turns"));
+    json_decref(record);
+    return turns;
 }
 
 /* What was said in the answer before, and this input: the turns, without instructions. */
@@ -159,8 +160,7 @@ static enum status parse_turns(const json_t *body, struct api_request *r, json_t
     enum status s = param_text(body, name, id, sizeof(id), e);
 
     if (s == ST_OK && id[0]) {
-        turns =
-            r->store ? responses_store_get(r->store, r->owner ? r->owner : r->tenant, id) : NULL;
+        turns = kept_turns(r, id);
         if (!turns)
             s = api_error_set(e, API_INVALID_VALUE, name,
                               "The response '%s' is not kept here: send its items as input.", id);
@@ -170,7 +170,7 @@ static enum status parse_turns(const json_t *body, struct api_request *r, json_t
     if (s == ST_OK && !input)
         s = api_error_set(e, API_MISSING, "input", "You must provide an input parameter.");
     if (s == ST_OK)
-        s = responses_input(input, turns, e);
+        s = responses_input(r, input, turns, e);
     if (s == ST_OK && json_array_size(turns) == 0)
         s = api_error_set(e, API_INVALID_VALUE, "input", "'input' must not be empty.");
     if (s == ST_OK)
@@ -231,6 +231,10 @@ static json_t *repeated(const json_t *body)
         "truncation",
         "user",
         "parallel_tool_calls",
+        "prompt_cache_key",
+        "safety_identifier",
+        "service_tier",
+        "top_logprobs",
     };
     json_t *object = json_pack("{s:{},s:s,s:[],s:b,s:s,s:{s:{s:s}}}", "metadata", "tool_choice",
                                "auto", "tools", "parallel_tool_calls", 1, "truncation", "disabled",
@@ -251,14 +255,11 @@ static enum status parse_prompt(const json_t *body, struct api_request *r, struc
 {
     json_t *list = json_array(), *names = json_array(), *tools = json_array(), *turns = NULL;
     bool in_parallel = true, stores = true;
-    enum status s = param_text(body, "model", r->model, sizeof(r->model), e);
+    enum status s = ST_OK;
 
     r->variables = json_pack("{s:O,s:b}", "messages", list, "add_generation_prompt", 1);
     if (s == ST_OK && !r->variables)
         s = param_no_memory(e);
-    if (s == ST_OK && !param_get(body, "model"))
-        s = api_error_set(e, API_MISSING, "model", "You must provide a model parameter.");
-    parse_tenant(body, r);
     if (s == ST_OK)
         s = param_bool(body, "parallel_tool_calls", &in_parallel, e);
     if (s == ST_OK)
@@ -269,14 +270,16 @@ static enum status parse_prompt(const json_t *body, struct api_request *r, struc
     if (s == ST_OK)
         s = make_messages(body, turns, list, e);
     if (s == ST_OK)
-        s = parse_tools(body, tools, names, e);
+        s = parse_tools(body, tools, names, r, e);
     if (s == ST_OK)
-        s = parse_choice(body, r, e);
+        s = tools_choose(param_get(body, "tool_choice"), "tool_choice", tools, r, e);
     if (s == ST_OK)
         s = tools_offer(json_incref(tools), r, e);
     if (s == ST_OK)
-        r->context = json_pack("{s:o,s:O,s:O,s:b}", "response", repeated(body), "custom", names,
-                               "turns", turns, "stores", stores);
+        r->context =
+            json_pack("{s:o,s:O,s:O,s:o,s:I,s:b}", "response", repeated(body), "custom", names,
+                      "turns", turns, "input", responses_input_items(param_get(body, "input")),
+                      "user", (json_int_t)r->tenant, "stores", stores);
     if (s == ST_OK && !r->context)
         s = param_no_memory(e);
     json_decref(tools);
@@ -291,9 +294,13 @@ static enum status parse(const json_t *body, struct api_request *r, struct api_e
     enum status s = refuse_params(body, refused, ARRAY_LEN(refused), e);
 
     if (s == ST_OK)
-        s = parse_format(body, e);
+        s = common_parse(body, r, e);
     if (s == ST_OK)
-        s = parse_numbers(body, r, e);
+        s = param_u32(body, "max_output_tokens", 1, TOKENS_MAX, &r->max_tokens, e);
+    if (s == ST_OK)
+        s = parse_format(body, r, e);
+    if (s == ST_OK)
+        s = parse_logprobs(body, r, e);
     if (s == ST_OK)
         s = parse_prompt(body, r, e);
     return s == ST_OK ? parse_effort(body, r, e) : s;
@@ -316,6 +323,7 @@ const struct dialect openai_responses = {
     .events = responses_events,
     .end = responses_end,
     .fail = responses_fail,
+    .collect = logprobs_collect,
     .keeps_text = true,
 };
 

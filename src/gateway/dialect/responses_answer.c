@@ -15,19 +15,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/random.h"
 #include "gateway/dialect/responses.h"
 #include "gateway/dialect/responses_store.h"
 #include "gateway/dialect/tools.h"
 #include "gateway/http/json_out.h"
-
-static void make_id(const char *prefix, char ret_id[REQUEST_ID_MAX])
-{
-    char digits[33];
-
-    random_hex(digits, 16);
-    (void)snprintf(ret_id, REQUEST_ID_MAX, "%s%s", prefix, digits);
-}
 
 static void write_json(const json_t *value, struct buf *out)
 {
@@ -103,15 +94,21 @@ static json_t *turn_json(const struct answer_choice *c)
     return turn;
 }
 
-static void keep(const struct answer *a)
+static void keep(const struct answer *a, json_t *response)
 {
-    json_t *turns;
+    json_t *turns, *record;
 
     if (!a->store || !json_is_true(json_object_get(a->context, "stores")))
         return;
     turns = json_copy(json_object_get(a->context, "turns"));
-    if (turns && json_array_append_new(turns, turn_json(&a->choices[0])) == 0)
-        responses_store_put(a->store, a->tenant, a->id, turns);
+    if (turns && json_array_append_new(turns, turn_json(&a->choices[0])) == 0) {
+        record = json_pack("{s:O,s:O,s:O,s:O}", "response", response, "input",
+                           json_object_get(a->context, "input"), "turns", turns, "user",
+                           json_object_get(a->context, "user"));
+        if (record)
+            responses_store_put(a->store, a->owner, a->id, record);
+        json_decref(record);
+    }
     json_decref(turns);
 }
 
@@ -121,22 +118,21 @@ static void append_items(const struct answer *a, json_t *output)
     char id[REQUEST_ID_MAX];
 
     if (c->thoughts.len > 0) {
-        make_id("rs_", id);
+        responses_make_id("rs_", id);
         (void)json_array_append_new(output,
                                     responses_thoughts(id, c->thoughts.data, c->thoughts.len));
     }
     if (c->text.len > 0 || c->n_calls == 0) {
-        make_id("msg_", id);
-        (void)json_array_append_new(
-            output, responses_message(id, buf_text(&c->text), c->text.len, status_of(c)));
+        responses_make_id("msg_", id);
+        (void)json_array_append_new(output, responses_message(id, buf_text(&c->text), c->text.len,
+                                                              &c->logprobs[0], status_of(c)));
     }
     for (size_t i = 0; i < c->n_calls; i++) {
         const struct answer_call *call = &c->calls[i];
-        const bool is_custom = responses_is_custom(a, call);
 
-        make_id(is_custom ? "ctc_" : "fc_", id);
-        (void)json_array_append_new(output, responses_call(id, call, buf_text(&call->arguments),
-                                                           call->arguments.len, is_custom));
+        responses_make_id(call->is_custom ? "ctc_" : "fc_", id);
+        (void)json_array_append_new(
+            output, responses_call(id, call, buf_text(&call->arguments), call->arguments.len));
     }
 }
 
@@ -148,7 +144,7 @@ void responses_whole(const struct answer *a, const struct reply_usage *usage, st
     append_items(a, output);
     response = response_json(a, status_of(&a->choices[0]), output, usage, NULL);
     write_json(response, out);
-    keep(a);
+    keep(a, response);
     if (a->choices[0].text.failed)
         out->failed = true;
     json_decref(response);
@@ -166,25 +162,25 @@ static void event_end(struct buf *out)
     buf_puts(out, "}\n\n");
 }
 
-static void response_event(struct answer *a, const char *type, const char *status,
-                           const struct reply_usage *usage, const struct api_error *e,
+static void response_event(struct answer *a, const char *type, const json_t *response,
                            struct buf *out)
 {
-    json_t *response = response_json(a, status, a->output, usage, e);
-
     event_begin(a, type, out);
     buf_puts(out, ",\"response\":");
     write_json(response, out);
     event_end(out);
-    json_decref(response);
 }
 
 void responses_begin(struct answer *a, const struct reply_usage *usage, struct buf *out)
 {
+    json_t *response;
+
     (void)usage;
     a->output = json_array();
-    response_event(a, "response.created", "in_progress", NULL, NULL, out);
-    response_event(a, "response.in_progress", "in_progress", NULL, NULL, out);
+    response = response_json(a, "in_progress", a->output, NULL, NULL);
+    response_event(a, "response.created", response, out);
+    response_event(a, "response.in_progress", response, out);
+    json_decref(response);
 }
 
 /* An event of the open item. */
@@ -197,11 +193,14 @@ static void item_event(struct answer *a, const char *type, struct buf *out)
 static void text_event(struct answer *a, const char *type, const char *key, const char *text,
                        size_t n, struct buf *out)
 {
+    const bool is_delta = strstr(type, ".delta") != NULL;
+
     item_event(a, type, out);
     if (a->block == REPLY_TEXT || a->block == REPLY_REASONING)
         buf_puts(out, ",\"content_index\":0");
     if (a->block == REPLY_TEXT && strstr(type, "output_text"))
-        buf_puts(out, ",\"logprobs\":[]");
+        buf_printf(out, ",\"logprobs\":[%s]",
+                   buf_text(is_delta ? &a->choices[0].logprobs[0] : &a->item_logprobs));
     buf_printf(out, ",\"%s\":", key);
     json_out_string(out, text, n);
     event_end(out);
@@ -213,7 +212,9 @@ static void part_event(struct answer *a, const char *type, struct buf *out)
     buf_printf(out, ",\"content_index\":0,\"part\":{\"type\":\"%s\",\"text\":",
                a->block == REPLY_TEXT ? "output_text" : "reasoning_text");
     json_out_string(out, buf_text(&a->item), a->item.len);
-    buf_puts(out, a->block == REPLY_TEXT ? ",\"annotations\":[],\"logprobs\":[]}" : "}");
+    if (a->block == REPLY_TEXT)
+        buf_printf(out, ",\"annotations\":[],\"logprobs\":[%s]", buf_text(&a->item_logprobs));
+    buf_putc(out, '}');
     event_end(out);
 }
 
@@ -230,12 +231,11 @@ static json_t *item_json(const struct answer *a, bool in_progress)
     json_t *item;
 
     if (a->block == REPLY_TEXT)
-        item = responses_message(a->item_id, text, a->item.len, status_of(c));
+        item = responses_message(a->item_id, text, a->item.len, &a->item_logprobs, status_of(c));
     else if (a->block == REPLY_REASONING)
         item = responses_thoughts(a->item_id, text, a->item.len);
     else
-        item = responses_call(a->item_id, &a->call, text, a->item.len,
-                              responses_is_custom(a, &a->call));
+        item = responses_call(a->item_id, &a->call, text, a->item.len);
     if (in_progress) {
         (void)json_object_set_new(item, "status", json_string("in_progress"));
         if (json_object_get(item, "content"))
@@ -262,11 +262,11 @@ static void close_call(struct answer *a, struct buf *out)
     const char *text = buf_text(&a->item);
     json_t *input;
 
-    if (!responses_is_custom(a, &a->call)) {
+    if (!a->call.is_custom) {
         text_event(a, "response.function_call_arguments.done", "arguments", text, a->item.len, out);
         return;
     }
-    input = responses_custom_input(text, a->item.len);
+    input = tools_custom_input(text, a->item.len);
     text_event(a, "response.custom_tool_call_input.delta", "delta", json_string_value(input),
                json_string_length(input), out);
     text_event(a, "response.custom_tool_call_input.done", "input", json_string_value(input),
@@ -298,15 +298,26 @@ static void open_item(struct answer *a, enum reply_part part, struct buf *out)
     a->has_block = true;
     a->block = part;
     buf_clear(&a->item);
+    buf_clear(&a->item_logprobs);
     if (part == REPLY_TOOL_NAME) {
         a->call = *open_call(a); /* its buffers are the choice's, and do not move */
-        make_id(responses_is_custom(a, &a->call) ? "ctc_" : "fc_", a->item_id);
+        responses_make_id(a->call.is_custom ? "ctc_" : "fc_", a->item_id);
     } else {
-        make_id(part == REPLY_TEXT ? "msg_" : "rs_", a->item_id);
+        responses_make_id(part == REPLY_TEXT ? "msg_" : "rs_", a->item_id);
     }
     item_done_event(a, "response.output_item.added", true, out);
     if (part != REPLY_TOOL_NAME)
         part_event(a, "response.content_part.added", out);
+}
+
+static void add_logprobs(struct answer *a)
+{
+    const struct buf *new = &a->choices[0].logprobs[0];
+
+    if (!a->has_block || a->block != REPLY_TEXT || new->len == 0)
+        return;
+    buf_puts(&a->item_logprobs, a->item_logprobs.len ? "," : "");
+    buf_append(&a->item_logprobs, new->data, new->len);
 }
 
 static void add_delta(struct answer *a, const struct reply_delta *delta, struct buf *out)
@@ -318,7 +329,7 @@ static void add_delta(struct answer *a, const struct reply_delta *delta, struct 
     };
 
     buf_append(&a->item, delta->text, delta->n_text);
-    if (delta->part == REPLY_TOOL_ARGUMENTS && responses_is_custom(a, &a->call))
+    if (delta->part == REPLY_TOOL_ARGUMENTS && a->call.is_custom)
         return; /* its text is known once the arguments are whole */
     text_event(a, types[delta->part], "delta", delta->text, delta->n_text, out);
 }
@@ -327,8 +338,10 @@ void responses_events(struct answer *a, const struct reply_delta *delta, struct 
 {
     const bool has_call = a->has_block && a->block == REPLY_TOOL_NAME;
 
-    if (delta->n_text == 0)
+    if (delta->n_text == 0) {
+        add_logprobs(a);
         return;
+    }
     if (delta->part == REPLY_TOOL_NAME) {
         if (a->choices[0].n_calls > 0)
             open_item(a, REPLY_TOOL_NAME, out);
@@ -341,6 +354,7 @@ void responses_events(struct answer *a, const struct reply_delta *delta, struct 
     }
     if (!a->has_block || a->block != delta->part)
         open_item(a, delta->part, out);
+    add_logprobs(a);
     add_delta(a, delta, out);
 }
 
@@ -348,16 +362,31 @@ void responses_end(struct answer *a, const struct reply_usage *usage, struct buf
 {
     const char *status = status_of(&a->choices[0]);
     const bool is_whole = strcmp(status, "completed") == 0;
+    json_t *response;
 
     if (!a->has_block && a->n_blocks == 0)
         open_item(a, REPLY_TEXT, out); /* an answer without a word is a message all the same */
     close_item(a, out);
-    response_event(a, is_whole ? "response.completed" : "response.incomplete", status, usage, NULL,
-                   out);
-    keep(a);
+    response = response_json(a, status, a->output, usage, NULL);
+    response_event(a, is_whole ? "response.completed" : "response.incomplete", response, out);
+    keep(a, response);
+    json_decref(response);
 }
 
 void responses_fail(struct answer *a, const struct api_error *e, struct buf *out)
 {
-    response_event(a, "response.failed", "failed", NULL, e, out);
+    json_t *response = response_json(a, "failed", a->output, NULL, e);
+
+    response_event(a, "response.failed", response, out);
+    json_decref(response);
+}
+
+void responses_canceled(const struct answer *a, struct buf *out)
+{
+    json_t *output = a->output ? json_incref(a->output) : json_array();
+    json_t *response = response_json(a, "cancelled", output, NULL, NULL);
+
+    write_json(response, out);
+    json_decref(response);
+    json_decref(output);
 }

@@ -14,6 +14,7 @@
 #include "gateway/dialect/tools.h"
 
 struct place {
+    const struct api_request *r;
     json_t *list;        /* borrowed */
     struct buf thoughts; /* of the turn that follows */
     char path[PARAM_MAX];
@@ -139,15 +140,15 @@ static enum status read_call(const json_t *item, struct place *p, struct api_err
 static enum status read_custom_call(const json_t *item, struct place *p, struct api_error *e)
 {
     const char *id = text_of(item, "call_id"), *name = text_of(item, "name");
-    const char *input = text_of(item, "input");
+    json_t *input = json_object_get(item, "input"), *arguments, *call;
 
-    if (!id || !name || !input)
+    if (!id || !name || !json_is_string(input))
         return api_error_set(e, API_MISSING, p->path,
                              "A custom call needs 'call_id', 'name' and 'input'.");
-    return add_call(p,
-                    json_pack("{s:s,s:s,s:{s:s,s:{s:s}}}", "id", id, "type", "function", "function",
-                              "name", name, "arguments", "input", input),
-                    e);
+    arguments = json_pack("{s:O}", "input", input);
+    call = tool_call_of_object(p->r, id, name, arguments);
+    json_decref(arguments);
+    return add_call(p, call, e);
 }
 
 static enum status read_shell_call(const json_t *item, struct place *p, struct api_error *e)
@@ -230,9 +231,10 @@ static enum status read_item(const json_t *item, struct place *p, struct api_err
     return ST_OK;
 }
 
-enum status responses_input(const json_t *input, json_t *list, struct api_error *e)
+enum status responses_input(const struct api_request *r, const json_t *input, json_t *list,
+                            struct api_error *e)
 {
-    struct place p = { .list = list };
+    struct place p = { .r = r, .list = list };
     enum status s = ST_OK;
 
     if (json_is_string(input))

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gateway/dialect/responses_items.c - the items of a Responses output. */
+/* gateway/dialect/responses_items.c - the items of a Responses output, and of its input. */
+#include <stdio.h>
 #include <string.h>
 
+#include "base/random.h"
 #include "gateway/dialect/responses.h"
+#include "gateway/dialect/tools.h"
 
 json_t *responses_thoughts(const char *id, const char *text, size_t n)
 {
@@ -10,45 +13,85 @@ json_t *responses_thoughts(const char *id, const char *text, size_t n)
                      "content", "type", "reasoning_text", "text", text, n, "encrypted_content");
 }
 
-json_t *responses_message(const char *id, const char *text, size_t n, const char *status)
+json_t *responses_message(const char *id, const char *text, size_t n, const struct buf *logprobs,
+                          const char *status)
 {
-    return json_pack("{s:s,s:s,s:s,s:s,s:[{s:s,s:s%,s:[],s:[]}]}", "id", id, "type", "message",
-                     "status", status, "role", "assistant", "content", "type", "output_text",
-                     "text", text, n, "annotations", "logprobs");
-}
+    struct buf list = { 0 };
+    json_t *message;
 
-json_t *responses_custom_input(const char *arguments, size_t n)
-{
-    json_t *object = json_loadb(arguments, n, 0, NULL);
-    json_t *input = json_incref(json_object_get(object, "input"));
-
-    json_decref(object);
-    if (json_is_string(input))
-        return input;
-    json_decref(input);
-    return json_stringn(arguments, n); /* the model did not keep to the one string */
+    buf_printf(&list, "[%s]", buf_text(logprobs));
+    message = json_pack("{s:s,s:s,s:s,s:s,s:[{s:s,s:s%,s:[],s:o}]}", "id", id, "type", "message",
+                        "status", status, "role", "assistant", "content", "type", "output_text",
+                        "text", text, n, "annotations", "logprobs",
+                        json_loadb(buf_text(&list), list.len, 0, NULL));
+    buf_release(&list);
+    return message;
 }
 
 json_t *responses_call(const char *id, const struct answer_call *call, const char *arguments,
-                       size_t n, bool is_custom)
+                       size_t n)
 {
     json_t *name = json_stringn(buf_text(&call->name), call->name.len);
 
-    if (is_custom)
+    if (call->is_custom)
         return json_pack("{s:s,s:s,s:s,s:s,s:o,s:o}", "id", id, "type", "custom_tool_call",
                          "status", "completed", "call_id", call->id, "name", name, "input",
-                         n ? responses_custom_input(arguments, n) : json_string(""));
+                         n ? tools_custom_input(arguments, n) : json_string(""));
     return json_pack("{s:s,s:s,s:s,s:s,s:o,s:s%}", "id", id, "type", "function_call", "status",
                      "completed", "call_id", call->id, "name", name, "arguments", arguments, n);
 }
 
-bool responses_is_custom(const struct answer *a, const struct answer_call *call)
+void responses_make_id(const char *prefix, char ret_id[REQUEST_ID_MAX])
 {
-    const json_t *names = json_object_get(a->context, "custom");
+    char digits[33];
 
-    for (size_t i = 0; i < json_array_size(names); i++) {
-        if (strcmp(json_string_value(json_array_get(names, i)), buf_text(&call->name)) == 0)
-            return true;
+    random_hex(digits, 16);
+    (void)snprintf(ret_id, REQUEST_ID_MAX, "%s%s", prefix, digits);
+}
+
+/* Text alone is a message of one part. */
+static json_t *text_item(const json_t *text)
+{
+    return json_pack("{s:s,s:s,s:s,s:[{s:s,s:O}]}", "type", "message", "role", "user", "status",
+                     "completed", "content", "type", "input_text", "text", text);
+}
+
+/* As it was sent, but with a type and an id, and its content in parts. */
+static json_t *told_again(const json_t *item)
+{
+    json_t *copy = json_copy((json_t *)(uintptr_t)item);
+    json_t *content = json_object_get(copy, "content");
+    const char *role = json_string_value(json_object_get(copy, "role"));
+    const bool is_answer = role && strcmp(role, "assistant") == 0;
+    char id[REQUEST_ID_MAX];
+
+    if (copy && !json_object_get(copy, "type"))
+        (void)json_object_set_new(copy, "type", json_string("message"));
+    if (json_is_string(content))
+        (void)json_object_set_new(copy, "content",
+                                  json_pack("[{s:s,s:O}]", "type",
+                                            is_answer ? "output_text" : "input_text", "text",
+                                            content));
+    if (copy && !json_is_string(json_object_get(copy, "id"))) {
+        responses_make_id("item_", id);
+        (void)json_object_set_new(copy, "id", json_string(id));
     }
-    return false;
+    return copy;
+}
+
+json_t *responses_input_items(const json_t *input)
+{
+    json_t *items = json_array();
+    json_t *said = json_is_string(input) ? text_item(input) : NULL;
+    bool is_whole = items && (said || !json_is_string(input));
+
+    if (is_whole && said)
+        is_whole = json_array_append_new(items, told_again(said)) == 0;
+    for (size_t i = 0; is_whole && i < json_array_size(input); i++)
+        is_whole = json_array_append_new(items, told_again(json_array_get(input, i))) == 0;
+    json_decref(said);
+    if (is_whole)
+        return items;
+    json_decref(items);
+    return NULL;
 }

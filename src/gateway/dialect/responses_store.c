@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gateway/dialect/responses_store.c - conversations that a later request goes on with.
+/* gateway/dialect/responses_store.c - responses that are asked for again, or gone on with.
  *
- * A ring, the oldest first; kept as text, as its length is the memory it takes.
+ * A ring, the oldest first; kept as text, as its length is the memory it takes.  What is dropped
+ * before its time leaves an empty place.
  */
 #include "gateway/dialect/responses_store.h"
 
@@ -13,8 +14,8 @@
 
 struct stored {
     char id[REQUEST_ID_MAX];
-    uint64_t tenant, until_ns;
-    char *turns; /* JSON */
+    uint64_t owner, until_ns;
+    char *record; /* JSON; NULL: an empty place */
     size_t n_bytes;
 };
 
@@ -29,13 +30,16 @@ struct responses_store *responses_store_new(void)
     return calloc(1, sizeof(struct responses_store));
 }
 
+static void empty(struct responses_store *store, struct stored *s)
+{
+    store->n_bytes -= s->n_bytes;
+    free(s->record);
+    *s = (struct stored){ .until_ns = s->until_ns };
+}
+
 static void drop_oldest(struct responses_store *store)
 {
-    struct stored *oldest = &store->ring[store->first];
-
-    store->n_bytes -= oldest->n_bytes;
-    free(oldest->turns);
-    *oldest = (struct stored){ 0 };
+    empty(store, &store->ring[store->first]);
     store->first = (store->first + 1) % STORED_MAX;
     store->n--;
 }
@@ -53,14 +57,14 @@ static void drop_old(struct responses_store *store)
         drop_oldest(store);
 }
 
-void responses_store_put(struct responses_store *store, uint64_t tenant, const char *id,
-                         const json_t *turns)
+void responses_store_put(struct responses_store *store, uint64_t owner, const char *id,
+                         const json_t *record)
 {
-    char *text = json_dumps(turns, JSON_COMPACT);
+    char *text = json_dumps(record, JSON_COMPACT);
     const size_t n = text ? strlen(text) : 0;
     struct stored *s;
 
-    if (!text || n > STORED_BYTES_MAX / 4 || strlen(id) >= REQUEST_ID_MAX) {
+    if (!text || n > STORED_BYTES_MAX / 4 || !id[0] || strlen(id) >= REQUEST_ID_MAX) {
         free(text);
         return;
     }
@@ -69,23 +73,39 @@ void responses_store_put(struct responses_store *store, uint64_t tenant, const c
         drop_oldest(store);
     s = &store->ring[(store->first + store->n++) % STORED_MAX];
     *s = (struct stored){
-        .tenant = tenant,
+        .owner = owner,
         .until_ns = clock_ns() + STORED_S * NS_PER_S,
-        .turns = text,
+        .record = text,
         .n_bytes = n,
     };
     memcpy(s->id, id, strlen(id) + 1);
     store->n_bytes += n;
 }
 
-json_t *responses_store_get(struct responses_store *store, uint64_t tenant, const char *id)
+static struct stored *find(struct responses_store *store, uint64_t owner, const char *id)
 {
     drop_old(store);
     for (size_t i = 0; i < store->n; i++) {
-        const struct stored *s = &store->ring[(store->first + i) % STORED_MAX];
+        struct stored *s = &store->ring[(store->first + i) % STORED_MAX];
 
-        if (s->tenant == tenant && strcmp(s->id, id) == 0)
-            return json_loads(s->turns, 0, NULL);
+        if (s->record && s->owner == owner && strcmp(s->id, id) == 0)
+            return s;
     }
     return NULL;
+}
+
+json_t *responses_store_get(struct responses_store *store, uint64_t owner, const char *id)
+{
+    const struct stored *s = find(store, owner, id);
+
+    return s ? json_loads(s->record, 0, NULL) : NULL;
+}
+
+bool responses_store_drop(struct responses_store *store, uint64_t owner, const char *id)
+{
+    struct stored *s = find(store, owner, id);
+
+    if (s)
+        empty(store, s);
+    return s != NULL;
 }

@@ -20,7 +20,7 @@ static enum status parse_model(const json_t *body, struct api_request *r, struct
 static enum status parse_conversation(const json_t *body, struct api_request *r,
                                       struct api_error *e)
 {
-    const enum status s = messages_parse(body, &r->variables, e);
+    const enum status s = messages_parse(body, r, e);
 
     return s == ST_OK ? tools_parse(body, r, e) : s;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "text/template/eval.h"
+#include "text/template/template.h"
 
 static enum status import_array(struct interp *in, const json_t *json, bool trusted,
                                 struct value *ret)
@@ -36,7 +37,9 @@ static enum status import_object(struct interp *in, const json_t *json, bool tru
         s = tmpl_str_view(in, name, strlen(name), trusted, &key);
         if (s == ST_OK)
             s = tmpl_import(in, json_object_iter_value(i), trusted, &value);
-        if (s == ST_OK)
+        if (s == ST_OK && strcmp(name, TEMPLATE_WRITTEN) == 0 && value.type == VALUE_STRING)
+            dict->written = value.string;
+        else if (s == ST_OK)
             s = tmpl_dict_append(in, dict, &key, &value);
     }
     if (s == ST_OK)

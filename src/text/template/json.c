@@ -123,6 +123,10 @@ static enum status json_dict(struct builder *b, const struct dict *dict,
     const struct entry *entries = dict->entries;
     enum status s = ST_OK;
 
+    if (dict->written && !style->indent) {
+        tmpl_build_str(b, dict->written);
+        return ST_OK;
+    }
     if (style->sort_keys)
         s = tmpl_entries_sorted(b->in, dict, &entries);
     tmpl_build_char(b, '{', false);

@@ -23,6 +23,10 @@
 
 struct template;
 
+/* A key of an object in `variables`: how whoever made the object wrote it, as JSON.  It is no member
+ * of the object; where the template writes the object as JSON, it is written so, byte for byte. */
+#define TEMPLATE_WRITTEN "\x1fwritten"
+
 /* Errors  ST_FORMAT       not a template; the words give line and what was expected
  *         ST_UNSUPPORTED  a construct this interpreter does not have, named, with its line
  *         ST_RANGE        a bound above; ST_NOMEM */

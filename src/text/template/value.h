@@ -78,6 +78,7 @@ struct entry {
 struct dict {
     struct entry *entries;
     size_t n, capacity;
+    const struct str *written; /* as JSON, by whoever made it (template.h); NULL: as we write it */
 };
 
 /* What {{ loop }} knows.  items[i] is the current one. */

@@ -337,6 +337,32 @@ static void requests_of_one_user_are_one_tenant(void **state)
                      tenant_of("\"user\":\"ann\","));
 }
 
+static void a_cache_key_names_what_is_gone_on_with(void **state)
+{
+    struct api_request with = parse_ok(&openai_completions, "\"prompt_cache_key\":\"thread 1\",");
+    struct api_request without = parse_ok(&openai_completions, "\"user\":\"ann\",");
+
+    (void)state;
+    assert_int_not_equal(with.session, 0);
+    assert_int_equal(with.tenant, 0);
+    assert_int_equal(without.session, 0);
+    api_request_release(&with);
+    api_request_release(&without);
+}
+
+static void biases_come_as_an_object_or_as_pairs(void **state)
+{
+    struct api_request r = parse_ok(&openai_completions, "\"logit_bias\":[[7,-1.5],[9,false]],");
+
+    (void)state;
+    assert_int_equal(r.sampling.n_logit_bias, 2);
+    assert_int_equal(r.logit_bias[0].token, 7);
+    assert_float_equal(r.logit_bias[0].bias, -1.5f, 0);
+    assert_int_equal(r.logit_bias[1].token, 9);
+    assert_float_equal(r.logit_bias[1].bias, -100.0f, 0);
+    api_request_release(&r);
+}
+
 static enum priority priority_of(const char *fields)
 {
     struct api_request r = parse_ok(&openai_completions, fields);
@@ -362,6 +388,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(requests_of_one_user_are_one_tenant),
+        cmocka_unit_test(a_cache_key_names_what_is_gone_on_with),
+        cmocka_unit_test(biases_come_as_an_object_or_as_pairs),
         cmocka_unit_test(the_flex_tier_is_a_batch),
         cmocka_unit_test(each_wrong_parameter_is_named),
         cmocka_unit_test(sampling_arrives_as_it_was_asked),

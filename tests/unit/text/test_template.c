@@ -135,6 +135,20 @@ static void an_undefined_value_prints_as_nothing(void **state)
                    "False d 0");
 }
 
+static void an_object_is_written_as_it_was_before(void **state)
+{
+    static const char variables[] =
+        "{\"f\":{\"arguments\":{\"a\":\"\303\251\",\"\\u001fwritten\":\"{\\\"a\\\":  \\\"\\\\u00e9\\\"}\"}}}";
+
+    (void)state;
+    assert_renders("{{ f.arguments | tojson }}", variables, "{\"a\":  \"\\u00e9\"}");
+    assert_renders("{{ f | tojson }}", variables, "{\"arguments\": {\"a\":  \"\\u00e9\"}}");
+    assert_renders("{% for k, v in f.arguments.items() %}{{ k }}={{ v }};{% endfor %}", variables,
+                   "a=\303\251;");
+    assert_renders("{{ f.arguments | length }}", variables, "1");
+    assert_renders("{{ f.arguments | tojson(indent=1) }}", variables, "{\n \"a\": \"\303\251\"\n}");
+}
+
 static void variables_may_be_missing(void **state)
 {
     (void)state;
@@ -154,6 +168,7 @@ int main(void)
         cmocka_unit_test(an_operation_on_the_wrong_type_is_an_error_with_its_line),
         cmocka_unit_test(the_words_of_an_error_are_one_line_of_whole_characters),
         cmocka_unit_test(an_undefined_value_prints_as_nothing),
+        cmocka_unit_test(an_object_is_written_as_it_was_before),
         cmocka_unit_test(variables_may_be_missing),
     };
     return cmocka_run_group_tests_name("text/template", tests, NULL, NULL);

@@ -30,15 +30,18 @@ static void grammars_of_calls_compile(void **state)
     json_t *list = functions();
 
     (void)state;
-    for (size_t i = 0; i < 4 * ARRAY_LEN(templates); i++) {
-        const char *template = templates[i / 4];
+    for (size_t i = 0; i < 8 * ARRAY_LEN(templates); i++) {
+        const char *template = templates[i / 8];
+        const enum tool_grammar_from from =
+            i % 8 > 3 ? TOOL_GRAMMAR_AFTER_OPEN : TOOL_GRAMMAR_WHOLE;
         const struct speech_format format = speech_format_of(template, strlen(template));
         struct grammar *grammar = NULL;
         struct buf text = { 0 };
         struct err err = { 0 };
 
-        assert_ok(tool_grammar(format.tools, list, i % 2 ? "g" : NULL, i % 4 > 1, &text, &err),
-                  err);
+        assert_ok(
+            tool_grammar(format.tools, list, i % 2 ? "g" : NULL, from, i % 4 > 1, &text, &err),
+            err);
         assert_ok(grammar_compile(text.data, text.len, NULL, &grammar, &err), err);
         assert_true(i % 2 == 0 || !strstr(buf_text(&text), "call0 ::="));
         grammar_free(grammar);

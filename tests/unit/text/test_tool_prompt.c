@@ -73,11 +73,22 @@ static void calls_and_results_are_words(void **state)
     json_decref(result);
 }
 
+static void a_call_is_said_as_it_was_written(void **state)
+{
+    json_t *result = told("[{\"role\":\"assistant\",\"tool_calls\":[{\"function\":{\"name\":\"f\","
+                          "\"arguments\":{\"at\":1,\"\\u001fwritten\":\"{\\\"at\\\":   1}\"}}}]}]");
+
+    (void)state;
+    assert_non_null(strstr(at(result, 1, "content"), "\"arguments\": {\"at\":   1}}"));
+    json_decref(result);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_system_tells_of_functions),
         cmocka_unit_test(calls_and_results_are_words),
+        cmocka_unit_test(a_call_is_said_as_it_was_written),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
