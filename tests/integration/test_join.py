@@ -2,9 +2,9 @@
 """tests/integration/test_join.py - a node that joins is felt by no stream.
 
 Three hosts (tests/support/netns) serve eight streams; a fourth finds them by beacon meanwhile.  No gap
-between two tokens of any stream may be longer than twice the median before.  Other work of the
-machine makes such gaps too, and so do eight streams by themselves now and then: several tries are had.
-What a join makes would be in all of them.
+between two tokens of any stream may be longer than twice the median before, or than the longest in as much
+time before, as other work of the machine makes such gaps too.  Eight streams make some by themselves now
+and then: several tries are had.  What a join makes would be in all of them.
 """
 import json
 import statistics
@@ -98,7 +98,7 @@ def test_a_fourth_joins_and_no_stream_notices(tmp_path):
             print("joined after {took:.2f} s; gaps in ms: median {median:.1f}, largest as long before "
                   "{undisturbed:.1f}, during the join {largest:.1f}".format(
                       took=seen["took"], **{k: 1e3 * v for k, v in seen.items() if k != "took"}))
-            if seen["largest"] <= 2 * seen["median"]:
+            if seen["largest"] <= max(2 * seen["median"], seen["undisturbed"]):
                 return
             wait_until(lambda: n_alive(network.hosts[0]) == N, 10, "the fourth is gone")
         raise AssertionError(tries)
