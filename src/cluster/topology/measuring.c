@@ -24,8 +24,8 @@
 #include "cluster/topology/speed_file.h"
 
 enum {
-    QUIET_MS = 3000, /* after the start, and after the last model left */
-    AGAIN_MS = 60000, /* after a failure; meanwhile another node may make the figures */
+    QUIET_MS = 3000,         /* after the start, and after the last model left */
+    AGAIN_MS = 60000,        /* after a failure; meanwhile another node may make the figures */
     LONGEST_MS = 120 * 1000, /* a machine that takes longer is busy with something else */
     ARGUMENTS_MAX = 12,
 };
