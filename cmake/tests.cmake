@@ -6,10 +6,33 @@
 # Labels: unit, integration, system.  `ctest -L unit` runs the first kind alone.  A test is
 # fast, or SLOW: then scripts/test.sh --quick leaves it out.  What it tests has several threads, or
 # ONE_THREAD, as have all tests of the folders below: then TSan has nothing to find, and meets it with
-# --full alone.  FULL is for --full altogether.  The ones with the longest timeouts begin first.
+# --full alone.  FULL is for --full altogether.
+#
+# How tests share a machine: it has two shares for each core (scripts/test.sh: ctest -j), and a test
+# takes two, but
+#   WAITS      one, where it waits more than it computes
+#   DEADLINES  three, where it holds what it starts to deadlines of seconds
+#   WIDE       all of two cores, as its threads wait for one another
+#   SERIAL     the whole machine, as it measures.
+# Those with the highest COST, in seconds on two cores, begin first; DEADLINES ones before all others, since
+# room for them is rare later.
 pkg_check_modules(cmocka REQUIRED IMPORTED_TARGET GLOBAL cmocka)
 
 set(POMONA_ONE_THREAD_FOLDERS aggregate balance config memory partition select text)
+
+# Of the options of the caller: how much of the machine, and when.
+function(pomona_test_shares name)
+  set(shares 2)
+  if(arg_WAITS)
+    set(shares 1)
+  elseif(arg_QUICK)
+    set(shares 3)
+    math(EXPR arg_COST "${arg_COST} + 1000")
+  elseif(arg_WIDE)
+    set(shares 4)
+  endif()
+  set_tests_properties(${name} PROPERTIES PROCESSORS ${shares} COST ${arg_COST})
+endfunction()
 
 # Of the options of the caller.
 function(pomona_test_labels ret kind)
@@ -27,7 +50,7 @@ function(pomona_test_labels ret kind)
 endfunction()
 
 function(pomona_unit_test name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "SLOW;ONE_THREAD" "TIMEOUT" "USES;SOURCES;ARGS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "SLOW;ONE_THREAD;WAITS;WIDE" "TIMEOUT;COST" "USES;SOURCES;ARGS")
   pomona_test_labels(labels unit)
   cmake_path(RELATIVE_PATH CMAKE_CURRENT_SOURCE_DIR BASE_DIRECTORY ${PROJECT_SOURCE_DIR}/tests/unit
              OUTPUT_VARIABLE folder)
@@ -38,12 +61,16 @@ function(pomona_unit_test name)
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 120)
   endif()
+  if(NOT arg_COST)
+    set(arg_COST 1)
+  endif()
   add_executable(${target} ${name}.c ${arg_SOURCES})
   target_link_libraries(${target} PRIVATE pomona_warnings ${arg_USES} PkgConfig::cmocka)
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/tests)
   add_test(NAME unit/${folder}/${name} COMMAND ${target} ${arg_ARGS})
   set_tests_properties(unit/${folder}/${name} PROPERTIES
-    LABELS "${labels}" TIMEOUT ${arg_TIMEOUT} COST ${arg_TIMEOUT} ENVIRONMENT "${POMONA_TEST_ENVIRONMENT}")
+    LABELS "${labels}" TIMEOUT ${arg_TIMEOUT} ENVIRONMENT "${POMONA_TEST_ENVIRONMENT}")
+  pomona_test_shares(unit/${folder}/${name})
 endfunction()
 
 # Tests in Python run under the environment that scripts/test.sh makes.
@@ -53,8 +80,7 @@ endfunction()
 #   POMONA_BUILD      the build folder (programs of tests/support are in tests/support/)
 #   POMONA_TEST_MODEL SmolLM2-135M-Instruct as GGUF, fetched by scripts/fetch_smollm2.sh
 #   POMONA_SANITIZE   the build's sanitizers, empty: none
-# A test that misses one of them fails; it does not skip.  SERIAL keeps other tests away from one that
-# measures or that holds others to deadlines.
+# A test that misses one of them fails; it does not skip.
 set(POMONA_TEST_MODEL ${PROJECT_SOURCE_DIR}/.cache/models/SmolLM2-135M-Instruct.Q4_1.gguf
     CACHE FILEPATH "The real model that tests run")
 set(POMONA_PYTHON ${PROJECT_SOURCE_DIR}/.venv/bin/python CACHE FILEPATH "Python of the tests")
@@ -71,15 +97,19 @@ if(POMONA_SANITIZE MATCHES thread)
 endif()
 
 function(pomona_python_test name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "SLOW;SERIAL;ONE_THREAD;FULL" "LABEL;TIMEOUT" "")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "SLOW;SERIAL;WAITS;DEADLINES;ONE_THREAD;FULL" "LABEL;TIMEOUT;COST" "")
   pomona_test_labels(labels ${arg_LABEL})
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 300)
   endif()
+  if(NOT arg_COST)
+    set(arg_COST 10)
+  endif()
   add_test(NAME ${arg_LABEL}/${name}
            COMMAND ${POMONA_PYTHON} -m pytest -q -p no:cacheprovider ${CMAKE_CURRENT_SOURCE_DIR}/${name}.py)
   set_tests_properties(${arg_LABEL}/${name} PROPERTIES
-    LABELS "${labels}" TIMEOUT ${arg_TIMEOUT} COST ${arg_TIMEOUT}
+    LABELS "${labels}" TIMEOUT ${arg_TIMEOUT}
     RUN_SERIAL ${arg_SERIAL}
     ENVIRONMENT "${POMONA_TEST_ENVIRONMENT};PYTHONPATH=${PROJECT_SOURCE_DIR}/tests")
+  pomona_test_shares(${arg_LABEL}/${name})
 endfunction()

@@ -14,6 +14,7 @@ cd "$(dirname "$0")/.."
 
 LOGS=.cache/test
 JOBS=$(getconf _NPROCESSORS_ONLN)
+SHARES=$((2 * JOBS)) # of the machine, as cmake/tests.cmake deals them out
 FAILED=()
 SKIPPED=()
 if command -v ccache >/dev/null; then export CMAKE_C_COMPILER_LAUNCHER=ccache; fi
@@ -24,10 +25,10 @@ usage: scripts/test.sh [--quick | --full]
 
 Install what the tests need, build, and run them.
 
-  --quick     release build: lint, unit and integration tests but the slow ones; under 3 minutes
+  --quick     release build: lint, unit and integration tests but the slow ones; about 5 minutes
   (default)   all of these, the slow ones and the system tests; unit, fuzz and integration tests
               but the slow ones again under ASan with UBSan, and those of them that have threads
-              under TSan; about 35 minutes on two cores
+              under TSan; about 25 minutes on two cores
   --full      also the slow ones under the sanitizers and all under TSan, every repetition of the
               failure tests, perplexities, and the quickstart in a clean Debian root (on Debian
               and Ubuntu, as root)
@@ -68,7 +69,7 @@ stage() {
     if ! build "$preset"; then
         FAILED+=("$name (build)")
     else
-        ctest --test-dir "build/$preset" --no-tests=error --output-on-failure -j "$JOBS" "$@" |
+        ctest --test-dir "build/$preset" --no-tests=error --output-on-failure -j "$SHARES" "$@" |
             tee "$LOGS/ctest-$preset.log" || FAILED+=("$name")
         while read -r test; do SKIPPED+=("$test ($preset)"); done < <(skipped "$LOGS/ctest-$preset.log")
     fi

@@ -3,8 +3,10 @@
 
 Three hosts (tests/support/netns) serve eight streams; a fourth finds them by beacon meanwhile.  No gap
 between two tokens of any stream may be longer than twice the median before.  Other work of the
-machine makes such gaps too, and so do eight streams by themselves now and then: several tries are had.
-What a join makes would be in all of them.
+machine makes such gaps too, and so do eight streams by themselves now and then: several tries are had, as
+what a join makes would be in all of them.  Where a machine is so noisy that none is good, the tries
+together tell: the largest gap of a join is then to be no longer, in their median, than the largest of
+as much time without one.
 """
 import json
 import statistics
@@ -101,4 +103,6 @@ def test_a_fourth_joins_and_no_stream_notices(tmp_path):
             if seen["largest"] <= 2 * seen["median"]:
                 return
             wait_until(lambda: n_alive(network.hosts[0]) == N, 10, "the fourth is gone")
-        raise AssertionError(tries)
+        joining, alone = (statistics.median(seen[key] for seen in tries)
+                          for key in ("largest", "undisturbed"))
+        assert joining <= alone, tries

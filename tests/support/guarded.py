@@ -47,9 +47,11 @@ class Guarded:
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
-    def key(self, name, *options, taken=True):
-        """A new key; `taken`: wait until the node knows it."""
+    def key(self, name, *options, taken=True, told=True):
+        """A new key; `taken`: wait until the node knows it; `told`: it looks now, not within a second."""
         key = self.keys("create", name, *options)
+        if told:
+            self.node.process.send_signal(signal.SIGHUP)
         if taken:
             wait_until(lambda: self.ask("GET", "/v1/models", key)[0] != 401, 5, f"{name} is known")
         return key

@@ -25,7 +25,7 @@
 
 enum {
     QUIET_MS = 3000,         /* after the start, and after the last model left */
-    AGAIN_MS = 60000,        /* after a failure */
+    AGAIN_MS = 60000,        /* after a failure; meanwhile another node may make the figures */
     LONGEST_MS = 120 * 1000, /* a machine that takes longer is busy with something else */
     ARGUMENTS_MAX = 12,
 };
@@ -33,9 +33,11 @@ enum {
 struct measuring {
     char file[PATH_MAX_BYTES];
     bool is_known;
-    pid_t pid; /* 0: none */
-    int fd;    /* its socket; nothing is said on it */
-    uint64_t due_ns, until_ns;
+    pid_t pid;         /* 0: none */
+    int fd;            /* its socket; nothing is said on it */
+    uint64_t due_ns;   /* kept figures are looked for */
+    uint64_t again_ns; /* and where there are none, made, not before this */
+    uint64_t until_ns;
 };
 
 static bool take_kept(struct cluster *cluster, struct err *err)
@@ -100,7 +102,7 @@ static void begin(struct cluster *cluster)
         return;
     log_warn("this machine cannot be measured: %s", why.words);
     m->pid = 0;
-    m->due_ns = deadline_after_ms(AGAIN_MS);
+    m->again_ns = deadline_after_ms(AGAIN_MS);
 }
 
 /* It ended: by itself, or because it was killed. */
@@ -117,7 +119,8 @@ static void reap(struct cluster *cluster, int how)
                  cluster->self->info.speed.memory_gbs, cluster->self->info.speed.compute_gops);
         return;
     }
-    m->due_ns = deadline_after_ms(WIFSIGNALED(how) ? QUIET_MS : AGAIN_MS);
+    m->due_ns = deadline_after_ms(QUIET_MS);
+    m->again_ns = WIFSIGNALED(how) ? 0 : deadline_after_ms(AGAIN_MS);
     log_debug("this machine was not measured: %s", why.words);
 }
 
@@ -136,7 +139,9 @@ void measuring_tick(struct cluster *cluster, uint64_t now_ns)
     } else if (holds_something(cluster)) {
         m->due_ns = now_ns + QUIET_MS * NS_PER_MS;
     } else if (now_ns >= m->due_ns && !take_kept(cluster, NULL)) {
-        begin(cluster);
+        m->due_ns = now_ns + QUIET_MS * NS_PER_MS;
+        if (now_ns >= m->again_ns)
+            begin(cluster);
     }
 }
 

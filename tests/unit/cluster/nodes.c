@@ -4,16 +4,22 @@
 
 #include "nodes.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "net/channel.h"
+#include "base/random.h"
+#include "base/size.h"
+
+enum { PORTS_FROM = 20000, N_PORTS = 12000 };
 
 static const char *const names[N_NODES] = { "a", "b", "c" };
 
@@ -28,22 +34,34 @@ static void on_instance_gone(void *arg, const char *instance_id, const struct er
 
 static const struct cluster_events events = { .on_instance_gone = on_instance_gone };
 
-static void no_connection(void *arg, int fd, const char *peer_host)
+/* Whether nothing listens on it, for TCP and UDP. */
+static bool is_free(uint16_t port)
 {
-    (void)arg;
-    (void)peer_host;
-    close(fd);
+    static const int kinds[] = { SOCK_STREAM, SOCK_DGRAM };
+    const struct sockaddr_in at = { .sin_family = AF_INET,
+                                    .sin_port = htons(port),
+                                    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    bool is_free = true;
+
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        const int fd = socket(AF_INET, kinds[i], 0);
+
+        assert_true(fd >= 0);
+        is_free &= bind(fd, (const struct sockaddr *)&at, sizeof(at)) == 0;
+        close(fd);
+    }
+    return is_free;
 }
 
-static uint16_t free_port(struct loop *loop)
+/* Below the ports that systems give to outgoing connections: one of these, or another test's, could
+ * take it between its choice and its use. */
+static uint16_t free_port(void)
 {
-    struct listener *listener = NULL;
-    struct err err;
     uint16_t port;
 
-    assert_ok(listener_new(loop, "127.0.0.1", 0, no_connection, NULL, &listener, &err), err);
-    port = listener_port(listener);
-    listener_free(listener);
+    do
+        port = (uint16_t)(PORTS_FROM + random_u64() % N_PORTS);
+    while (!is_free(port));
     return port;
 }
 
@@ -54,12 +72,13 @@ void nodes_init(struct nodes *nodes)
     memset(nodes, 0, sizeof(*nodes));
     (void)signal(SIGPIPE, SIG_IGN); /* as `pomona serve` does: channels break under messages */
     nodes->cluster_name = "test";
+    nodes->assign_ms = 60000;
     assert_ok(loop_new(&nodes->loop, &err), err);
     for (size_t i = 0; i < N_NODES; i++) {
         nodes->node[i].nodes = nodes;
         snprintf(nodes->peers[i].name, NODE_NAME_MAX, "%s", names[i]);
         snprintf(nodes->peers[i].host, HOST_MAX, "127.0.0.1");
-        nodes->peers[i].port = free_port(nodes->loop);
+        nodes->peers[i].port = free_port();
         snprintf(nodes->dir[i], sizeof(nodes->dir[i]), "/tmp/pomona-nodes-XXXXXX");
         assert_non_null(mkdtemp(nodes->dir[i]));
     }
@@ -107,8 +126,8 @@ void node_start(struct nodes *nodes, size_t index, const char *how)
         .runner_program = program,
         .peers = nodes->peers,
         .n_peers = N_NODES,
-        .assign_ms = 500,
-        .load_ms = 5000,
+        .assign_ms = nodes->assign_ms,
+        .load_ms = 60000,
     };
     struct err err;
 
@@ -137,11 +156,11 @@ void nodes_start(struct nodes *nodes)
 
 void nodes_until(struct nodes *nodes, bool (*is_true)(void *arg), void *arg, const char *what)
 {
-    const uint64_t until = deadline_after_ms(10000);
+    const uint64_t until = deadline_after_ms(30000);
 
     while (!is_true(arg)) {
         if (clock_ns() > until)
-            fail_msg("after 10 s still not: %s", what);
+            fail_msg("after 30 s still not: %s", what);
         (void)event_base_loop(loop_base(nodes->loop), EVLOOP_ONCE);
     }
 }

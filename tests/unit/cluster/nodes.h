@@ -37,6 +37,8 @@ struct nodes {
     struct cluster_peer peers[N_NODES];
     char dir[N_NODES][64]; /* of each node's models */
     const char *cluster_name;
+    unsigned
+        assign_ms; /* of nodes that start: until a runner listens; longer than any test but by choice */
 };
 
 void nodes_init(struct nodes *nodes);
@@ -53,7 +55,7 @@ void node_stop(struct nodes *nodes, size_t index);
 /* All three up and known to one another, all runners good. */
 void nodes_start(struct nodes *nodes);
 
-/* Turn the loop until is_true(arg); fails the test after 10 s. */
+/* Turn the loop until is_true(arg); fails the test after 30 s, which no crowded machine needs. */
 void nodes_until(struct nodes *nodes, bool (*is_true)(void *arg), void *arg, const char *what);
 
 /* Members alive as node `index` sees it. */
