@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "text/template/template.h"
+
 static const float NEUTRAL =
     1e-6f; /* closer to a default than any difference that somebody asks for */
 
@@ -154,13 +156,22 @@ static bool put_tools(const struct api_request *r, json_t *body)
     return is_whole;
 }
 
+/* As the model wrote them, where that is known. */
+static char *text_of_arguments(const json_t *arguments)
+{
+    const json_t *written = json_object_get(arguments, TEMPLATE_WRITTEN);
+
+    if (!written)
+        written = arguments;
+    return json_is_string(written) ? strdup(json_string_value(written))
+                                   : json_dumps(written, JSON_COMPACT | JSON_ENCODE_ANY);
+}
+
 /* Arguments are text there, and an object where a template is rendered. */
 static json_t *call_with_text(const json_t *call)
 {
     const json_t *function = json_object_get(call, "function");
-    const json_t *arguments = json_object_get(function, "arguments");
-    char *text = json_is_string(arguments) ? strdup(json_string_value(arguments))
-                                           : json_dumps(arguments, JSON_COMPACT | JSON_ENCODE_ANY);
+    char *text = text_of_arguments(json_object_get(function, "arguments"));
     json_t *made = text ? json_pack("{s:O,s:s,s:{s:O,s:s}}", "id", json_object_get(call, "id"),
                                     "type", "function", "function", "name",
                                     json_object_get(function, "name"), "arguments", text)
