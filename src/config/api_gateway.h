@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "config/api_server.h"
 #include "config/api_upstreams.h"
 #include "config/config.h"
 
@@ -80,6 +81,12 @@ struct api_queue {
 struct api_gateway {
     struct api_auth auth;
     struct api_all_limits limits;
+    struct api_tls tls;
+    struct api_cors cors;
+    struct api_sizes sizes;
+    struct api_timeouts timeouts;
+    struct api_connections connections;
+    struct api_log log;
     struct api_queue queue;
     struct api_balancing balancing;
     struct api_upstream *upstreams; /* [upstreams_count] */

@@ -48,6 +48,7 @@ void api_gateway_complete(struct api_gateway *c)
         complete_issuer(&c->auth.issuers[i]);
     for (unsigned i = 0; i < c->upstreams_count; i++)
         api_upstream_complete(&c->upstreams[i]);
+    api_server_complete(c);
     fill(&c->queue.requests, 1024);
     fill(&c->queue.wait_s, 300);
 }
@@ -154,6 +155,7 @@ static enum status (*const checks[])(const struct api_gateway *, char *, struct 
     check_auth,
     check_limits,
     check_upstreams,
+    api_server_check,
 };
 
 enum status api_gateway_check(const struct api_gateway *config, char *ret_place, struct err *err)

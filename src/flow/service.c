@@ -75,6 +75,16 @@ static void cancel(void *arg, struct exchange *x, const char *id)
     exchange_reply(x, 200, "application/json", &body);
 }
 
+static void tell_over(void *arg, const struct http_record *record)
+{
+    struct buf line = { 0 };
+
+    (void)arg;
+    http_record_render(record, &line);
+    log_info("%s", buf_text(&line));
+    buf_release(&line);
+}
+
 static const struct gateway_handlers handlers = {
     .forward = forward,
     .generate = generate,
@@ -95,6 +105,7 @@ static const struct gateway_handlers handlers = {
     .unplace = admin_unplace,
     .drain = admin_drain,
     .undrain = admin_undrain,
+    .over = tell_over,
 };
 
 static void end_flows(struct service *service)
@@ -199,7 +210,7 @@ static void use_files(void *arg)
     struct service *service = arg;
     struct err err;
 
-    access_set(gateway_access(service->gateway), reload_files(service->reload));
+    gateway_use(service->gateway, reload_files(service->reload));
     if (pools_take(service->pools, reload_settings(service->reload), &err) != ST_OK)
         log_warn("the upstreams stay as they were: %s", err.words);
 }
@@ -300,7 +311,7 @@ enum status service_start(struct service *service, struct cluster *cluster, stru
     if (service->quotas[0])
         quotas_read(service->quotas, gateway_access(service->gateway));
     reload_on_change(service->reload, use_files, service);
-    access_set(gateway_access(service->gateway), reload_files(service->reload));
+    gateway_use(service->gateway, reload_files(service->reload));
     return ST_OK;
 }
 
@@ -312,6 +323,11 @@ void service_reload(struct service *service)
 uint16_t service_port(const struct service *service)
 {
     return gateway_port(service->gateway);
+}
+
+bool service_speaks_tls(const struct service *service)
+{
+    return reload_files(service->reload)->certificate != NULL;
 }
 
 void service_drain(struct service *service, uint64_t ms, loop_fn *done, void *arg)

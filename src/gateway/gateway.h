@@ -14,6 +14,7 @@
 #include "gateway/dialect/api_request.h"
 #include "gateway/guard/access.h"
 #include "gateway/http/exchange.h"
+#include "gateway/http/record.h"
 #include "net/loop.h"
 
 struct gateway;
@@ -42,6 +43,7 @@ struct gateway_handlers {
     void (*unplace)(void *arg, struct exchange *x, const char *model);
     void (*drain)(void *arg, struct exchange *x, const char *node);
     void (*undrain)(void *arg, struct exchange *x, const char *node);
+    void (*over)(void *arg, const struct http_record *record); /* where the settings ask for that */
 };
 
 /* handlers  lent until gateway_free()
@@ -59,7 +61,10 @@ void gateway_generate(struct gateway *gateway, struct exchange *x, const struct 
 enum status gateway_reserve(struct gateway *gateway, struct exchange *x, const json_t *body,
                             struct reservation **ret, struct api_error *e);
 
-/* Who may ask; lent until gateway_free().  Until access_set() everybody may. */
+/* From now on these hold: who may ask, and how the server listens.  Takes references. */
+void gateway_use(struct gateway *gateway, struct access_files *files);
+
+/* Who may ask; lent until gateway_free().  Until gateway_use() everybody may. */
 struct access *gateway_access(struct gateway *gateway);
 
 uint16_t gateway_port(const struct gateway *gateway);
