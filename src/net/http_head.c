@@ -23,13 +23,13 @@ static const struct {
 #undef X
 };
 
-/* Methods that evhttp reads, and whether it takes a body with them. */
+/* Methods that evhttp reads, and whether it takes a body with them (since libevent 2.1.9). */
 static const struct method {
     const char *name;
     bool has_body;
 } methods[] = {
-    { "GET", false },    { "POST", true },     { "HEAD", false }, { "PUT", true },
-    { "DELETE", false }, { "OPTIONS", false }, { "PATCH", true }, { "TRACE", false },
+    { "GET", true },    { "POST", true },    { "HEAD", false }, { "PUT", true },
+    { "DELETE", true }, { "OPTIONS", true }, { "PATCH", true }, { "TRACE", false },
 };
 
 int http_fault_status(enum http_fault fault)
@@ -241,7 +241,6 @@ static enum http_fault framing(struct http_head *h, const struct method *method)
 {
     const size_t n_lengths = http_head_count(h, "Content-Length");
     const size_t n_codings = http_head_count(h, "Transfer-Encoding");
-    const char *connection = http_head_find(h, "Connection");
 
     if (n_lengths + n_codings > 1)
         return HTTP_LENGTHS;
@@ -259,9 +258,6 @@ static enum http_fault framing(struct http_head *h, const struct method *method)
         return HTTP_BODY_LONG;
     h->has_body = h->n_length > 0;
     h->drops_body = h->has_body && !method->has_body;
-    /* evhttp takes a body without a length for empty, but not where it is told to keep the connection */
-    if (!n_lengths && method->has_body && connection && strcasecmp(connection, "close") != 0)
-        return HTTP_LENGTH_MISSING;
     return HTTP_FINE;
 }
 

@@ -31,7 +31,6 @@
     X(HTTP_LENGTH, 400, "The Content-Length is not a number.")                                     \
     X(HTTP_CHUNK, 400, "The chunks of the body are malformed, or have extensions or trailers.")    \
     X(HTTP_LATE, 408, "The request did not arrive in time.")                                       \
-    X(HTTP_LENGTH_MISSING, 411, "The request does not give the length of its body.")               \
     X(HTTP_BODY_LONG, 413, "The body is longer than is taken here.")                               \
     X(HTTP_URL_LONG, 414, "The URL is longer than is taken here.")                                 \
     X(HTTP_EXPECTATION, 417, "The header Expect asks for what is not done here.")                  \
