@@ -209,19 +209,26 @@ static bool judge(struct watched *w)
     return true;
 }
 
+/* Something of what it sent comes before what it sends next. */
+static bool has_rest(const struct watched *w)
+{
+    return w->is_flooded || w->n_drop > 0 || (w->later && evbuffer_get_length(w->later) > 0);
+}
+
 void watched_read(struct watched *w, size_t n)
 {
     struct evbuffer *input = bufferevent_get_input(w->connection);
     size_t at = evbuffer_get_length(input) - n;
 
-    if (w->state == WATCH_WAITING && !is_answering(w))
+    if (w->state == WATCH_WAITING && !is_answering(w) && !has_rest(w))
         w->state = WATCH_READING;
     if (w->state == WATCH_REFUSED) {
         drop_input(w);
         return;
     }
-    if (w->state == WATCH_WAITING) {
+    if (w->state == WATCH_WAITING) { /* behind what waits there already */
         put_aside(w, at);
+        watched_go_on(w);
         return;
     }
     if (w->since_ns == 0)
@@ -255,6 +262,8 @@ void watched_go_on(struct watched *w)
 {
     if (w->state != WATCH_WAITING || watched_is_over(w) || is_answering(w))
         return;
+    if (w->n_drop > 0 && !w->is_flooded)
+        return; /* the rest of the body has to come first */
     if (w->is_flooded) {
         watched_end(w);
         return;
