@@ -10,7 +10,7 @@ function(pomona_library name module)
   add_library(lib::${name} ALIAS PkgConfig::${name})
 endfunction()
 
-pomona_library(event "libevent>=2.1")            # event loop, HTTP/1.1 server
+pomona_library(event "libevent>=2.1.9")            # event loop, HTTP/1.1 server
 pomona_library(event_pthreads "libevent_pthreads>=2.1")
 pomona_library(event_openssl "libevent_openssl>=2.1") # TLS on the event loop
 pomona_library(curl "libcurl>=7.80")             # outgoing HTTP

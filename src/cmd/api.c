@@ -127,6 +127,12 @@ static enum status judge(struct transfer *t, const struct app *app, CURLcode cod
                        app->program);
     if (code == CURLE_OPERATION_TIMEDOUT)
         return err_set(t->err, ST_DEADLINE, "the node at %s did not answer in time", url);
+    if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE)
+        return err_set(
+            t->err, ST_DENIED,
+            "the certificate of the node at %s is not trusted here: %s; name the file of "
+            "who signed it in POMONA_API_CA",
+            url, curl_easy_strerror(code));
     if (code != CURLE_OK)
         return err_set(t->err, ST_PEER, "the node at %s broke off: %s", url,
                        curl_easy_strerror(code));
@@ -136,7 +142,7 @@ static enum status judge(struct transfer *t, const struct app *app, CURLcode cod
 }
 
 /* The settings that every transfer has. */
-static void set_up(struct transfer *t, const char *url, const char *body,
+static void set_up(struct transfer *t, const char *url, const char *ca, const char *body,
                    struct curl_slist *headers, long total_ms)
 {
     (void)curl_easy_setopt(t->curl, CURLOPT_URL, url);
@@ -148,6 +154,8 @@ static void set_up(struct transfer *t, const char *url, const char *body,
     (void)curl_easy_setopt(t->curl, CURLOPT_WRITEFUNCTION, on_bytes);
     (void)curl_easy_setopt(t->curl, CURLOPT_WRITEDATA, t);
     (void)curl_easy_setopt(t->curl, CURLOPT_HTTPHEADER, headers);
+    if (ca)
+        (void)curl_easy_setopt(t->curl, CURLOPT_CAINFO, ca);
     if (!body)
         return;
     (void)curl_easy_setopt(t->curl, CURLOPT_POSTFIELDS, body);
@@ -189,7 +197,7 @@ static enum status perform(const struct app *app, struct transfer *t, const char
         (void)err_set(t->err, s, "no memory to ask the node");
         goto out;
     }
-    set_up(t, buf_text(&url), text, headers, total_ms);
+    set_up(t, buf_text(&url), app->api_ca, text, headers, total_ms);
     s = judge(t, app, curl_easy_perform(t->curl));
 
 out:

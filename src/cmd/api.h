@@ -7,7 +7,8 @@
  *
  * Errors of every call  ST_PEER      no node answers there
  *                       ST_DEADLINE  it took too long
- *                       ST_DENIED    401, 403: POMONA_API_KEY is missing or does not do
+ *                       ST_DENIED    401, 403: POMONA_API_KEY is missing or does not do; or the certificate
+ *                                    is not trusted
  *                       ST_NOTFOUND, ST_RANGE, ST_FULL, ST_IO  the node refused: 404, other 4xx, 503,
  *                                    other 5xx, with its words
  *                       ST_FORMAT    the answer is not what a node would say

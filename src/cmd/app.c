@@ -45,6 +45,7 @@ void app_init(struct app *app, const char *program)
         .err_is_terminal = isatty(STDERR_FILENO) != 0,
         .columns = terminal_columns(),
         .api_key = environment("POMONA_API_KEY"),
+        .api_ca = environment("POMONA_API_CA"),
         .hub_endpoint = environment("HF_ENDPOINT"),
         .hub_token = environment("HF_TOKEN"),
     };

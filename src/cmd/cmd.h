@@ -22,11 +22,13 @@ enum exit_status {
 };
 
 struct app {
-    const char *program;      /* as the user called us, without folders */
-    const char *command;      /* the subcommand's name */
-    const char *data;         /* --data; NULL: POMONA_DATA, else the platform's folder */
-    const char *api;          /* --api; NULL: POMONA_API, else this machine's node */
-    const char *api_key;      /* POMONA_API_KEY: sent to that node; NULL: none */
+    const char *program; /* as the user called us, without folders */
+    const char *command; /* the subcommand's name */
+    const char *data;    /* --data; NULL: POMONA_DATA, else the platform's folder */
+    const char *api;     /* --api; NULL: POMONA_API, else this machine's node */
+    const char *api_key; /* POMONA_API_KEY: sent to that node; NULL: none */
+    const char
+        *api_ca; /* POMONA_API_CA: file of who signed its certificate; NULL: as libcurl has it */
     const char *hub_endpoint; /* HF_ENDPOINT; NULL: none given */
     const char *hub_token;    /* HF_TOKEN; NULL: none */
     bool out_is_terminal;     /* standard output */

@@ -415,8 +415,9 @@ static void say_ready(const struct node *node, bool is_on_terminal)
     const bool is_v6 = strchr(settings->listen_host, ':') != NULL;
     char address[HOST_MAX + 32];
 
-    (void)snprintf(address, sizeof(address), is_v6 ? "http://[%s]:%u" : "http://%s:%u",
-                   settings->listen_host, service_port(node->service));
+    (void)snprintf(address, sizeof(address), is_v6 ? "%s://[%s]:%u" : "%s://%s:%u",
+                   service_speaks_tls(node->service) ? "https" : "http", settings->listen_host,
+                   service_port(node->service));
     log_info("node '%s' of cluster '%s' answers at %s", settings->name, settings->cluster_name,
              address);
     if (!is_on_terminal)

@@ -105,6 +105,12 @@ static const cyaml_schema_field_t balancing_fields[] = {
 static const cyaml_schema_field_t root_fields[] = {
     CYAML_FIELD_MAPPING("auth", CYAML_FLAG_OPTIONAL, struct api_gateway, auth, auth_fields),
     CYAML_FIELD_MAPPING("limits", CYAML_FLAG_OPTIONAL, struct api_gateway, limits, all_limit_fields),
+    CYAML_FIELD_MAPPING("tls", CYAML_FLAG_OPTIONAL, struct api_gateway, tls, api_tls_fields),
+    CYAML_FIELD_MAPPING("cors", CYAML_FLAG_OPTIONAL, struct api_gateway, cors, api_cors_fields),
+    CYAML_FIELD_MAPPING("sizes", CYAML_FLAG_OPTIONAL, struct api_gateway, sizes, api_sizes_fields),
+    CYAML_FIELD_MAPPING("timeouts", CYAML_FLAG_OPTIONAL, struct api_gateway, timeouts, api_timeouts_fields),
+    CYAML_FIELD_MAPPING("connections", CYAML_FLAG_OPTIONAL, struct api_gateway, connections, api_connections_fields),
+    CYAML_FIELD_MAPPING("log", CYAML_FLAG_OPTIONAL, struct api_gateway, log, api_log_fields),
     CYAML_FIELD_MAPPING("queue", CYAML_FLAG_OPTIONAL, struct api_gateway, queue, queue_fields),
     CYAML_FIELD_MAPPING("metrics", CYAML_FLAG_OPTIONAL, struct api_gateway, metrics, metrics_fields),
     CYAML_FIELD_MAPPING("balancing", CYAML_FLAG_OPTIONAL, struct api_gateway, balancing, balancing_fields),

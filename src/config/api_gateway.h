@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "config/api_server.h"
 #include "config/api_upstreams.h"
 #include "config/config.h"
 
@@ -91,6 +92,12 @@ struct api_metrics {
 struct api_gateway {
     struct api_auth auth;
     struct api_all_limits limits;
+    struct api_tls tls;
+    struct api_cors cors;
+    struct api_sizes sizes;
+    struct api_timeouts timeouts;
+    struct api_connections connections;
+    struct api_log log;
     struct api_queue queue;
     struct api_metrics metrics;
     struct api_balancing balancing;

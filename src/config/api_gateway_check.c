@@ -51,6 +51,7 @@ void api_gateway_complete(struct api_gateway *c)
         api_upstream_complete(&c->upstreams[i]);
     if (c->metrics.port == 0)
         c->metrics.port = API_METRICS_PORT;
+    api_server_complete(c);
     fill(&c->queue.requests, 1024);
     fill(&c->queue.wait_s, 300);
 }
@@ -168,6 +169,7 @@ static enum status (*const checks[])(const struct api_gateway *, char *, struct 
     check_limits,
     check_metrics,
     check_upstreams,
+    api_server_check,
 };
 
 enum status api_gateway_check(const struct api_gateway *config, char *ret_place, struct err *err)

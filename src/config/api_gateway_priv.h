@@ -16,6 +16,12 @@ void api_gateway_complete(struct api_gateway *config);
  * Errors     ST_RANGE */
 enum status api_gateway_check(const struct api_gateway *config, char *ret_place, struct err *err);
 
+/* Of the sections about the HTTP server: api_server.c. */
+extern const struct cyaml_schema_field api_tls_fields[], api_cors_fields[], api_sizes_fields[],
+    api_timeouts_fields[], api_connections_fields[], api_log_fields[];
+void api_server_complete(struct api_gateway *config);
+enum status api_server_check(const struct api_gateway *config, char *ret_place, struct err *err);
+
 /* Of the section `upstreams`: api_upstreams.c. */
 extern const struct cyaml_schema_value api_upstream_value;
 void api_upstream_complete(struct api_upstream *u);

@@ -441,6 +441,7 @@ enum step flow_aggregate(struct flow *f)
              exchange_id(f->x), f->model.name, usage.prompt_tokens, usage.completion_tokens,
              (uint64_t)((clock_ns() - f->begun_ns) / NS_PER_MS));
     flow_count_end(f, &usage);
+    exchange_note_tokens(f->x, usage.prompt_tokens, usage.completion_tokens);
     exchange_on_close(f->x, NULL, NULL);
     if (f->request.task == TASK_EMBED) {
         flow_tell_vectors(f, usage.prompt_tokens);

@@ -121,6 +121,16 @@ static void cancel_response(void *arg, struct exchange *x, const char *id, uint6
     exchange_fail(x, &e);
 }
 
+static void tell_over(void *arg, const struct http_record *record)
+{
+    struct buf line = { 0 };
+
+    (void)arg;
+    http_record_render(record, &line);
+    log_info("%s", buf_text(&line));
+    buf_release(&line);
+}
+
 static const struct gateway_handlers handlers = {
     .forward = forward,
     .translate = translate,
@@ -152,6 +162,7 @@ static const struct gateway_handlers handlers = {
     .exo_create = exo_create,
     .exo_delete = exo_delete,
     .exo_await = exo_await,
+    .over = tell_over,
 };
 
 static void end_flows(struct service *service)
@@ -265,7 +276,7 @@ static void use_files(void *arg)
     struct service *service = arg;
     struct err err;
 
-    access_set(gateway_access(service->gateway), reload_files(service->reload));
+    gateway_use(service->gateway, reload_files(service->reload));
     if (pools_take(service->pools, reload_settings(service->reload), &err) != ST_OK)
         log_warn("the upstreams stay as they were: %s", err.words);
     export_metrics(service);
@@ -373,7 +384,7 @@ enum status service_start(struct service *service, struct cluster *cluster, stru
     if (service->quotas[0])
         quotas_read(service->quotas, gateway_access(service->gateway));
     reload_on_change(service->reload, use_files, service);
-    access_set(gateway_access(service->gateway), reload_files(service->reload));
+    gateway_use(service->gateway, reload_files(service->reload));
     export_metrics(service);
     return ST_OK;
 }
@@ -386,6 +397,11 @@ void service_reload(struct service *service)
 uint16_t service_port(const struct service *service)
 {
     return gateway_port(service->gateway);
+}
+
+bool service_speaks_tls(const struct service *service)
+{
+    return reload_files(service->reload)->certificate != NULL;
 }
 
 void service_drain(struct service *service, uint64_t ms, loop_fn *done, void *arg)

@@ -16,6 +16,7 @@
 #ifndef POMONA_FLOW_SERVICE_H
 #define POMONA_FLOW_SERVICE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -58,6 +59,7 @@ extern const struct cluster_events service_cluster_events;
 enum status service_start(struct service *service, struct cluster *cluster, struct err *err);
 
 uint16_t service_port(const struct service *service); /* once started */
+bool service_speaks_tls(const struct service *service);
 
 /* Read the gateway's settings again, changed or not; connections stay. */
 void service_reload(struct service *service);

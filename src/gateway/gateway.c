@@ -394,6 +394,21 @@ static bool admit(void *arg, struct exchange *x, const char *route_path)
     return access_admit(g->access, x, route_path);
 }
 
+static bool refuses(void *arg, const struct http_head *head, const char *route_path,
+                    struct api_error *e, const struct error_shape **ret_errors)
+{
+    const struct gateway *g = arg;
+
+    return access_refuses(g->access, head, route_path, e, ret_errors);
+}
+
+static void over(void *arg, const struct http_record *record)
+{
+    const struct gateway *g = arg;
+
+    g->handlers->over(g->arg, record);
+}
+
 static void resume(void *arg, struct exchange *x)
 {
     struct gateway *g = arg;
@@ -413,6 +428,8 @@ enum status gateway_new(struct loop *loop, const char *host, uint16_t port,
         .n_routes = ARRAY_LEN(routes),
         .arg = g,
         .admit = admit,
+        .refuses = refuses,
+        .on_over = over,
     };
     enum status s;
 
@@ -435,6 +452,12 @@ enum status gateway_new(struct loop *loop, const char *host, uint16_t port,
     }
     *ret_gateway = g;
     return ST_OK;
+}
+
+void gateway_use(struct gateway *gateway, struct access_files *files)
+{
+    access_set(gateway->access, files);
+    http_server_use(gateway->server, files->settings, files->certificate);
 }
 
 struct access *gateway_access(struct gateway *gateway)

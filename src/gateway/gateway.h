@@ -15,6 +15,7 @@
 #include "gateway/dialect/api_request.h"
 #include "gateway/guard/access.h"
 #include "gateway/http/exchange.h"
+#include "gateway/http/record.h"
 #include "net/loop.h"
 
 struct gateway;
@@ -57,6 +58,7 @@ struct gateway_handlers {
                        const char *id);
     void (*exo_delete)(void *arg, struct exchange *x, const char *id);
     void (*exo_await)(void *arg, struct exchange *x, const char *model, double timeout_s);
+    void (*over)(void *arg, const struct http_record *record); /* where the settings ask for that */
 };
 
 /* handlers  lent until gateway_free()
@@ -74,7 +76,10 @@ void gateway_generate(struct gateway *gateway, struct exchange *x, const struct 
 enum status gateway_reserve(struct gateway *gateway, struct exchange *x, const json_t *body,
                             struct reservation **ret, struct api_error *e);
 
-/* Who may ask; lent until gateway_free().  Until access_set() everybody may. */
+/* From now on these hold: who may ask, and how the server listens.  Takes references. */
+void gateway_use(struct gateway *gateway, struct access_files *files);
+
+/* Who may ask; lent until gateway_free().  Until gateway_use() everybody may. */
 struct access *gateway_access(struct gateway *gateway);
 
 uint16_t gateway_port(const struct gateway *gateway);

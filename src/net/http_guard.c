@@ -1,66 +1,45 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* net/http_guard.c - bounds on connections that evhttp does not have.
+/* net/http_guard.c - all connections of a server: how many, whose, TLS, and a clock for them.
  *
  * evhttp asks here for the bufferevent of each connection.  A reference is
  * kept; evhttp's end of it shows as callbacks that are NULL again.  That is
- * looked at twice a second, so a count may be half a second old.  The socket
- * is closed with the last reference: its number must not come back while
- * libevent still has it registered for the old connection.
+ * looked at twice a second, and when a bound is met.  The socket is closed with the last reference: its
+ * number must not come back while libevent still has it registered for the old connection.
  *
- * No read callback means that a request is being answered (exchange.c): the
- * clock stands still then.
+ * The socket itself is put in after that, so a client's address is looked at a moment later.
  */
-#include "net/http_guard.h"
-
-#include <event2/buffer.h>
-#include <event2/bufferevent.h>
+#include <arpa/inet.h>
 #include <event2/bufferevent_ssl.h>
 #include <event2/listener.h>
+#include <netinet/in.h>
 #include <openssl/ssl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
+#include "net/http_guard_priv.h"
 
-enum { SWEEP_MS = 500 };
-
-struct watched {
-    struct bufferevent *connection;
-    struct evbuffer_cb_entry *on_input;
-    uint64_t since_ns; /* first byte of the request being read; 0 between requests */
-    uint64_t n_bytes;  /* of it, so far */
-    struct watched *next;
-};
-
-struct guard {
-    struct evhttp_bound_socket *socket;
-    struct tls *tls; /* NULL: in clear */
-    struct watched *all;
-    size_t n, n_max;
-    bool is_paused;
-    struct loop_timer *timer;
-};
+enum { SWEEP_MS = 500, FDS_MAX = 1 << 20 };
 
 static void on_input(struct evbuffer *input, const struct evbuffer_cb_info *info, void *arg)
 {
     struct watched *w = arg;
 
     (void)input;
-    if (info->n_added == 0)
-        return;
-    if (w->since_ns == 0)
-        w->since_ns = clock_ns();
-    w->n_bytes += info->n_added;
+    if (info->n_added > 0 && !w->is_moving)
+        watched_read(w, info->n_added);
 }
 
-static struct bufferevent *connection_new(struct event_base *base, struct tls *tls)
+static struct bufferevent *connection_new(struct event_base *base, const struct guard *guard)
 {
     struct bufferevent *b;
     SSL *session;
 
-    if (!tls)
+    if (!guard->tls && !guard->certificate)
         return bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
-    session = tls_session(tls, TLS_SERVER);
+    session = guard->certificate ? certificate_session(guard->certificate)
+                                 : tls_session(guard->tls, TLS_SERVER);
     if (!session)
         return NULL;
     b = bufferevent_openssl_socket_new(base, -1, session, BUFFEREVENT_SSL_ACCEPTING,
@@ -72,10 +51,50 @@ static struct bufferevent *connection_new(struct event_base *base, struct tls *t
     return b;
 }
 
+static void watched_free(struct watched *w)
+{
+    struct guard *guard = w->guard;
+
+    if (w->fd >= 0 && (size_t)w->fd < guard->n_fds && guard->by_fd[w->fd] == w)
+        guard->by_fd[w->fd] = NULL;
+    (void)evbuffer_remove_cb_entry(bufferevent_get_input(w->connection), w->on_input);
+    http_head_release(&w->head);
+    if (w->later)
+        evbuffer_free(w->later);
+    (void)bufferevent_decref(w->connection);
+    free(w);
+}
+
+static void forget_ended(struct guard *guard)
+{
+    for (struct watched **at = &guard->all; *at;) {
+        struct watched *w = *at;
+
+        if (w->is_new || !watched_is_over(w)) {
+            at = &w->next;
+            continue;
+        }
+        *at = w->next;
+        watched_free(w);
+        guard->n--;
+    }
+}
+
+static void pause_or_go_on(struct guard *guard)
+{
+    struct evconnlistener *listener = evhttp_bound_socket_get_listener(guard->socket);
+    const bool is_full = guard->n >= guard->bounds.n_connections;
+
+    if (is_full == guard->is_paused)
+        return;
+    guard->is_paused = is_full;
+    (void)(is_full ? evconnlistener_disable(listener) : evconnlistener_enable(listener));
+}
+
 static struct bufferevent *on_connection(struct event_base *base, void *arg)
 {
     struct guard *guard = arg;
-    struct bufferevent *b = connection_new(base, guard->tls);
+    struct bufferevent *b = connection_new(base, guard);
     struct watched *w = calloc(1, sizeof(*w));
 
     if (!b || !w)
@@ -84,14 +103,19 @@ static struct bufferevent *on_connection(struct event_base *base, void *arg)
     if (!w->on_input)
         goto fail;
     bufferevent_incref(b);
+    w->guard = guard;
     w->connection = b;
+    w->fd = -1;
+    w->is_new = true;
     w->since_ns = clock_ns(); /* connecting and saying nothing is slow, too */
+    http_head_init(&w->head, &guard->bounds.request);
     w->next = guard->all;
     guard->all = w;
-    if (++guard->n >= guard->n_max && !guard->is_paused) {
-        guard->is_paused = true;
-        (void)evconnlistener_disable(evhttp_bound_socket_get_listener(guard->socket));
+    if (++guard->n >= guard->bounds.n_connections) {
+        forget_ended(guard);
+        pause_or_go_on(guard);
     }
+    event_active(guard->soon, EV_TIMEOUT, 0);
     return b;
 
 fail:
@@ -99,81 +123,120 @@ fail:
     return b; /* evhttp makes its own for a NULL */
 }
 
-static bool is_over(const struct watched *w)
-{
-    bufferevent_event_cb on_event;
-    void *arg;
+/* ---- who they are ---- */
 
-    bufferevent_getcb(w->connection, NULL, NULL, &on_event, &arg);
-    return !on_event && !arg;
+/* IPv4 as it is, also inside IPv6; of IPv6 the half that an owner has as a whole. */
+static void address_of(int fd, uint8_t ret[8])
+{
+    static const uint8_t v4_in_v6[12] = { [10] = 0xff, [11] = 0xff };
+    struct sockaddr_storage name = { 0 };
+    socklen_t n = sizeof(name);
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&name;
+
+    memset(ret, 0, 8);
+    if (getpeername(fd, (struct sockaddr *)&name, &n) != 0)
+        return;
+    if (name.ss_family == AF_INET)
+        memcpy(ret, &((const struct sockaddr_in *)&name)->sin_addr, 4);
+    else if (name.ss_family == AF_INET6 && memcmp(&v6->sin6_addr, v4_in_v6, sizeof(v4_in_v6)) == 0)
+        memcpy(ret, (const uint8_t *)&v6->sin6_addr + 12, 4);
+    else if (name.ss_family == AF_INET6)
+        memcpy(ret, &v6->sin6_addr, 8);
 }
 
-static bool is_answering(const struct watched *w)
+static size_t count_of_address(const struct guard *guard, const uint8_t address[8])
 {
-    bufferevent_data_cb on_read;
+    size_t n = 0;
 
-    bufferevent_getcb(w->connection, &on_read, NULL, NULL, NULL);
-    return !on_read;
+    for (const struct watched *w = guard->all; w; w = w->next)
+        n += !w->is_new && memcmp(w->address, address, sizeof(w->address)) == 0;
+    return n;
 }
 
-static void restart_clock(struct watched *w)
+static void note_fd(struct guard *guard, struct watched *w)
 {
-    w->since_ns = 0;
-    w->n_bytes = 0;
+    const size_t fd = (size_t)w->fd;
+
+    if (w->fd < 0 || fd >= FDS_MAX)
+        return;
+    if (fd >= guard->n_fds) {
+        const size_t n = fd * 2 + 64;
+        struct watched **more = realloc(guard->by_fd, n * sizeof(*more));
+
+        if (!more)
+            return; /* its answers are noticed by the clock */
+        memset(more + guard->n_fds, 0, (n - guard->n_fds) * sizeof(*more));
+        guard->by_fd = more;
+        guard->n_fds = n;
+    }
+    guard->by_fd[fd] = w;
 }
 
-static bool is_late(const struct watched *w)
+static void meet(struct guard *guard, struct watched *w)
 {
-    const uint64_t allowed_ns = (GUARD_GRACE_S + w->n_bytes / GUARD_BYTES_PER_S) * NS_PER_S;
+    const size_t n_max = guard->bounds.n_per_address;
 
-    return w->since_ns != 0 && clock_ns() - w->since_ns > allowed_ns;
+    w->is_new = false;
+    w->fd = bufferevent_getfd(w->connection);
+    if (w->fd < 0 || watched_is_over(w))
+        return;
+    note_fd(guard, w);
+    address_of(w->fd, w->address);
+    if (count_of_address(guard, w->address) <= n_max)
+        return;
+    forget_ended(guard);
+    if (count_of_address(guard, w->address) <= n_max)
+        return;
+    if (guard_is_in_clear(w->connection))
+        watched_refuse(w, HTTP_CROWDED);
+    else
+        watched_end(w); /* a handshake costs us more than it costs the client */
 }
 
-static void watched_free(struct watched *w)
+static void on_soon(evutil_socket_t fd, short what, void *arg)
 {
-    (void)evbuffer_remove_cb_entry(bufferevent_get_input(w->connection), w->on_input);
-    (void)bufferevent_decref(w->connection);
-    free(w);
+    struct guard *guard = arg;
+
+    (void)fd;
+    (void)what;
+    for (struct watched *w = guard->all; w && w->is_new; w = w->next)
+        meet(guard, w);
+    if (!guard->some_answered)
+        return;
+    guard->some_answered = false;
+    for (struct watched *w = guard->all; w; w = w->next)
+        if (w->later && evbuffer_get_length(w->later) > 0)
+            watched_go_on(w);
 }
 
 static void sweep(void *arg)
 {
     struct guard *guard = arg;
+    const uint64_t now_ns = clock_ns();
 
-    for (struct watched **at = &guard->all; *at;) {
-        struct watched *w = *at;
-
-        if (is_over(w)) {
-            *at = w->next;
-            watched_free(w);
-            guard->n--;
-            continue;
-        }
-        if (is_answering(w)) {
-            restart_clock(w);
-        } else if (is_late(w)) {
-            restart_clock(w); /* once is enough: evhttp sees the end and closes */
-            (void)shutdown(bufferevent_getfd(w->connection), SHUT_RDWR);
-        }
-        at = &w->next;
-    }
-    if (guard->is_paused && guard->n < guard->n_max) {
-        guard->is_paused = false;
-        (void)evconnlistener_enable(evhttp_bound_socket_get_listener(guard->socket));
-    }
+    forget_ended(guard);
+    for (struct watched *w = guard->all; w; w = w->next)
+        watched_tick(w, now_ns);
+    pause_or_go_on(guard);
 }
 
+/* ---- life ---- */
+
 enum status guard_new(struct loop *loop, struct evhttp *http, struct evhttp_bound_socket *socket,
-                      size_t n_max, struct guard **ret_guard, struct err *err)
+                      const struct guard_bounds *bounds, struct guard **ret_guard, struct err *err)
 {
     struct guard *guard = calloc(1, sizeof(*guard));
 
-    if (!guard || loop_timer_new(loop, sweep, guard, &guard->timer) != ST_OK) {
+    if (guard)
+        guard->soon = event_new(loop_base(loop), -1, 0, on_soon, guard);
+    if (!guard || !guard->soon || loop_timer_new(loop, sweep, guard, &guard->timer) != ST_OK) {
+        if (guard && guard->soon)
+            event_free(guard->soon);
         free(guard);
         return err_set(err, ST_NOMEM, "watch the connections of clients");
     }
     guard->socket = socket;
-    guard->n_max = n_max;
+    guard->bounds = *bounds;
     evhttp_set_bevcb(http, on_connection, guard);
     loop_timer_every(guard->timer, SWEEP_MS);
     *ret_guard = guard;
@@ -190,21 +253,63 @@ void guard_free(struct guard *guard)
         guard->all = w->next;
         watched_free(w);
     }
+    event_free(guard->soon);
     loop_timer_free(guard->timer);
+    certificate_unref(guard->certificate);
+    free(guard->by_fd);
     free(guard);
 }
 
-void guard_request_read(struct guard *guard, struct bufferevent *connection)
+void guard_judge_with(struct guard *guard, guard_judge_fn *judge, void *arg)
 {
-    for (struct watched *w = guard->all; w; w = w->next) {
-        if (w->connection == connection)
-            restart_clock(w);
-    }
+    guard->judge = judge;
+    guard->judge_arg = arg;
+}
+
+void guard_set_bounds(struct guard *guard, const struct guard_bounds *bounds)
+{
+    guard->bounds = *bounds;
+    forget_ended(guard);
+    pause_or_go_on(guard);
+}
+
+static struct watched *find(const struct guard *guard, struct bufferevent *connection)
+{
+    const int fd = bufferevent_getfd(connection);
+    struct watched *w = fd >= 0 && (size_t)fd < guard->n_fds ? guard->by_fd[fd] : NULL;
+
+    return w && w->connection == connection ? w : NULL;
+}
+
+void guard_sending(struct guard *guard, struct bufferevent *connection)
+{
+    struct watched *w = guard_is_in_clear(connection) ? NULL : find(guard, connection);
+
+    if (w)
+        watched_sending(w);
+}
+
+void guard_answered(struct guard *guard, struct bufferevent *connection)
+{
+    const struct watched *w = find(guard, connection);
+
+    if (!w || !w->later || evbuffer_get_length(w->later) == 0)
+        return; /* it goes on when more bytes come */
+    guard->some_answered = true;
+    event_active(guard->soon, EV_TIMEOUT, 0);
 }
 
 void guard_secure(struct guard *guard, struct tls *tls)
 {
     guard->tls = tls;
+}
+
+void guard_certify(struct guard *guard, struct certificate *certificate)
+{
+    struct certificate *before = guard->certificate;
+
+    guard->certificate = certificate ? certificate_ref(certificate) : NULL;
+    certificate_unref(before);
 }
 
 bool guard_is_in_clear(struct bufferevent *connection)

@@ -51,7 +51,8 @@ def test_a_key_is_taken_in_both_headers(node):
                                     lambda k: "' OR 1=1 --", lambda k: "x" * 8000])
 def test_nearly_a_key_is_none(node, change):
     key = node.key(f"near-{time.monotonic_ns()}")
-    assert node.ask("GET", "/v1/models", change(key))[0] == 401
+    # a byte that no header may have is refused before it is taken for a key
+    assert node.ask("GET", "/v1/models", change(key))[0] == (400 if "\x7f" in change(key) else 401)
 
 
 def test_two_credentials_are_none(node):

@@ -14,8 +14,9 @@ from support.cluster import MODEL_FILE, POMONA, Node, free_ports, wait_until
 
 
 class Guarded:
-    def __init__(self, folder, settings, *options):
-        self.folder, self.options = folder, options
+    def __init__(self, folder, settings, *options, context=None):
+        """context: an ssl.SSLContext where the settings say that it speaks TLS."""
+        self.folder, self.options, self.context = folder, options, context
         self.data, self.config = folder / "data", folder / "api_gateway.yaml"
         (self.data / "models").mkdir(parents=True)
         (self.data / "models" / MODEL_FILE.name).symlink_to(MODEL_FILE.resolve(strict=True))
@@ -28,8 +29,20 @@ class Guarded:
 
     def __enter__(self):
         self.node.start()
-        wait_until(self.node.health, 20, "the node answers")
+        wait_until(self.answers, 20, "the node answers")
         return self
+
+    def answers(self):
+        try:
+            return self.ask("GET", "/health", timeout=5)[0] == 200
+        except OSError:
+            return False
+
+    def connection(self, timeout=60):
+        if self.context:
+            return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=timeout,
+                                               context=self.context)
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
 
     def __exit__(self, kind, *_):
         if self.node.is_up():
@@ -58,7 +71,7 @@ class Guarded:
 
     def ask(self, method, path, key=None, body=None, headers=(), timeout=60):
         """(status, headers, JSON or text)."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        connection = self.connection(timeout)
         given = dict(headers)
         if key is not None:
             given.setdefault("Authorization", f"Bearer {key}")

@@ -139,17 +139,37 @@ void access_set(struct access *a, struct access_files *files)
     issuers_set(a->issuers, files);
 }
 
+/* What the header says of who asks. */
+struct credentials {
+    const char *bearer, *key;
+    size_t n_bearers, n_keys;
+};
+
+static struct credentials credentials_of(const struct exchange *x)
+{
+    return (struct credentials){ exchange_header(x, "Authorization"),
+                                 exchange_header(x, "x-api-key"),
+                                 exchange_count_headers(x, "Authorization"),
+                                 exchange_count_headers(x, "x-api-key") };
+}
+
+static struct credentials credentials_of_head(const struct http_head *head)
+{
+    return (struct credentials){ http_head_find(head, "Authorization"),
+                                 http_head_find(head, "x-api-key"),
+                                 http_head_count(head, "Authorization"),
+                                 http_head_count(head, "x-api-key") };
+}
+
 /* The one credential of the header: [*ret_n] lent.  NULL: none, or more than one. */
-static const char *credential(const struct exchange *x, size_t *ret_n)
+static const char *credential(const struct credentials *c, size_t *ret_n)
 {
     static const char scheme[] = "Bearer ";
-    const size_t n_bearers = exchange_count_headers(x, "Authorization");
-    const size_t n_keys = exchange_count_headers(x, "x-api-key");
-    const char *text = exchange_header(x, n_bearers ? "Authorization" : "x-api-key");
+    const char *text = c->n_bearers ? c->bearer : c->key;
 
-    if (n_bearers + n_keys != 1)
+    if (c->n_bearers + c->n_keys != 1)
         return NULL;
-    if (n_bearers) {
+    if (c->n_bearers) {
         if (strncasecmp(text, scheme, sizeof(scheme) - 1) != 0)
             return NULL;
         text += sizeof(scheme) - 1;
@@ -219,11 +239,11 @@ static enum status by_token(struct access *a, const char *text, size_t n, struct
     return by_verdict(a, fault, (unsigned)issuer, e);
 }
 
-static enum status identify(struct access *a, struct exchange *x, struct principal *ret,
-                            struct api_error *e)
+static enum status identify(struct access *a, const struct credentials *given,
+                            struct principal *ret, struct api_error *e)
 {
     size_t n = 0;
-    const char *text = credential(x, &n);
+    const char *text = credential(given, &n);
 
     if (!text)
         return not_known(e);
@@ -297,6 +317,7 @@ static enum status check_scope(const struct principal *who, const struct policy 
 static enum status admit(struct access *a, struct exchange *x, const struct policy *policy,
                          struct api_error *e)
 {
+    const struct credentials given = credentials_of(x);
     struct caller *c = calloc(1, sizeof(*c));
     enum status s;
 
@@ -304,12 +325,13 @@ static enum status admit(struct access *a, struct exchange *x, const struct poli
         (void)api_error_set(e, API_OVERLOADED, NULL, "There is no memory for this request.");
         return ST_NOMEM;
     }
-    s = identify(a, x, &c->who, e);
+    s = identify(a, &given, &c->who, e);
     if (s != ST_OK) {
         free(c);
         return s;
     }
     exchange_set_caller(x, c);
+    exchange_note_who(x, c->who.name);
     s = check_scope(&c->who, policy, e);
     if (s == ST_OK && policy->scopes != SCOPE_ADMIN)
         s = count_request(a, c, e);
@@ -336,6 +358,23 @@ bool access_admit(struct access *a, struct exchange *x, const char *route_path)
     }
     exchange_fail(x, &e);
     return false;
+}
+
+bool access_refuses(struct access *a, const struct http_head *head, const char *route_path,
+                    struct api_error *e, const struct error_shape **ret_errors)
+{
+    const struct policy *policy = policy_find(route_path);
+    const struct credentials given = credentials_of_head(head);
+    struct principal who;
+    enum status s;
+
+    if (!a->files || !a->files->settings->auth.required || policy->is_public)
+        return false;
+    *ret_errors = policy->errors;
+    s = identify(a, &given, &who, e);
+    if (s == ST_OK)
+        s = check_scope(&who, policy, e);
+    return s != ST_OK && s != ST_DEADLINE;
 }
 
 /* At most: what is in the body, and the answers it asks for. */

@@ -16,6 +16,7 @@
 #include "gateway/dialect/api_request.h"
 #include "gateway/guard/files.h"
 #include "gateway/http/exchange.h"
+#include "net/http_head.h"
 #include "net/loop.h"
 
 struct access;
@@ -32,6 +33,11 @@ void access_set(struct access *access, struct access_files *files);
 
 /* route_path  which it found.  True: go on.  False: it is answered, or waits and is resumed. */
 bool access_admit(struct access *access, struct exchange *x, const char *route_path);
+
+/* The same by its header alone, of a request whose body would be read in vain.  Nothing is counted; what
+ * only a fetch of keys could tell passes.  True: refused with `e`, in the shape *ret_errors. */
+bool access_refuses(struct access *access, const struct http_head *head, const char *route_path,
+                    struct api_error *e, const struct error_shape **ret_errors);
 
 /* Reserve what the request may cost; r->tenant and r->reservation are set.
  * Errors  not ST_OK, and `e` says why not */

@@ -47,6 +47,10 @@ static uint64_t stamp_all(const char *settings_path, const char *keys_path,
         stamp = stamp_file(stamp, settings->auth.issuers[i].jwks_file);
         stamp = stamp_file(stamp, settings->auth.issuers[i].secret_file);
     }
+    if (settings) {
+        stamp = stamp_file(stamp, settings->tls.certificate);
+        stamp = stamp_file(stamp, settings->tls.private_key);
+    }
     return stamp;
 }
 
@@ -94,6 +98,18 @@ static enum status load_sets(struct access_files *f, struct err *err)
     return s;
 }
 
+static enum status load_certificate(struct access_files *f, struct err *err)
+{
+    const struct api_tls *tls = &f->settings->tls;
+
+    if (!tls->certificate[0])
+        return ST_OK;
+    return certificate_load(tls->certificate, tls->private_key,
+                            tls->min_version == API_TLS_1_3 ? CERTIFICATE_TLS_1_3
+                                                            : CERTIFICATE_TLS_1_2,
+                            &f->certificate, err);
+}
+
 static enum status load_settings(const char *path, struct access_files *f, struct err *err)
 {
     enum status s = path[0] ? api_gateway_load(path, &f->settings, err)
@@ -101,6 +117,8 @@ static enum status load_settings(const char *path, struct access_files *f, struc
 
     if (s == ST_OK)
         s = load_sets(f, err);
+    if (s == ST_OK)
+        s = load_certificate(f, err);
     return s;
 }
 
@@ -138,6 +156,8 @@ static void keep_settings(struct access_files *f, const struct access_files *old
 {
     api_gateway_unref(f->settings);
     f->settings = api_gateway_ref(old->settings);
+    certificate_unref(f->certificate);
+    f->certificate = old->certificate ? certificate_ref(old->certificate) : NULL;
     for (unsigned i = 0; i < API_ISSUERS_MAX; i++) {
         jwks_unref(f->sets[i]);
         f->sets[i] = old->sets[i] ? jwks_ref(old->sets[i]) : NULL;
@@ -183,6 +203,7 @@ void access_files_unref(struct access_files *files)
         return;
     api_gateway_unref(files->settings);
     api_keys_free(files->keys);
+    certificate_unref(files->certificate);
     for (unsigned i = 0; i < API_ISSUERS_MAX; i++)
         jwks_unref(files->sets[i]);
     free(files);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gateway/guard/files.h - everything on disk that decides who may ask: settings, API keys, issuers' keys.
+/* gateway/guard/files.h - everything on disk that the API goes by: settings, API keys, issuers' keys,
+ * the certificate.
  *
  * Read as one, immutable, shared by reference.  A part that cannot be read stays as it was,
  * and is complained of: so a mistake in the settings does not keep a revoked key alive.
@@ -12,11 +13,13 @@
 #include "config/api_gateway.h"
 #include "gateway/guard/api_keys.h"
 #include "gateway/guard/jwks.h"
+#include "net/certificate.h"
 
 struct access_files {
     struct api_gateway *settings;
     struct api_keys *keys;
     struct jwks *sets[API_ISSUERS_MAX]; /* of files and secrets; NULL where a URL gives them */
+    struct certificate *certificate;    /* of TLS; NULL: in clear */
     uint64_t stamp;                     /* of all the files; changes when one does */
     uint32_t n_refs;
 };

@@ -4,10 +4,8 @@
  * evhttp stops reading while a request is answered, so it would not notice
  * that the client went away.  Here reading goes on: with no read callback,
  * because evhttp ends the process when data of a pipelined request arrives
- * while it is not expecting any, and with a high watermark, so that such data
- * is bounded.  evhttp sets its callbacks anew before it reads the next request;
- * the watermark is taken off when the answer is sent, as evhttp waits until
- * the whole of a body is in the buffer.
+ * while it is not expecting any; the guard keeps such data (net/http_guard.h).
+ * evhttp sets its callbacks anew before it reads the next request.
  *
  * Who frees the evhttp_request: evhttp, once the answer is sent, or when the
  * connection ends while it still owns it.  Where the connection fails first,
@@ -16,7 +14,6 @@
  */
 #include "gateway/http/exchange_priv.h"
 
-#include <ctype.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
@@ -30,12 +27,10 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-#include "base/random.h"
+#include "base/clock.h"
+#include "gateway/http/reason.h"
 #include "gateway/http/sse.h"
 #include "metrics/metrics.h"
-#include "net/http_guard.h"
-
-enum { PIPELINED_MAX = 64 << 10 };
 
 static struct bufferevent *connection_of(const struct exchange *x)
 {
@@ -44,32 +39,59 @@ static struct bufferevent *connection_of(const struct exchange *x)
     return c ? evhttp_connection_get_bufferevent(c) : NULL;
 }
 
-static void on_connection_closed(struct evhttp_connection *connection, void *arg)
+static void tell_record(const struct exchange *x)
 {
-    struct exchange *x = arg;
+    const struct exchange_home *home = x->home;
+    const struct http_record record = {
+        .method = method_name(evhttp_request_get_command(x->req)),
+        .route = x->route ? x->route : "-",
+        .http_status = x->http_status ? x->http_status : 499,
+        .ns = clock_ns() - x->begun_ns,
+        .n_bytes_in = x->body.len,
+        .n_bytes_out = x->n_bytes_out,
+        .id = x->id,
+        .who = x->who[0] ? x->who : "-",
+        .n_prompt_tokens = x->n_prompt_tokens,
+        .n_answer_tokens = x->n_answer_tokens,
+    };
 
-    (void)connection;
-    if (!evhttp_request_get_connection(x->req))
-        evhttp_request_free(x->req);
-    if (x->on_close)
-        x->on_close(x->on_close_arg);
+    if (home->on_over && home->settings->log.access)
+        home->on_over(home->on_over_arg, &record);
+}
+
+static void exchange_free(struct exchange *x)
+{
     buf_release(&x->body);
     free(x->caller);
     free(x);
 }
 
+static void on_connection_closed(struct evhttp_connection *connection, void *arg)
+{
+    struct exchange *x = arg;
+
+    (void)connection;
+    x->http_status = 499;
+    if (x->on_close)
+        x->on_close(x->on_close_arg);
+    tell_record(x);
+    if (!evhttp_request_get_connection(x->req))
+        evhttp_request_free(x->req);
+    exchange_free(x);
+}
+
 static void on_sent(struct evhttp_request *req, void *arg)
 {
     struct evhttp_connection *c = evhttp_request_get_connection(req);
+    struct guard *guard = arg;
 
-    (void)arg;
     if (c)
-        bufferevent_setwatermark(evhttp_connection_get_bufferevent(c), EV_READ, 0, 0);
+        guard_answered(guard, evhttp_connection_get_bufferevent(c));
 }
 
 static void watch(struct exchange *x)
 {
-    const struct timeval stall = { .tv_sec = WRITE_STALL_S };
+    const struct timeval stall = { .tv_sec = x->home->settings->timeouts.stall_s };
     struct evhttp_connection *c = evhttp_request_get_connection(x->req);
     struct bufferevent *b = evhttp_connection_get_bufferevent(c);
     bufferevent_data_cb on_write;
@@ -78,46 +100,27 @@ static void watch(struct exchange *x)
 
     bufferevent_getcb(b, NULL, &on_write, &on_event, &arg);
     bufferevent_setcb(b, NULL, on_write, on_event, arg);
-    bufferevent_setwatermark(b, EV_READ, 0, PIPELINED_MAX);
     (void)bufferevent_set_timeouts(b, NULL, &stall);
     (void)bufferevent_enable(b, EV_READ);
     evhttp_connection_set_closecb(c, on_connection_closed, x);
-    evhttp_request_set_on_complete_cb(x->req, on_sent, NULL);
+    evhttp_request_set_on_complete_cb(x->req, on_sent, x->home->guard);
 }
 
 /* The exchange is over; the connection may carry another. */
 static void let_go(struct exchange *x)
 {
-    const struct timeval idle = { .tv_sec = IDLE_S }, stall = { .tv_sec = WRITE_STALL_S };
+    const struct api_timeouts *timeouts = &x->home->settings->timeouts;
+    const struct timeval idle = { .tv_sec = timeouts->idle_s };
+    const struct timeval stall = { .tv_sec = timeouts->stall_s };
     struct evhttp_connection *c = evhttp_request_get_connection(x->req);
 
     (void)bufferevent_set_timeouts(evhttp_connection_get_bufferevent(c), &idle, &stall);
     evhttp_connection_set_closecb(c, NULL, NULL);
-    buf_release(&x->body);
-    free(x->caller);
-    free(x);
+    tell_record(x);
+    exchange_free(x);
 }
 
-/* A client's own id is shown again only in characters that cannot break a
- * header or a log line. */
-static void choose_id(struct exchange *x)
-{
-    const char *given = exchange_header(x, "x-request-id");
-    size_t n = given ? strlen(given) : 0;
-
-    for (size_t i = 0; i < n && given; i++) {
-        if (!isalnum((unsigned char)given[i]) && !strchr("._-", given[i]))
-            n = 0;
-    }
-    if (n > 0 && n < sizeof(x->id)) {
-        memcpy(x->id, given, n + 1);
-        return;
-    }
-    memcpy(x->id, "req_", 4);
-    random_hex(x->id + 4, 12);
-}
-
-struct exchange *exchange_new(struct evhttp_request *req)
+struct exchange *exchange_new(struct evhttp_request *req, const struct exchange_home *home)
 {
     struct exchange *x = calloc(1, sizeof(*x));
     struct evbuffer *input = evhttp_request_get_input_buffer(req);
@@ -126,6 +129,8 @@ struct exchange *exchange_new(struct evhttp_request *req)
     if (!x)
         return NULL;
     x->req = req;
+    x->home = home;
+    x->begun_ns = clock_ns();
     if (buf_reserve(&x->body, n) != ST_OK) {
         free(x);
         return NULL;
@@ -134,7 +139,7 @@ struct exchange *exchange_new(struct evhttp_request *req)
         x->body.len = (size_t)evbuffer_remove(input, x->body.data, n);
         x->body.data[x->body.len] = '\0';
     }
-    choose_id(x);
+    request_id_choose(exchange_header(x, "x-request-id"), x->id);
     watch(x);
     return x;
 }
@@ -207,6 +212,17 @@ void *exchange_caller(const struct exchange *x)
     return x->caller;
 }
 
+void exchange_note_who(struct exchange *x, const char *name)
+{
+    (void)snprintf(x->who, sizeof(x->who), "%s", name);
+}
+
+void exchange_note_tokens(struct exchange *x, uint64_t n_prompt, uint64_t n_answer)
+{
+    x->n_prompt_tokens = n_prompt;
+    x->n_answer_tokens = n_answer;
+}
+
 enum evhttp_cmd_type exchange_method(const struct exchange *x)
 {
     return evhttp_request_get_command(x->req);
@@ -216,28 +232,6 @@ void exchange_on_close(struct exchange *x, void (*fn)(void *arg), void *arg)
 {
     x->on_close = fn;
     x->on_close_arg = arg;
-}
-
-static const char *reason(int http_status)
-{
-    switch (http_status) {
-    case 200: return "OK";
-    case 400: return "Bad Request";
-    case 401: return "Unauthorized";
-    case 403: return "Forbidden";
-    case 404: return "Not Found";
-    case 405: return "Method Not Allowed";
-    case 413: return "Content Too Large";
-    case 415: return "Unsupported Media Type";
-    case 499: return "Client Closed Request";
-    case 501: return "Not Implemented";
-    case 429: return "Too Many Requests";
-    case 503: return "Service Unavailable";
-    case 504: return "Gateway Timeout";
-    case 500: return "Internal Server Error";
-    case 529: return "Overloaded";
-    default: return NULL; /* evhttp has its words */
-    }
 }
 
 static void cut(struct exchange *x, struct bufferevent *b)
@@ -260,14 +254,17 @@ static void add_id(struct exchange *x)
         exchange_add_header(x, x->errors->id_header, x->id);
 }
 
-static void count(int http_status)
+static void answered(struct exchange *x, int http_status)
 {
+    x->http_status = http_status;
     metric_add(METRIC_HTTP, (unsigned)http_status / 100 - 2, 1);
 }
 
 void exchange_reply(struct exchange *x, int http_status, const char *content_type, struct buf *body)
 {
     struct evhttp_request *req = x->req;
+    struct guard *guard = x->home->guard;
+    struct bufferevent *b = connection_of(x);
     struct evbuffer *out = NULL;
     const size_t n = body->len;
     char *bytes = buf_take(body);
@@ -280,14 +277,16 @@ void exchange_reply(struct exchange *x, int http_status, const char *content_typ
     if (out && evbuffer_add_reference(out, bytes, n, free_body, bytes) == 0)
         bytes = NULL; /* the buffer frees it */
 
-    count(http_status);
+    answered(x, http_status);
+    x->n_bytes_out = n;
     (void)snprintf(length, sizeof(length), "%zu", n);
     exchange_add_header(x, "Content-Type", content_type);
     if (exchange_method(x) == EVHTTP_REQ_HEAD)
         exchange_add_header(x, "Content-Length", length);
     add_id(x);
     let_go(x);
-    evhttp_send_reply(req, http_status, reason(http_status), out);
+    evhttp_send_reply(req, http_status, http_reason(http_status), out);
+    guard_sending(guard, b);
     if (out)
         evbuffer_free(out);
     free(bytes);
@@ -381,8 +380,9 @@ void exchange_stream_start(struct exchange *x, const char *content_type)
     add_id(x);
     if (x->req->major == 1 && x->req->minor == 0) /* no chunks there: the end is the connection's */
         exchange_add_header(x, "Connection", "close");
-    count(200);
+    answered(x, 200);
     evhttp_send_reply_start(x->req, 200, "OK");
+    guard_sending(x->home->guard, connection_of(x));
 }
 
 /* A chunk straight to the socket, where nothing waits before it: that saves two system calls and a turn of the
@@ -418,6 +418,7 @@ void exchange_stream_send(struct exchange *x, const char *bytes, size_t n)
     struct bufferevent *b = connection_of(x);
     struct evbuffer *piece;
 
+    x->n_bytes_out += n;
     if (x->is_cut || n == 0 || send_now(x, b, bytes, n))
         return;
     piece = evbuffer_new();
@@ -426,6 +427,7 @@ void exchange_stream_send(struct exchange *x, const char *bytes, size_t n)
         cut(x, b);
     } else {
         evhttp_send_reply_chunk(x->req, piece);
+        guard_sending(x->home->guard, b);
     }
     if (piece)
         evbuffer_free(piece);
@@ -434,7 +436,12 @@ void exchange_stream_send(struct exchange *x, const char *bytes, size_t n)
 void exchange_stream_end(struct exchange *x)
 {
     struct evhttp_request *req = x->req;
+    struct guard *guard = x->home->guard;
+    struct bufferevent *b = connection_of(x);
+    const bool is_chunked = req->chunked;
 
     let_go(x);
     evhttp_send_reply_end(req);
+    if (is_chunked) /* else there is nothing to send, and the connection may be gone */
+        guard_sending(guard, b);
 }

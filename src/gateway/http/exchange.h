@@ -23,11 +23,9 @@
 
 #include "base/buf.h"
 #include "gateway/http/api_error.h"
+#include "gateway/http/request_id.h"
 
-enum {
-    STREAM_QUEUE_MAX = 1 << 20,
-    X_REQUEST_ID_MAX = 129, /* NUL included */
-};
+enum { STREAM_QUEUE_MAX = 1 << 20 };
 
 struct exchange;
 
@@ -49,6 +47,10 @@ void exchange_set_header(struct exchange *x, const char *name, const char *value
  * asked who it is. */
 void exchange_set_caller(struct exchange *x, void *caller);
 void *exchange_caller(const struct exchange *x);
+
+/* For the record of the request, when it is over.  name  copied, cut where it is long */
+void exchange_note_who(struct exchange *x, const char *name);
+void exchange_note_tokens(struct exchange *x, uint64_t n_prompt, uint64_t n_answer);
 
 /* Called when the client is gone before the answer was complete. */
 void exchange_on_close(struct exchange *x, void (*fn)(void *arg), void *arg);

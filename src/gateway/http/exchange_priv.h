@@ -5,15 +5,30 @@
 
 #include <event2/http.h>
 
+#include "config/api_gateway.h"
 #include "gateway/http/exchange.h"
+#include "gateway/http/record.h"
 #include "gateway/http/route.h"
+#include "net/http_guard.h"
 
-/* An answer is being made; the client may take its time.  Idle and sending
- * connections are bounded by these. */
-enum { IDLE_S = 75, WRITE_STALL_S = 60 };
+enum { EXCHANGE_WHO_MAX = 64 };
+
+/* What all exchanges of a server share. */
+struct exchange_home {
+    struct guard *guard;
+    struct api_gateway *settings; /* a reference */
+    http_record_fn *on_over;      /* (optional) */
+    void *on_over_arg;
+};
 
 struct exchange {
     struct evhttp_request *req;
+    const struct exchange_home *home; /* lent */
+    const char *route;                /* lent; NULL: none was found */
+    uint64_t begun_ns, n_bytes_out;
+    uint64_t n_prompt_tokens, n_answer_tokens;
+    int http_status; /* 0: not answered yet */
+    char who[EXCHANGE_WHO_MAX];
     struct buf body;
     char rest[PATH_BYTES_MAX];
     char id[X_REQUEST_ID_MAX];
@@ -26,7 +41,9 @@ struct exchange {
 };
 
 /* NULL: out of memory.  The request's connection is watched from now on. */
-struct exchange *exchange_new(struct evhttp_request *req);
+struct exchange *exchange_new(struct evhttp_request *req, const struct exchange_home *home);
+
+const char *method_name(enum evhttp_cmd_type type);
 
 void exchange_add_header(struct exchange *x, const char *name, const char *value);
 enum evhttp_cmd_type exchange_method(const struct exchange *x);

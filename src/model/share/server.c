@@ -27,7 +27,7 @@
 #include "net/http_guard.h"
 #include "net/loop.h"
 
-enum { IDLE_S = 30, HEADERS_MAX = 4096 };
+enum { IDLE_S = 30, HEADERS_MAX = 4096, HEADER_LINES_MAX = 64 };
 
 struct share {
     struct loop *loop;
@@ -265,7 +265,6 @@ static void on_request(struct evhttp_request *req, void *arg)
     uint8_t digest[MODEL_DIGEST_BYTES];
     const char *what = "";
 
-    guard_request_read(share->guard, connection);
     if (!path || (share->tls && !guard_is_secured(connection))) {
         refuse(req, 403, "the connection lacks a proof of the cluster's key");
         return;
@@ -310,6 +309,16 @@ static enum status start_thread(struct share *share, struct err *err)
 
 static enum status listen_on(struct share *share, const struct share_options *o, struct err *err)
 {
+    const struct guard_bounds bounds = {
+        .request = { .header_bytes = HEADERS_MAX,
+                     .header_lines = HEADER_LINES_MAX,
+                     .url_bytes = HEADERS_MAX },
+        .n_connections = SHARE_CONNECTIONS_MAX,
+        .n_per_address = SHARE_CONNECTIONS_MAX,
+        .header_s = GUARD_HEADER_S,
+        .body_s = GUARD_BODY_S,
+        .body_bytes_per_s = GUARD_BYTES_PER_S,
+    };
     struct evhttp_bound_socket *socket;
     enum status s;
 
@@ -326,7 +335,7 @@ static enum status listen_on(struct share *share, const struct share_options *o,
     if (!socket)
         return err_errno(err, "listen for peers that fetch models on %s port %u", o->host, o->port);
     share->port = address_port_of(evhttp_bound_socket_get_fd(socket));
-    s = guard_new(share->loop, share->http, socket, SHARE_CONNECTIONS_MAX, &share->guard, err);
+    s = guard_new(share->loop, share->http, socket, &bounds, &share->guard, err);
     if (s == ST_OK)
         guard_secure(share->guard, share->tls);
     return s;

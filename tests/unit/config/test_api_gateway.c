@@ -50,6 +50,13 @@ static void the_shipped_file_says_the_defaults(void **state)
     assert_ok(api_gateway_default(&otherwise, &err), err);
     assert_memory_equal(&shipped->limits, &otherwise->limits, sizeof(shipped->limits));
     assert_memory_equal(&shipped->queue, &otherwise->queue, sizeof(shipped->queue));
+    assert_memory_equal(&shipped->sizes, &otherwise->sizes, sizeof(shipped->sizes));
+    assert_memory_equal(&shipped->timeouts, &otherwise->timeouts, sizeof(shipped->timeouts));
+    assert_memory_equal(&shipped->connections, &otherwise->connections,
+                        sizeof(shipped->connections));
+    assert_false(shipped->log.access);
+    assert_int_equal(shipped->cors.origins_count, 0);
+    assert_string_equal(shipped->tls.certificate, "");
     assert_false(shipped->auth.required);
     api_gateway_unref(shipped);
     api_gateway_unref(otherwise);
@@ -118,6 +125,14 @@ static void mistakes_are_told_with_line_and_column(void **state)
         { "auth:\n  required: true\n  issuers:\n    - issuer: a\n      jwks_file: /a\n", ":5:" },
         { "limits:\n  models:\n    - { name: m, limits: {} }\n    - { name: m, limits: {} }\n",
           ":4:9: " },
+        { "tls:\n  certificate: /a\n", ":2:3: " },
+        { "tls: { certificate: /a, private_key: /b, min_version: \"1.1\" }\n", ":1:" },
+        { "sizes:\n  body_bytes: 5\n", ":2:3: " },
+        { "timeouts:\n  header_s: 10\n  idle_s: 90000\n", ":3:3: " },
+        { "connections: { total: -1 }\n", ":1:" },
+        { "cors:\n  origins: [ \"https://a\", \"https://b/path\" ]\n", ":2:" },
+        { "cors:\n  origins: [ \"https://a\", \"*\" ]\n", ":2:" },
+        { "log: { access: loud }\n", ":1:" },
         { "auth: &a\n  required: false\nlimits: *a\n", ":3:" },
     };
 
