@@ -62,6 +62,9 @@ enum status gateway_reserve(struct gateway *gateway, struct exchange *x, const j
 /* Who may ask; lent until gateway_free().  Until access_set() everybody may. */
 struct access *gateway_access(struct gateway *gateway);
 
+/* Nothing is being read beside the loop: it may stop. */
+bool gateway_is_idle(const struct gateway *gateway);
+
 uint16_t gateway_port(const struct gateway *gateway);
 
 /* Open exchanges end by their on_close.  NULL is allowed. */

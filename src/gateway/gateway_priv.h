@@ -3,13 +3,17 @@
 #ifndef POMONA_GATEWAY_GATEWAY_PRIV_H
 #define POMONA_GATEWAY_GATEWAY_PRIV_H
 
+#include "gateway/dialect/known_grammars.h"
 #include "gateway/gateway.h"
+#include "gateway/reading.h"
 
 struct gateway {
     const struct gateway_handlers *handlers;
     void *arg;
     struct http_server *server;
     struct responses_store *store;
+    struct known_grammars *known_grammars;
+    struct readers *readers;
     struct access *access;
 };
 

@@ -20,6 +20,7 @@ enum { STOP_TOKENS_MAX = 64, TOOL_NAME_MAX = 129 /* NUL included */ };
 struct reservation;
 struct dialect;
 struct responses_store;
+struct known_grammars;
 
 /* What is asked for. */
 enum api_task {
@@ -88,8 +89,9 @@ struct api_request {
     struct responses_store *store; /* what went before, of one dialect; lent */
     json_t *context; /* what the dialect needs to write its answer; owned, may be NULL */
 
-    char *grammar;         /* as in struct generation; owned */
-    char *grammar_trigger; /* as in struct generation; owned */
+    struct known_grammars *known_grammars; /* lent; NULL: none is known */
+    char *grammar;                         /* as in struct generation; owned */
+    char *grammar_trigger;                 /* as in struct generation; owned */
 
     char *stops[REQUEST_STOPS_MAX]; /* owned */
     size_t n_stops;

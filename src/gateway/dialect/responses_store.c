@@ -5,6 +5,7 @@
  */
 #include "gateway/dialect/responses_store.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,6 +20,7 @@ struct stored {
 };
 
 struct responses_store {
+    pthread_mutex_t lock; /* of all that follows */
     struct stored ring[STORED_MAX];
     size_t first, n;
     size_t n_bytes;
@@ -26,7 +28,11 @@ struct responses_store {
 
 struct responses_store *responses_store_new(void)
 {
-    return calloc(1, sizeof(struct responses_store));
+    struct responses_store *store = calloc(1, sizeof(*store));
+
+    if (store)
+        (void)pthread_mutex_init(&store->lock, NULL);
+    return store;
 }
 
 static void drop_oldest(struct responses_store *store)
@@ -42,8 +48,11 @@ static void drop_oldest(struct responses_store *store)
 
 void responses_store_free(struct responses_store *store)
 {
-    while (store && store->n > 0)
+    if (!store)
+        return;
+    while (store->n > 0)
         drop_oldest(store);
+    (void)pthread_mutex_destroy(&store->lock);
     free(store);
 }
 
@@ -64,6 +73,7 @@ void responses_store_put(struct responses_store *store, uint64_t tenant, const c
         free(text);
         return;
     }
+    pthread_mutex_lock(&store->lock);
     drop_old(store);
     while (store->n == STORED_MAX || (store->n > 0 && store->n_bytes + n > STORED_BYTES_MAX))
         drop_oldest(store);
@@ -76,16 +86,21 @@ void responses_store_put(struct responses_store *store, uint64_t tenant, const c
     };
     memcpy(s->id, id, strlen(id) + 1);
     store->n_bytes += n;
+    pthread_mutex_unlock(&store->lock);
 }
 
 json_t *responses_store_get(struct responses_store *store, uint64_t tenant, const char *id)
 {
+    json_t *turns = NULL;
+
+    pthread_mutex_lock(&store->lock);
     drop_old(store);
-    for (size_t i = 0; i < store->n; i++) {
+    for (size_t i = 0; i < store->n && !turns; i++) {
         const struct stored *s = &store->ring[(store->first + i) % STORED_MAX];
 
         if (s->tenant == tenant && strcmp(s->id, id) == 0)
-            return json_loads(s->turns, 0, NULL);
+            turns = json_loads(s->turns, 0, NULL);
     }
-    return NULL;
+    pthread_mutex_unlock(&store->lock);
+    return turns;
 }

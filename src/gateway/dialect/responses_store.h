@@ -5,7 +5,7 @@
  * first.  In memory alone: another node, and this one after a restart, knows none of them.
  * Each belongs to whoever made it: nobody else finds it.
  *
- * Threads  the loop's
+ * Threads  any
  */
 #ifndef POMONA_GATEWAY_DIALECT_RESPONSES_STORE_H
 #define POMONA_GATEWAY_DIALECT_RESPONSES_STORE_H
