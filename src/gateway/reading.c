@@ -5,6 +5,9 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
 
 #include "base/size.h"
 #include "gateway/dialect/constraint.h"
@@ -16,6 +19,7 @@ enum lane { LANE_SHORT, LANE_LONG, N_LANES };
 struct read_job {
     struct exchange *x; /* NULL: the client left; the loop's */
     struct readers *readers;
+    struct read_lane *lane;
     struct buf text;
     struct reading reading;
     struct read_job *next;
@@ -27,6 +31,7 @@ struct read_lane {
     bool is_running;               /* there is a thread */
     pthread_cond_t changed;        /* of the two below */
     struct read_job *first, *last; /* that wait */
+    struct read_job *over;         /* to be freed: a tree of a million values takes its time, too */
     bool ends;
 };
 
@@ -46,6 +51,33 @@ static void job_free(struct read_job *job)
     api_request_release(&job->reading.request);
     buf_release(&job->text);
     free(job);
+}
+
+static void free_list(struct read_job *job)
+{
+    while (job) {
+        struct read_job *next = job->next;
+
+        job_free(job);
+        job = next;
+    }
+}
+
+static struct read_lane *lane_of(struct readers *all, size_t n_bytes)
+{
+    return &all->lanes[n_bytes > READ_LONG ? LANE_LONG : LANE_SHORT];
+}
+
+/* Done with: its lane frees it. */
+static void give_back(struct read_job *job)
+{
+    struct read_lane *lane = job->lane;
+
+    pthread_mutex_lock(&job->readers->lock);
+    job->next = lane->over;
+    lane->over = job;
+    pthread_cond_signal(&lane->changed);
+    pthread_mutex_unlock(&job->readers->lock);
 }
 
 static void read_body(struct read_job *job)
@@ -94,16 +126,37 @@ static void deliver(void *arg)
             exchange_swap_body(job->x, &job->text);
             all->done(all->arg, job->x, &job->reading);
         }
-        job_free(job);
+        give_back(job);
     }
+}
+
+/* With the lock held, which is let go meanwhile. */
+static void free_what_is_over(struct read_lane *lane)
+{
+    struct read_job *over = lane->over;
+
+    if (!over)
+        return;
+    lane->over = NULL;
+    pthread_mutex_unlock(&lane->readers->lock);
+    free_list(over);
+#if defined(__GLIBC__)
+    if (lane == &lane->readers->lanes[LANE_LONG])
+        (void)malloc_trim(
+            0); /* else each thread's heap stays as large as its largest body made it */
+#endif
+    pthread_mutex_lock(&lane->readers->lock);
 }
 
 static struct read_job *next_job(struct read_lane *lane)
 {
     struct read_job *job;
 
-    while (!lane->first && !lane->ends)
+    free_what_is_over(lane);
+    while (!lane->first && !lane->ends) {
         pthread_cond_wait(&lane->changed, &lane->readers->lock);
+        free_what_is_over(lane);
+    }
     job = lane->ends ? NULL : lane->first;
     if (job)
         lane->first = job->next;
@@ -178,7 +231,7 @@ void readers_read(struct readers *all, struct exchange *x, const struct reading 
     }
     *job = (struct read_job){ .x = x, .readers = all, .reading = *how };
     exchange_swap_body(x, &job->text);
-    lane = &all->lanes[job->text.len > READ_LONG ? LANE_LONG : LANE_SHORT];
+    job->lane = lane = lane_of(all, job->text.len);
     if (!begin_lane(lane)) {
         refuse(x, job);
         return;
@@ -218,16 +271,6 @@ enum status readers_new(struct loop *loop,
     return ST_OK;
 }
 
-static void free_list(struct read_job *job)
-{
-    while (job) {
-        struct read_job *next = job->next;
-
-        job_free(job);
-        job = next;
-    }
-}
-
 void readers_free(struct readers *all)
 {
     if (!all)
@@ -242,6 +285,7 @@ void readers_free(struct readers *all)
         if (all->lanes[i].is_running)
             (void)pthread_join(all->lanes[i].thread, NULL);
         free_list(all->lanes[i].first);
+        free_list(all->lanes[i].over);
         (void)pthread_cond_destroy(&all->lanes[i].changed);
     }
     free_list(all->read);

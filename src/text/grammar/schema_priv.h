@@ -30,7 +30,8 @@ struct lowering {
     unsigned n_rules, n_nodes;
     struct schema_ref refs[REFS_MAX]; /* [n_refs]: the first n_written have their rules */
     unsigned n_refs, n_written;
-    json_t *kept; /* an array: merged schemas live as long as the lowering */
+    size_t n_compared; /* values and keywords, to tell branches apart */
+    json_t *kept;      /* an array: merged schemas live as long as the lowering */
     struct err *err;
 };
 
