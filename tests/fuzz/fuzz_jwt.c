@@ -27,6 +27,8 @@ static const char *const texts[] = {
     "\"AAAA\"}]}",
     "{\"alg\":\"RS256\",\"typ\":\"JWT\",\"kid\":\"r\"}.{\"iss\":\"i\",\"aud\":[\"pomona\"],\"exp\":4000000000,"
     "\"iat\":1,\"nbf\":1,\"sub\":\"s\",\"scope\":\"chat models\"}.AAAA",
+    "{\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"f83OJ3D2xF1Bg8vub=tLe1gHMzV76e8Tus9uPHvRVEU\","
+    "\"y\":\"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0\"}]}",
     "{\"alg\":\"none\"}.{\"iss\":\"i\"}.",
     "{\"alg\":\"HS256\",\"crit\":[\"b64\"],\"b64\":false}.{\"iss\":\"i\",\"exp\":\"1\"}.c2ln",
     "eyJhbGciOiJFUzI1NiIsImtpZCI6ImUifQ.eyJpc3MiOiJpIiwiZXhwIjo0MDAwMDAwMDAwfQ.AAAA",
