@@ -5,10 +5,12 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <time.h>
 #if defined(__GLIBC__)
 #include <malloc.h>
 #endif
 
+#include "base/clock.h"
 #include "base/size.h"
 #include "gateway/dialect/constraint.h"
 #include "gateway/http/json_in.h"
@@ -163,6 +165,19 @@ static struct read_job *next_job(struct read_lane *lane)
     return job;
 }
 
+/* With the lock held.  Without memory for 16 bytes it is tried again until there is: the request cannot end
+ * otherwise. */
+static void tell_loop(struct readers *all)
+{
+    const struct timespec pause = { .tv_nsec = 10 * NS_PER_MS };
+
+    while (loop_post(all->loop, deliver, all) != ST_OK) {
+        pthread_mutex_unlock(&all->lock);
+        (void)nanosleep(&pause, NULL);
+        pthread_mutex_lock(&all->lock);
+    }
+}
+
 static void *lane_thread(void *arg)
 {
     struct read_lane *lane = arg;
@@ -179,8 +194,8 @@ static void *lane_thread(void *arg)
         is_first = all->read == NULL;
         job->next = all->read;
         all->read = job;
-        if (is_first && loop_post(all->loop, deliver, all) != ST_OK)
-            abort(); /* out of memory for 16 bytes: the waiting request could never end */
+        if (is_first)
+            tell_loop(all);
     }
     pthread_mutex_unlock(&all->lock);
     return NULL;

@@ -111,7 +111,7 @@ static int watch(const struct tried *t, pid_t child)
 int main(int argc, char **argv)
 {
     const char *full = getenv("POMONA_TEST_FULL");
-    const unsigned seconds = argc > 1                         ? (unsigned)atoi(argv[1])
+    const unsigned seconds = argc > 1                         ? (unsigned)strtoul(argv[1], NULL, 10)
                              : full && strcmp(full, "1") == 0 ? SECONDS_FULL
                                                               : SECONDS;
     const uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10) : SEED;
