@@ -189,8 +189,11 @@ static enum look look_at_thoughts(struct speech *s, bool is_last)
     size_t n;
 
     if (!s->has_begun) {
-        if (starts_with(s, thoughts->open, is_last, &may_open)) /* the prompt had it already */
+        if (!s->has_opened && starts_with(s, thoughts->open, is_last, &may_open)) {
+            /* the prompt had it already */
             drop(s, count_space(buf_text(&s->held), s->held.len) + strlen(thoughts->open));
+            s->has_opened = true;
+        }
         if (may_open)
             return LOOK_WAIT;
         drop(s, count_space(buf_text(&s->held), s->held.len));

@@ -49,6 +49,7 @@ struct speech {
     struct buf held;
     uint64_t consumed; /* bytes before `held` */
     bool has_thought, has_words, has_begun;
+    bool has_opened; /* the model wrote the mark before its thoughts once more */
     struct tool_call call;
     uint32_t n_calls; /* begun */
     bool calls_again; /* in a list: another may follow without a mark */

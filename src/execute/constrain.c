@@ -7,7 +7,8 @@
 #include <xxhash.h>
 
 struct constrained {
-    XXH128_hash_t key; /* of the grammar's text */
+    XXH128_hash_t key; /* of its text */
+    char *text;
     struct grammar_run *run;
     unsigned n_users;
     uint64_t used; /* when it was last, as a count of joins */
@@ -43,6 +44,7 @@ enum status constrainer_new(const struct grammar_vocab *vocab, struct constraine
 static void free_one(struct constrained *of)
 {
     grammar_run_free(of->run);
+    free(of->text);
     free(of);
 }
 
@@ -81,43 +83,69 @@ static void forget(struct constrainer *c)
     }
 }
 
-static enum status compile(const struct constrainer *c, const char *text, XXH128_hash_t key,
-                           struct constrained **ret, struct err *err)
+static XXH128_hash_t hash(const char *text)
+{
+    return XXH3_128bits(text, strlen(text));
+}
+
+/* The texts are compared, too: who made two of one hash would have others' answers obey his. */
+static struct constrained *find(const struct constrainer *c, const char *text)
+{
+    const XXH128_hash_t key = hash(text);
+    struct constrained *of = c->first;
+
+    while (of && !(XXH128_isEqual(of->key, key) && strcmp(of->text, text) == 0))
+        of = of->next;
+    return of;
+}
+
+bool constrainer_knows(const struct constrainer *c, const char *grammar)
+{
+    return find(c, grammar) != NULL;
+}
+
+enum status constrainer_adopt(struct constrainer *c, const char *grammar, struct grammar_run *run,
+                              struct err *err)
 {
     struct constrained *of = calloc(1, sizeof(*of));
-    struct grammar *grammar;
-    enum status s;
+    char *text = strdup(grammar);
 
-    if (!of)
-        return err_set(err, ST_NOMEM, "a grammar");
-    s = grammar_compile(text, strlen(text), c->vocab->usable, &grammar, err);
-    if (s == ST_OK)
-        s = grammar_run_new(grammar, c->vocab, &of->run, err);
-    if (s != ST_OK) {
+    if (!of || !text) {
         free(of);
-        return s;
+        free(text);
+        grammar_run_free(run);
+        return err_set(err, ST_NOMEM, "a grammar");
     }
-    of->key = key;
-    *ret = of;
+    *of = (struct constrained){
+        .key = hash(text), .text = text, .run = run, .used = ++c->n_joins, .next = c->first
+    };
+    c->first = of;
+    forget(c); /* whom it was made for may be gone */
     return ST_OK;
 }
 
-static enum status find(struct constrainer *c, const char *text, struct constrained **ret,
-                        struct err *err)
+static enum status compile(struct constrainer *c, const char *text, struct err *err)
 {
-    const XXH128_hash_t key = XXH3_128bits(text, strlen(text));
-    struct constrained *of = c->first;
-    enum status s;
+    struct grammar *grammar;
+    struct grammar_run *run;
+    enum status s = grammar_compile(text, strlen(text), c->vocab->usable, &grammar, err);
 
-    while (of && !XXH128_isEqual(of->key, key))
-        of = of->next;
-    if (!of) {
-        s = compile(c, text, key, &of, err);
-        if (s != ST_OK)
-            return s;
-        of->next = c->first;
-        c->first = of;
-    }
+    if (s == ST_OK)
+        s = grammar_run_new(grammar, c->vocab, &run, err);
+    return s == ST_OK ? constrainer_adopt(c, text, run, err) : s;
+}
+
+static enum status take_up(struct constrainer *c, const char *text, struct constrained **ret,
+                           struct err *err)
+{
+    struct constrained *of = find(c, text);
+    enum status s = ST_OK;
+
+    if (!of)
+        s = compile(c, text, err);
+    if (s != ST_OK)
+        return s;
+    of = of ? of : c->first;
     of->n_users++;
     of->used = ++c->n_joins;
     *ret = of;
@@ -142,7 +170,7 @@ enum status constraint_join(struct constrainer *c, const char *grammar, const ch
                             struct constraint *ret_constraint, struct err *err)
 {
     struct constraint k = { .is_stale = true };
-    enum status s = find(c, grammar, &k.of, err);
+    enum status s = take_up(c, grammar, &k.of, err);
 
     if (s != ST_OK)
         return s;

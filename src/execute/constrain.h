@@ -49,6 +49,14 @@ struct constraint {
     bool is_stale;     /* it does not stand where the answer does */
 };
 
+/* Is there a run of this grammar?  Then constraint_join() compiles nothing. */
+bool constrainer_knows(const struct constrainer *constrainer, const char *grammar);
+
+/* A run of `grammar` that was made elsewhere, over the same vocabulary: taken, also on error.
+ * Errors  ST_NOMEM */
+enum status constrainer_adopt(struct constrainer *constrainer, const char *grammar,
+                              struct grammar_run *run, struct err *err);
+
 /* Errors  ST_FORMAT, ST_RANGE as grammar_compile(); ST_NOMEM */
 enum status constraint_join(struct constrainer *constrainer, const char *grammar,
                             const char *trigger, struct constraint *ret_constraint,

@@ -33,6 +33,7 @@
 #include "engine/engine.h"
 #include "execute/shard/lineup.h"
 #include "execute/spec/draft.h"
+#include "text/grammar/run.h"
 #include "text/grammar/vocab.h"
 #include "transport/transport.h"
 
@@ -94,6 +95,12 @@ void driver_free(struct driver *driver); /* NULL is allowed; drops every sequenc
 enum status driver_submit(struct driver *driver, const struct generation *generation,
                           uint32_t sequence, token_stream_fn *fn, void *arg, uint64_t *ret_id,
                           struct err *err);
+
+/* Would driver_submit() compile this grammar?  What takes long can be done on another thread before,
+ * with the driver's vocabulary, and given here: taken, also on error (ST_NOMEM). */
+bool driver_knows_grammar(const struct driver *driver, const char *grammar);
+enum status driver_adopt_grammar(struct driver *driver, const char *grammar,
+                                 struct grammar_run *run, struct err *err);
 
 /* Forget a sequence: fn is not called again, its pages are free or cached before the
  * next step.  An unknown id is ignored. */

@@ -81,6 +81,20 @@ void flow_start_stream(struct flow *f)
     buf_clear(&f->events);
 }
 
+/* What a driver says of a generation that it cannot go on with. */
+static enum step fail_as_told(struct flow *f, const struct err *failure)
+{
+    const bool is_of_grammar = f->request.grammar && f->setback == SETBACK_NONE &&
+                               (failure->status == ST_RANGE || failure->status == ST_FORMAT);
+
+    if (!is_of_grammar)
+        return flow_fail(f, failure->status == ST_FULL ? API_OVERLOADED : API_UPSTREAM, failure);
+    (void)api_error_set(&f->failure, API_GRAMMAR, NULL, "The answer's form cannot be held: %s.",
+                        failure->words);
+    f->has_failed = true;
+    return STEP_FAIL;
+}
+
 /* A connection that broke says that the instance is lost, unless somebody ended it on purpose. */
 static enum setback setback_of(const struct flow *f, const struct err *failure)
 {
@@ -98,7 +112,7 @@ static void on_failure(struct choice *c, const struct err *failure)
     c->generation = 0;
     if (!f->has_failed)
         f->setback = setback_of(f, failure);
-    (void)flow_fail(f, failure->status == ST_FULL ? API_OVERLOADED : API_UPSTREAM, failure);
+    (void)fail_as_told(f, failure);
     flow_wake(f);
 }
 

@@ -186,7 +186,8 @@ static void check_drain(struct service *service)
             end_flows(service); /* their errors still have to be written */
         return;
     }
-    if (!text_cache_is_idle(service->texts) || service->n_encodings > 0 || service->n_pulls > 0)
+    if (!text_cache_is_idle(service->texts) || service->n_encodings > 0 || service->n_pulls > 0 ||
+        !gateway_is_idle(service->gateway))
         return; /* a job ends on the loop, so the loop goes on */
     service->on_drained = NULL;
     fn(service->on_drained_arg);

@@ -27,52 +27,74 @@ json_t *gateway_body(struct exchange *x)
     return NULL;
 }
 
-/* Who may be asked for the answer. */
-enum answerers { CLUSTER_ALONE, UPSTREAMS_TOO };
-
-static void parse(struct gateway *g, struct exchange *x, const struct dialect *dialect,
-                  const json_t *body, enum answerers who)
+/* What was read goes to the handlers, or its client hears what is wrong. */
+static void hand_on(struct gateway *g, struct exchange *x, struct reading *r)
 {
-    struct api_request request;
-    struct api_error e;
-    enum status s;
+    if (r->status == ST_OK)
+        r->status = repeat_read(exchange_header(x, REPEAT_KEY_HEADER),
+                                exchange_header(x, REPEAT_TOKENS_HEADER), &r->request, &r->failure);
+    if (r->status == ST_OK)
+        r->status = access_grant(g->access, x, &r->request, &r->failure);
+    if (r->status != ST_OK) {
+        api_request_release(&r->request);
+        exchange_fail(x, &r->failure);
+    } else if (r->answerers == CLUSTER_ALONE || !g->handlers->translate(g->arg, x, &r->request)) {
+        g->handlers->generate(g->arg, x, &r->request);
+    }
+    api_request_init(&r->request); /* it is taken, or released */
+}
 
-    api_request_init(&request);
-    request.dialect = dialect;
-    request.store = g->store;
-    request.call_texts = g->call_texts;
-    request.owner = access_tenant(x);
-    s = dialect->parse(body, &request, &e);
-    if (s == ST_OK)
-        s = repeat_read(exchange_header(x, REPEAT_KEY_HEADER),
-                        exchange_header(x, REPEAT_TOKENS_HEADER), &request, &e);
-    if (s == ST_OK)
-        s = access_grant(g->access, x, &request, &e);
-    if (s != ST_OK) {
-        api_request_release(&request);
-        exchange_fail(x, &e);
+/* Here, or at an upstream that is sent the body as it came. */
+static bool is_forwarded(struct gateway *g, struct exchange *x, const struct reading *r)
+{
+    return r->path && r->body && g->handlers->forward(g->arg, x, r->path, r->dialect, r->body);
+}
+
+static void was_read(void *arg, struct exchange *x, struct reading *r)
+{
+    struct gateway *g = arg;
+
+    if (!is_forwarded(g, x, r))
+        hand_on(g, x, r);
+}
+
+static void read_body(struct gateway *g, struct exchange *x, struct reading *r)
+{
+    size_t n;
+
+    (void)exchange_body(x, &n);
+    api_request_init(&r->request);
+    r->request.store = g->store;
+    r->request.call_texts = g->call_texts;
+    r->request.known_grammars = g->known_grammars;
+    r->request.owner = access_tenant(x);
+    if (!reading_takes_long(n, NULL)) {
+        r->body = gateway_body(x);
+        if (!r->body)
+            return;
+    }
+    if (reading_takes_long(n, r->body)) {
+        readers_read(g->readers, x, r);
         return;
     }
-    if (who == CLUSTER_ALONE || !g->handlers->translate(g->arg, x, &request))
-        g->handlers->generate(g->arg, x, &request);
+    if (!r->dialect)
+        r->dialect = r->choose(r->body);
+    r->request.dialect = r->dialect;
+    if (!is_forwarded(g, x, r)) {
+        r->status = r->dialect->parse(r->body, &r->request, &r->failure);
+        hand_on(g, x, r);
+    }
+    json_decref(r->body);
 }
 
 void gateway_generate(struct gateway *g, struct exchange *x, const struct dialect *dialect)
 {
-    json_t *body = gateway_body(x);
-
-    if (body)
-        parse(g, x, dialect, body, CLUSTER_ALONE);
-    json_decref(body);
+    read_body(g, x, &(struct reading){ .dialect = dialect });
 }
 
 void gateway_translate(struct gateway *g, struct exchange *x, const struct dialect *dialect)
 {
-    json_t *body = gateway_body(x);
-
-    if (body)
-        parse(g, x, dialect, body, UPSTREAMS_TOO);
-    json_decref(body);
+    read_body(g, x, &(struct reading){ .dialect = dialect, .answerers = UPSTREAMS_TOO });
 }
 
 enum status gateway_reserve(struct gateway *g, struct exchange *x, const json_t *body,
@@ -99,15 +121,10 @@ enum status gateway_reserve(struct gateway *g, struct exchange *x, const json_t 
     return s;
 }
 
-/* Here, or at an upstream that is sent the body as it came. */
 static void generate(struct gateway *g, struct exchange *x, const char *path,
                      const struct dialect *dialect)
 {
-    json_t *body = gateway_body(x);
-
-    if (body && !g->handlers->forward(g->arg, x, path, dialect, body))
-        parse(g, x, dialect, body, CLUSTER_ALONE);
-    json_decref(body);
+    read_body(g, x, &(struct reading){ .path = path, .dialect = dialect });
 }
 
 static void chat(void *arg, struct exchange *x)
@@ -146,15 +163,14 @@ static void embeddings(void *arg, struct exchange *x)
 }
 
 /* The body tells which of two APIs is spoken. */
+static const struct dialect *choose_rerank(const json_t *body)
+{
+    return json_object_get(body, "texts") ? &rerank_tei : &rerank_jina;
+}
+
 static void rerank(void *arg, struct exchange *x)
 {
-    struct gateway *g = arg;
-    json_t *body = gateway_body(x);
-    const struct dialect *dialect = json_object_get(body, "texts") ? &rerank_tei : &rerank_jina;
-
-    if (body && !g->handlers->forward(g->arg, x, "/v1/rerank", dialect, body))
-        parse(g, x, dialect, body, CLUSTER_ALONE);
-    json_decref(body);
+    read_body(arg, x, &(struct reading){ .path = "/v1/rerank", .choose = choose_rerank });
 }
 
 static void cancel(void *arg, struct exchange *x)
@@ -439,12 +455,18 @@ enum status gateway_new(struct loop *loop, const char *host, uint16_t port,
     g->arg = arg;
     g->store = responses_store_new();
     g->call_texts = call_texts_new();
-    s = g->store && g->call_texts ? access_new(loop, resume, g, &g->access, err)
-                                  : err_set(err, ST_NOMEM, "the API could not be started");
+    g->known_grammars = known_grammars_new();
+    s = g->store && g->call_texts && g->known_grammars
+            ? access_new(loop, resume, g, &g->access, err)
+            : err_set(err, ST_NOMEM, "the API could not be started");
+    if (s == ST_OK)
+        s = readers_new(loop, was_read, g, &g->readers, err);
     if (s == ST_OK)
         s = http_server_new(loop, &options, &g->server, err);
     if (s != ST_OK) {
+        readers_free(g->readers);
         access_free(g->access);
+        known_grammars_free(g->known_grammars);
         responses_store_free(g->store);
         call_texts_free(g->call_texts);
         free(g);
@@ -465,6 +487,11 @@ struct access *gateway_access(struct gateway *gateway)
     return gateway->access;
 }
 
+bool gateway_is_idle(const struct gateway *gateway)
+{
+    return readers_are_idle(gateway->readers);
+}
+
 uint16_t gateway_port(const struct gateway *gateway)
 {
     return http_server_port(gateway->server);
@@ -475,6 +502,8 @@ void gateway_free(struct gateway *gateway)
     if (!gateway)
         return;
     http_server_free(gateway->server);
+    readers_free(gateway->readers);
+    known_grammars_free(gateway->known_grammars);
     responses_store_free(gateway->store);
     call_texts_free(gateway->call_texts);
     access_free(gateway->access);

@@ -82,6 +82,9 @@ void gateway_use(struct gateway *gateway, struct access_files *files);
 /* Who may ask; lent until gateway_free().  Until gateway_use() everybody may. */
 struct access *gateway_access(struct gateway *gateway);
 
+/* Nothing is being read beside the loop: it may stop. */
+bool gateway_is_idle(const struct gateway *gateway);
+
 uint16_t gateway_port(const struct gateway *gateway);
 
 /* Open exchanges end by their on_close.  NULL is allowed. */

@@ -3,7 +3,9 @@
 #ifndef POMONA_GATEWAY_GATEWAY_PRIV_H
 #define POMONA_GATEWAY_GATEWAY_PRIV_H
 
+#include "gateway/dialect/known_grammars.h"
 #include "gateway/gateway.h"
+#include "gateway/reading.h"
 
 struct gateway {
     const struct gateway_handlers *handlers;
@@ -11,6 +13,8 @@ struct gateway {
     struct http_server *server;
     struct responses_store *store;
     struct call_texts *call_texts;
+    struct known_grammars *known_grammars;
+    struct readers *readers;
     struct access *access;
 };
 

@@ -26,7 +26,7 @@ struct http_call {
     CURL *curl;
     struct curl_slist *headers;
     struct http_call_options options;
-    struct http_head head;
+    struct http_answer_head head;
     uint64_t heard_ns;
     bool has_head;    /* on_head was called */
     bool was_stopped; /* by its owner */
@@ -261,7 +261,7 @@ static size_t on_curl_header(char *line, size_t size, size_t n, void *arg)
     n *= size;
     call->heard_ns = clock_ns();
     if (n > 5 && memcmp(line, "HTTP/", 5) == 0) /* after an interim answer, too */
-        call->head = (struct http_head){ 0 };
+        call->head = (struct http_answer_head){ 0 };
     value = header_value(line, n, "content-type", &n_value);
     if (value && n_value < sizeof(call->head.type)) {
         memcpy(call->head.type, value, n_value);

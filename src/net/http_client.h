@@ -27,7 +27,7 @@ struct http_call;
 
 enum { HTTP_CALL_TYPE_MAX = 128 };
 
-struct http_head {
+struct http_answer_head {
     int status;
     char type[HTTP_CALL_TYPE_MAX]; /* Content-Type; "" where there is none or it is longer */
     uint32_t retry_after_s;        /* 0: none */
@@ -51,7 +51,7 @@ struct http_call_options {
     uint32_t connect_ms;
     uint32_t silence_ms; /* without a byte, once connected; 0: any time */
     uint32_t total_ms;   /* 0: any time */
-    bool (*on_head)(void *arg, const struct http_head *head);
+    bool (*on_head)(void *arg, const struct http_answer_head *head);
     bool (*on_bytes)(void *arg, const char *bytes, size_t n);
     void (*on_end)(void *arg, enum http_end end,
                    const char *why); /* why: words, not for a client */

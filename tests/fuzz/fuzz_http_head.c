@@ -9,7 +9,17 @@
 #include "base/size.h"
 #include "net/http_head.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
+#include "drive.h"
+
+static const char *const texts[] = {
+    "\001GET /health HTTP/1.1\r\nHost: a\r\n\r\n",
+    "\007POST /v1/completions HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nabcdGET / HTTP/1.1\r\nHost: "
+    "a\r\n\r\n",
+    "\003POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nabcd\r\n0\r\n\r\n",
+    "\100POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "\005GET / HTTP/1.0\r\nHost: a\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n",
+};
+const struct fuzz_seeds fuzz_seeds = { texts, ARRAY_LEN(texts), false };
 
 struct seen {
     unsigned n_requests;

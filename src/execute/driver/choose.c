@@ -32,6 +32,17 @@ enum status driver_constrain(struct driver *d, struct sequence *q, const struct 
     return s;
 }
 
+bool driver_knows_grammar(const struct driver *d, const char *grammar)
+{
+    return !d->constrainer || constrainer_knows(d->constrainer, grammar); /* else it is refused */
+}
+
+enum status driver_adopt_grammar(struct driver *d, const char *grammar, struct grammar_run *run,
+                                 struct err *err)
+{
+    return constrainer_adopt(d->constrainer, grammar, run, err);
+}
+
 uint32_t driver_allowed_guesses(struct driver *d, struct sequence *q, uint32_t n)
 {
     if (!q->constraint.of || n == 0)

@@ -56,6 +56,8 @@ static void release_content(const struct order *o)
     generation_free(o->generation);
     assignment_free(o->assignment);
     free(o->endpoints);
+    free(o->grammar);
+    grammar_run_free(o->run);
 }
 
 void order_free(struct order *o)

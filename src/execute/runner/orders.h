@@ -12,6 +12,7 @@
 
 #include "contract/request.h"
 #include "execute/runner/assignment.h"
+#include "text/grammar/run.h"
 
 enum { ORDERS_MAX = 4096 };
 
@@ -22,6 +23,7 @@ enum order_kind {
     ORDER_SUBMIT,         /* gateway, id, sequence, generation */
     ORDER_CANCEL,         /* gateway, id */
     ORDER_CANCEL_GATEWAY, /* gateway: it is gone */
+    ORDER_COMPILED,       /* grammar; run, or why there is none: the scribe's */
 };
 
 struct order {
@@ -31,6 +33,8 @@ struct order {
     struct generation *generation; /* owned; generation_free() */
     struct assignment *assignment; /* owned */
     struct endpoints *endpoints;   /* owned */
+    char *grammar;                 /* owned */
+    struct grammar_run *run;       /* owned */
     struct err why;
     struct order *next;
 };

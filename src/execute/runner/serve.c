@@ -4,8 +4,11 @@
 
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
+#include "execute/runner/scribe.h"
+#include "execute/wire.h"
 
 enum {
     LOAD_EVERY_MS = 20,
@@ -17,6 +20,8 @@ struct job {
     struct server *server;
     uint64_t gateway, id;
     uint64_t driver_id;
+    struct generation *waiting; /* owned: for its grammar to be compiled; NULL: the driver has it */
+    uint32_t sequence;
     struct job *next;
 };
 
@@ -24,6 +29,7 @@ struct server {
     struct driver *driver;
     struct transport *ring; /* NULL where there is one rank */
     struct orders *orders;
+    struct scribe *scribe;
     const struct reporter *reporter;
     struct job *jobs;
     struct batch *batches; /* tokens of this step, one batch for each gateway */
@@ -39,6 +45,7 @@ static void remove_job(struct job *job)
     while (*at != job)
         at = &(*at)->next;
     *at = job->next;
+    generation_free(job->waiting);
     free(job);
 }
 
@@ -85,25 +92,87 @@ static void on_token(void *arg, const struct token_event *event, const struct er
         remove_job(job);
 }
 
-static void submit(struct server *v, const struct order *o)
+static void refuse_job(struct job *job, const struct err *why)
+{
+    refuse(job->server, job->gateway, job->id, why);
+    remove_job(job);
+}
+
+static void give_to_driver(struct job *job, const struct generation *g)
+{
+    struct err why = { 0 };
+
+    if (driver_submit(job->server->driver, g, job->sequence, on_token, job, &job->driver_id,
+                      &why) != ST_OK)
+        refuse_job(job, &why);
+}
+
+static bool has_waiting(const struct server *v, const char *grammar)
+{
+    for (const struct job *job = v->jobs; job; job = job->next)
+        if (job->waiting && strcmp(job->waiting->grammar, grammar) == 0)
+            return true;
+    return false;
+}
+
+/* Its grammar is compiled first, beside the driver, once for all that wait for it. */
+static void wait_for_grammar(struct job *job, struct order *o)
+{
+    const bool is_asked = has_waiting(job->server, o->generation->grammar);
+    struct err why = { 0 };
+
+    if (!is_asked && scribe_ask(job->server->scribe, o->generation->grammar, &why) != ST_OK) {
+        refuse_job(job, &why);
+        return;
+    }
+    job->waiting = o->generation;
+    o->generation = NULL;
+}
+
+static void submit(struct server *v, struct order *o)
 {
     struct job *job = calloc(1, sizeof(*job));
     struct err why = { 0 };
-    enum status s;
 
     if (!job) {
         (void)err_set(&why, ST_NOMEM, "a generation");
         refuse(v, o->gateway, o->id, &why);
         return;
     }
-    *job = (struct job){ .server = v, .gateway = o->gateway, .id = o->id, .next = v->jobs };
-    s = driver_submit(v->driver, o->generation, o->sequence, on_token, job, &job->driver_id, &why);
-    if (s != ST_OK) {
-        free(job);
-        refuse(v, o->gateway, o->id, &why);
-        return;
-    }
+    *job = (struct job){
+        .server = v, .gateway = o->gateway, .id = o->id, .sequence = o->sequence, .next = v->jobs
+    };
     v->jobs = job;
+    if (o->generation->grammar && !driver_knows_grammar(v->driver, o->generation->grammar))
+        wait_for_grammar(job, o);
+    else
+        give_to_driver(job, o->generation);
+}
+
+/* A grammar is compiled, or cannot be: those that waited for it go on, or are refused. */
+static void take_grammar(struct server *v, struct order *o)
+{
+    struct err why = o->why;
+    enum status s = why.status;
+    struct job *next;
+
+    if (s == ST_OK) {
+        s = driver_adopt_grammar(v->driver, o->grammar, o->run, &why);
+        o->run = NULL;
+    }
+    for (struct job *job = v->jobs; job; job = next) {
+        struct generation *g = job->waiting;
+
+        next = job->next;
+        if (!g || strcmp(g->grammar, o->grammar) != 0)
+            continue;
+        job->waiting = NULL;
+        if (s == ST_OK)
+            give_to_driver(job, g);
+        else
+            refuse_job(job, &why);
+        generation_free(g);
+    }
 }
 
 static void cancel(struct server *v, const struct order *o)
@@ -119,18 +188,21 @@ static void cancel(struct server *v, const struct order *o)
             at = &job->next;
             continue;
         }
-        driver_cancel(v->driver, job->driver_id);
+        if (!job->waiting)
+            driver_cancel(v->driver, job->driver_id);
         *at = job->next;
+        generation_free(job->waiting);
         free(job);
     }
 }
 
-static void follow_order(struct server *v, const struct order *o)
+static void follow_order(struct server *v, struct order *o)
 {
     switch (o->kind) {
     case ORDER_SUBMIT: submit(v, o); break;
     case ORDER_CANCEL:
     case ORDER_CANCEL_GATEWAY: cancel(v, o); break;
+    case ORDER_COMPILED: take_grammar(v, o); break;
     case ORDER_ASSIGN:
     case ORDER_FAIL:
     case ORDER_CONNECT: break; /* an instance of one rank has nothing to connect */
@@ -206,8 +278,11 @@ enum status serve_run(const struct driver_options *options, struct orders *order
     enum status s;
 
     s = driver_new(options, &v.driver, err);
+    if (s == ST_OK && options->vocab)
+        s = scribe_new(options->vocab, orders, &v.scribe, err);
     while (s == ST_OK)
         s = serve_once(&v, err);
+    scribe_free(v.scribe);
     driver_free(v.driver);
     while (v.jobs)
         remove_job(v.jobs);

@@ -41,7 +41,7 @@ static bool may_be_better_elsewhere(int status)
            status == OVERLOADED;
 }
 
-bool forward_on_head(void *arg, const struct http_head *head)
+bool forward_on_head(void *arg, const struct http_answer_head *head)
 {
     struct forward *f = arg;
 

@@ -42,7 +42,7 @@ struct forward {
     struct upstream *at; /* NULL: none now */
     size_t model_there;  /* index of its models */
     struct http_call *call;
-    struct http_head head;
+    struct http_answer_head head;
     uint64_t tried; /* a bit for each upstream */
     unsigned n_tries;
     bool is_retrying; /* counted by the budget */
@@ -86,7 +86,7 @@ void forward_free(struct forward *f);
 bool forward_is_stream(const struct forward *f);
 
 /* The callbacks of its call. forward_answer.c */
-bool forward_on_head(void *arg, const struct http_head *head);
+bool forward_on_head(void *arg, const struct http_answer_head *head);
 bool forward_on_bytes(void *arg, const char *bytes, size_t n);
 void forward_on_end(void *arg, enum http_end end, const char *why);
 

@@ -130,7 +130,7 @@ static void enter(struct forward *f)
     f->has_answer = false;
     buf_clear(&f->held);
     f->sent_ns = clock_ns();
-    f->head = (struct http_head){ 0 };
+    f->head = (struct http_answer_head){ 0 };
 }
 
 bool forward_send(struct forward *f)

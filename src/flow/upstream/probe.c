@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "flow/upstream/pool_priv.h"
 
-static bool on_head(void *arg, const struct http_head *head)
+static bool on_head(void *arg, const struct http_answer_head *head)
 {
     struct upstream *u = arg;
 

@@ -21,6 +21,7 @@ struct call_texts;
 struct reservation;
 struct dialect;
 struct responses_store;
+struct known_grammars;
 
 /* What is asked for. */
 enum api_task {
@@ -91,6 +92,7 @@ struct api_request {
     struct call_texts *call_texts; /* lent; NULL: none are known */
     json_t *context; /* what the dialect needs to write its answer; owned, may be NULL */
 
+    struct known_grammars *known_grammars; /* lent; NULL: none is known */
     json_t *schema; /* what `grammar` was made of, true: any object; owned.  NULL: of no schema */
     char *grammar;  /* as in struct generation; owned */
     char *grammar_trigger; /* as in struct generation; owned */

@@ -6,6 +6,7 @@
  */
 #include "gateway/dialect/call_texts.h"
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,7 @@ struct entry {
 };
 
 struct call_texts {
+    pthread_mutex_t lock; /* of all that follows */
     struct entry ring[CALL_TEXTS_MAX];
     int chains[CALL_TEXTS_MAX];
     size_t first, n, n_bytes;
@@ -30,7 +32,10 @@ struct call_texts *call_texts_new(void)
 {
     struct call_texts *texts = calloc(1, sizeof(*texts));
 
-    for (size_t i = 0; texts && i < CALL_TEXTS_MAX; i++)
+    if (!texts)
+        return NULL;
+    (void)pthread_mutex_init(&texts->lock, NULL);
+    for (size_t i = 0; i < CALL_TEXTS_MAX; i++)
         texts->chains[i] = NONE;
     return texts;
 }
@@ -52,8 +57,11 @@ static void drop_oldest(struct call_texts *texts)
 
 void call_texts_free(struct call_texts *texts)
 {
-    while (texts && texts->n > 0)
+    if (!texts)
+        return;
+    while (texts->n > 0)
         drop_oldest(texts);
+    (void)pthread_mutex_destroy(&texts->lock);
     free(texts);
 }
 
@@ -86,6 +94,7 @@ void call_texts_put(struct call_texts *texts, uint64_t owner, const char *name, 
     json_decref(arguments);
     memcpy(copy, text, n);
     copy[n] = '\0';
+    pthread_mutex_lock(&texts->lock);
     while (texts->n == CALL_TEXTS_MAX ||
            (texts->n > 0 && texts->n_bytes + n > CALL_TEXTS_BYTES_MAX))
         drop_oldest(texts);
@@ -93,24 +102,41 @@ void call_texts_put(struct call_texts *texts, uint64_t owner, const char *name, 
     texts->ring[at] = (struct entry){ key, copy, n, texts->chains[key % CALL_TEXTS_MAX] };
     texts->chains[key % CALL_TEXTS_MAX] = (int)at;
     texts->n_bytes += n;
+    pthread_mutex_unlock(&texts->lock);
 }
 
-/* The newest comes first in its chain. */
-const char *call_texts_get(const struct call_texts *texts, uint64_t owner, const char *name,
-                           const json_t *arguments)
+static bool says(const struct entry *e, const json_t *arguments)
 {
+    json_t *said = json_loadb(e->text, e->n, 0, NULL);
+    const bool is_same = said && json_equal(said, arguments);
+
+    json_decref(said);
+    return is_same;
+}
+
+/* With the lock held.  The newest comes first in its chain. */
+static const char *find(const struct call_texts *texts, uint64_t key, const json_t *arguments)
+{
+    if (texts->n == 0)
+        return NULL;
+    for (int i = texts->chains[key % CALL_TEXTS_MAX]; i != NONE; i = texts->ring[i].next)
+        if (texts->ring[i].key == key && says(&texts->ring[i], arguments))
+            return texts->ring[i].text;
+    return NULL;
+}
+
+char *call_texts_get(struct call_texts *texts, uint64_t owner, const char *name,
+                     const json_t *arguments)
+{
+    const char *found;
+    char *copy;
     uint64_t key;
 
-    if (!texts || texts->n == 0 || !key_of(owner, name, arguments, &key))
+    if (!texts || !key_of(owner, name, arguments, &key))
         return NULL;
-    for (int i = texts->chains[key % CALL_TEXTS_MAX]; i != NONE; i = texts->ring[i].next) {
-        const struct entry *e = &texts->ring[i];
-        json_t *said = e->key == key ? json_loadb(e->text, e->n, 0, NULL) : NULL;
-        const bool is_same = said && json_equal(said, arguments);
-
-        json_decref(said);
-        if (is_same)
-            return e->text;
-    }
-    return NULL;
+    pthread_mutex_lock(&texts->lock);
+    found = find(texts, key, arguments);
+    copy = found ? strdup(found) : NULL;
+    pthread_mutex_unlock(&texts->lock);
+    return copy;
 }

@@ -7,7 +7,7 @@
  *
  * Bounded: CALL_TEXTS_MAX of CALL_TEXTS_BYTES_MAX together; the oldest go first.  In memory alone.
  *
- * Threads  the loop's
+ * Threads  any
  */
 #ifndef POMONA_GATEWAY_DIALECT_CALL_TEXTS_H
 #define POMONA_GATEWAY_DIALECT_CALL_TEXTS_H
@@ -29,9 +29,9 @@ void call_texts_free(struct call_texts *texts); /* NULL is allowed */
 void call_texts_put(struct call_texts *texts, uint64_t owner, const char *name, const char *text,
                     size_t n);
 
-/* A text that says `arguments`, borrowed.  Lent until the next put; NULL: there is none.
+/* A text that says `arguments`, borrowed.  Given: free(); NULL: there is none, or no memory.
  * texts  NULL is allowed */
-const char *call_texts_get(const struct call_texts *texts, uint64_t owner, const char *name,
-                           const json_t *arguments);
+char *call_texts_get(struct call_texts *texts, uint64_t owner, const char *name,
+                     const json_t *arguments);
 
 #endif

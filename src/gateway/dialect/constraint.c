@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/size.h"
+#include "gateway/dialect/known_grammars.h"
 #include "gateway/dialect/param.h"
 #include "text/grammar/grammar.h"
 #include "text/grammar/schema.h"
@@ -34,8 +35,12 @@ enum status constraint_take(struct buf *text, const char *param, enum api_error_
     if (r->grammar)
         return api_error_set(e, API_INVALID_VALUE, param,
                              "'%s' is one of several constraints of the answer; send one.", param);
-    s = grammar_compile(buf_text(text), text->len, NULL, &g, &why);
-    grammar_free(g);
+    if (!known_grammars_has(r->known_grammars, buf_text(text), text->len)) {
+        s = grammar_compile(buf_text(text), text->len, NULL, &g, &why);
+        grammar_free(g);
+        if (s == ST_OK)
+            known_grammars_add(r->known_grammars, buf_text(text), text->len);
+    }
     if (s != ST_OK) {
         why.status = s;
         return refuse(e, kind, param, &why);
@@ -257,6 +262,28 @@ static enum status parse_structured(const json_t *value, const char *param, stru
                                  "'structured_outputs.%.40s' is not supported.", key);
     }
     return ST_OK;
+}
+
+bool constraint_is_asked(const json_t *body)
+{
+    static const char *const names[] = {
+        "response_format",
+        "grammar",
+        "json_schema", /* llama.cpp's and OpenAI's */
+        "guided_json",
+        "guided_regex",
+        "guided_choice",
+        "guided_grammar",
+        "structured_outputs", /* vLLM's */
+        "format",             /* Ollama's */
+        "output_config",
+        "output_format", /* Anthropic's */
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (param_get(body, names[i]))
+            return true;
+    return param_get(param_get(body, "text"), "format") != NULL; /* of a response */
 }
 
 enum status constraint_parse(const json_t *body, struct api_request *r, struct api_error *e)

@@ -16,6 +16,9 @@
 #include "gateway/dialect/api_request.h"
 #include "gateway/http/api_error.h"
 
+/* Does a body of any dialect ask for a form of its answer?  Reading that may take milliseconds. */
+bool constraint_is_asked(const json_t *body);
+
 /* Fill r->grammar where the request constrains its answer. */
 enum status constraint_parse(const json_t *body, struct api_request *r, struct api_error *e);
 

@@ -160,18 +160,17 @@ static json_t *translate_call(const struct api_request *r, const json_t *call, s
     const json_t *arguments = json_object_get(function, "arguments");
     const char *name = json_string_value(json_object_get(function, "name"));
     const char *given = json_string_value(json_object_get(call, "id"));
-    const char *written = call_texts_get(r->call_texts, r->owner, name ? name : "", arguments);
-    char *text = arguments && !written ? json_dumps(arguments, JSON_COMPACT) : NULL;
+    char *text = call_texts_get(r->call_texts, r->owner, name ? name : "", arguments);
     char id[32];
     json_t *made;
 
     (void)snprintf(id, sizeof(id), "call_%zu", i);
     if (!given)
         given = id;
-    if (!written)
-        written = text ? text : "{}";
+    if (!text && arguments)
+        text = json_dumps(arguments, JSON_COMPACT);
     made = json_pack("{s:s,s:s,s:{s:s,s:s}}", "id", given, "type", "function", "function", "name",
-                     name ? name : "", "arguments", written);
+                     name ? name : "", "arguments", text ? text : "{}");
     free(text);
     return made;
 }

@@ -6,6 +6,7 @@
  */
 #include "gateway/dialect/responses_store.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +21,7 @@ struct stored {
 };
 
 struct responses_store {
+    pthread_mutex_t lock; /* of all that follows */
     struct stored ring[STORED_MAX];
     size_t first, n;
     size_t n_bytes;
@@ -27,7 +29,11 @@ struct responses_store {
 
 struct responses_store *responses_store_new(void)
 {
-    return calloc(1, sizeof(struct responses_store));
+    struct responses_store *store = calloc(1, sizeof(*store));
+
+    if (store)
+        (void)pthread_mutex_init(&store->lock, NULL);
+    return store;
 }
 
 static void empty(struct responses_store *store, struct stored *s)
@@ -46,8 +52,11 @@ static void drop_oldest(struct responses_store *store)
 
 void responses_store_free(struct responses_store *store)
 {
-    while (store && store->n > 0)
+    if (!store)
+        return;
+    while (store->n > 0)
         drop_oldest(store);
+    (void)pthread_mutex_destroy(&store->lock);
     free(store);
 }
 
@@ -68,6 +77,7 @@ void responses_store_put(struct responses_store *store, uint64_t owner, const ch
         free(text);
         return;
     }
+    pthread_mutex_lock(&store->lock);
     drop_old(store);
     while (store->n == STORED_MAX || (store->n > 0 && store->n_bytes + n > STORED_BYTES_MAX))
         drop_oldest(store);
@@ -80,8 +90,10 @@ void responses_store_put(struct responses_store *store, uint64_t owner, const ch
     };
     memcpy(s->id, id, strlen(id) + 1);
     store->n_bytes += n;
+    pthread_mutex_unlock(&store->lock);
 }
 
+/* With the lock held. */
 static struct stored *find(struct responses_store *store, uint64_t owner, const char *id)
 {
     drop_old(store);
@@ -96,16 +108,24 @@ static struct stored *find(struct responses_store *store, uint64_t owner, const 
 
 json_t *responses_store_get(struct responses_store *store, uint64_t owner, const char *id)
 {
-    const struct stored *s = find(store, owner, id);
+    const struct stored *s;
+    json_t *record;
 
-    return s ? json_loads(s->record, 0, NULL) : NULL;
+    pthread_mutex_lock(&store->lock);
+    s = find(store, owner, id);
+    record = s ? json_loads(s->record, 0, NULL) : NULL;
+    pthread_mutex_unlock(&store->lock);
+    return record;
 }
 
 bool responses_store_drop(struct responses_store *store, uint64_t owner, const char *id)
 {
-    struct stored *s = find(store, owner, id);
+    struct stored *s;
 
+    pthread_mutex_lock(&store->lock);
+    s = find(store, owner, id);
     if (s)
         empty(store, s);
+    pthread_mutex_unlock(&store->lock);
     return s != NULL;
 }

@@ -8,7 +8,7 @@
  * A record is {"response": as it was answered, "input": [its items, each with an id], "turns": [what
  * was said so far, as messages], "user": the end user, as a number}.
  *
- * Threads  the loop's
+ * Threads  any
  */
 #ifndef POMONA_GATEWAY_DIALECT_RESPONSES_STORE_H
 #define POMONA_GATEWAY_DIALECT_RESPONSES_STORE_H

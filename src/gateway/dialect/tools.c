@@ -7,6 +7,7 @@
 
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/size.h"
@@ -280,10 +281,14 @@ json_t *tool_call_for_template(const char *id, const char *name, const char *arg
 json_t *tool_call_of_object(const struct api_request *r, const char *id, const char *name,
                             const json_t *arguments)
 {
-    const char *written = call_texts_get(r->call_texts, r->owner, name, arguments);
+    char *written = call_texts_get(r->call_texts, r->owner, name, arguments);
 
-    if (written)
-        return tool_call_for_template(id, name, written, strlen(written));
+    if (written) {
+        json_t *call = tool_call_for_template(id, name, written, strlen(written));
+
+        free(written);
+        return call;
+    }
     return json_pack("{s:s,s:s,s:{s:s,s:o}}", "id", id, "type", "function", "function", "name",
                      name, "arguments",
                      arguments ? json_incref((json_t *)(uintptr_t)arguments) : json_object());

@@ -120,12 +120,39 @@ static EVP_PKEY *read_ed25519(const json_t *json)
     return EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, bytes, n);
 }
 
+/* The public numbers of a key and nothing else, each strict base64url: cjose ends the process at a stray
+ * '='.  NULL: one is not, or no memory. */
+static json_t *public_part(const json_t *json)
+{
+    static const char *const names[] = { "n", "e", "x", "y" };
+    json_t *part =
+        json_pack("{s:s, s:s}", "kty", text_of(json, "kty"), "crv", text_of(json, "crv"));
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names) && part; i++) {
+        json_t *number = json_object_get(json, names[i]);
+        const char *text = json_string_value(number);
+        uint8_t bytes[JWKS_NUMBER_MAX];
+        size_t n;
+
+        if (!number)
+            continue;
+        if (!text || !base64url_read(text, strlen(text), bytes, sizeof(bytes), &n) || n == 0 ||
+            json_object_set(part, names[i], number) != 0) {
+            json_decref(part);
+            return NULL;
+        }
+    }
+    return part;
+}
+
 static cjose_jwk_t *read_jwk(const json_t *json)
 {
-    char *text = json_dumps(json, JSON_COMPACT);
+    json_t *part = public_part(json);
+    char *text = part ? json_dumps(part, JSON_COMPACT) : NULL;
     cjose_jwk_t *jwk = NULL;
     cjose_err why;
 
+    json_decref(part);
     if (text)
         jwk = cjose_jwk_import(text, strlen(text), &why);
     free(text);

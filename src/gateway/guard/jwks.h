@@ -19,6 +19,7 @@
 enum {
     JWKS_BYTES_MAX = 256 << 10,
     JWKS_KEYS_MAX = 64,
+    JWKS_NUMBER_MAX = 1024,     /* bytes of a key's modulus or coordinate: RSA of 8192 bits */
     JWKS_SECRET_MIN_BYTES = 32, /* RFC 7518, section 3.2: as long as the hash */
     KID_MAX = 129,              /* NUL included */
 };

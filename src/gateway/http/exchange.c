@@ -165,6 +165,14 @@ const char *exchange_body(const struct exchange *x, size_t *ret_n)
     return buf_text(&x->body);
 }
 
+void exchange_swap_body(struct exchange *x, struct buf *body)
+{
+    const struct buf before = x->body;
+
+    x->body = *body;
+    *body = before;
+}
+
 const char *exchange_header(const struct exchange *x, const char *name)
 {
     return evhttp_find_header(evhttp_request_get_input_headers(x->req), name);

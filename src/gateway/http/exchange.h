@@ -36,6 +36,9 @@ const char *exchange_id(const struct exchange *x);    /* the x-request-id */
 const char *exchange_header(const struct exchange *x, const char *name); /* NULL: there is none */
 const char *exchange_body(const struct exchange *x, size_t *ret_n);
 
+/* Trade the body for another: it outlives the exchange while it is read on another thread. */
+void exchange_swap_body(struct exchange *x, struct buf *body);
+
 /* From now on the request has this header, whatever it had: it goes on where another server left it. */
 void exchange_take_header(struct exchange *x, const char *name, const char *value);
 size_t exchange_count_headers(const struct exchange *x, const char *name);

@@ -3,6 +3,7 @@
 #include "gateway/http/json_in.h"
 
 #include <stdbool.h>
+#include <string.h>
 
 struct scan {
     size_t depth, n_values;
@@ -35,6 +36,17 @@ static bool is_within(struct scan *s, char c)
     return s->depth <= JSON_DEPTH_MAX && s->n_values <= JSON_VALUES_MAX;
 }
 
+/* The parser's words without the text that they quote: it may be anything. */
+static void cut_quotation(json_error_t *why)
+{
+    char *near = strstr(why->text, " near '"), *flag = strstr(why->text, " without JSON_");
+
+    if (near)
+        *near = '\0';
+    if (flag)
+        *flag = '\0';
+}
+
 enum status json_in_object(const char *text, size_t n, json_t **ret_object, struct api_error *e)
 {
     struct scan scan = { .line = 1 };
@@ -49,10 +61,12 @@ enum status json_in_object(const char *text, size_t n, json_t **ret_object, stru
                                  JSON_DEPTH_MAX, JSON_VALUES_MAX, scan.line, scan.column);
     }
     root = json_loadb(text, n, 0, &why);
-    if (!root)
+    if (!root) {
+        cut_quotation(&why);
         return api_error_set(e, API_INVALID_JSON, NULL,
                              "The body is not valid JSON: %s, at line %d, column %d.", why.text,
                              why.line, why.column);
+    }
     if (!json_is_object(root)) {
         json_decref(root);
         return api_error_set(e, API_INVALID_TYPE, NULL, "The body must be a JSON object.");

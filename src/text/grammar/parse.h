@@ -28,4 +28,9 @@ enum status rules_parse(const char *text, size_t n, struct rules *ret_rules, uin
                         struct err *err);
 void rules_release(struct rules *rules);
 
+/* The rule of a name [n], made where it is new; the name is borrowed as the text is.
+ * Errors  ST_RANGE GRAMMAR_RULES_MAX; ST_NOMEM */
+enum status rules_find(struct rules *rules, const char *name, size_t n, uint32_t *ret,
+                       struct err *err);
+
 #endif

@@ -5,6 +5,7 @@
  * longer than the text is long; what the automaton of it costs is bounded by grammar.h.
  */
 #include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/size.h"
@@ -317,6 +318,15 @@ static size_t count_length(const char *at)
     return n > 1 && at[n] == '}' ? n + 1 : 0;
 }
 
+/* {m,n} with less room above than below?  Numbers too long to be compared are refused later. */
+static bool ends_before_it_begins(const char *at)
+{
+    const char *comma = at + 1 + strspn(at + 1, "0123456789");
+
+    return *at == '{' && *comma == ',' && comma[1] != '}' &&
+           strtoul(comma + 1, NULL, 10) < strtoul(at + 1, NULL, 10);
+}
+
 static enum status read_repeat(struct reader *r)
 {
     const size_t n = *r->at == '{' ? count_length(r->at) : 1;
@@ -325,6 +335,8 @@ static enum status read_repeat(struct reader *r)
         return read_char(r); /* a brace like any other */
     if (!r->has_element)
         return wrong(r, "repeats nothing");
+    if (ends_before_it_begins(r->at))
+        return wrong(r, "has a repetition whose second number is less than its first");
     buf_append(r->out, r->at, n);
     buf_putc(r->out, ' ');
     r->at += n;

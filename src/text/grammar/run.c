@@ -13,6 +13,7 @@ enum {
     KIND_BYTES_MAX = 16 << 20, /* of kinds' masks */
     LIST_MAX = 512,            /* a mask of fewer tokens is a list */
     MASKS = 32,                /* whole ones kept */
+    MASK_STEPS_MAX = 8 << 20,  /* through the vocabulary, for one mask: some 30 ms */
 };
 
 /* What the tokens do from a node, whatever is below it. */
@@ -47,7 +48,9 @@ struct grammar_run {
     uint32_t n_allowed;
     uint32_t *open; /* [n_open] */
     uint32_t n_open, open_capacity;
-    bool has_failed; /* there was no memory */
+    bool has_failed;  /* there was no memory, or it took too long */
+    uint32_t n_steps; /* of the mask being made */
+    uint32_t refused; /* a set whose mask took too long; SET_UNKNOWN: none */
 
     uint32_t *masks; /* [MASKS][n_words] */
     uint32_t mask_sets[MASKS];
@@ -122,6 +125,7 @@ void grammar_run_make_room(struct grammar_run *r)
         memset(r->kind_slots, 0, KIND_SLOTS * sizeof(*r->kind_slots));
     }
     memset(r->mask_sets, 0, sizeof(r->mask_sets));
+    r->refused = SET_UNKNOWN;
     r->epoch++;
 }
 
@@ -193,11 +197,13 @@ static void walk(struct grammar_run *r, struct walk *w, uint32_t begin, uint32_t
     const struct grammar_vocab *v = r->v;
     uint32_t i = begin;
 
-    while (i < end) {
+    while (i < end && !r->has_failed) {
         const uint32_t depth = v->depth[i];
         const bool has_left = w->has_left[depth - 1];
         const uint32_t set = sets_step(&r->sets, w->sets[depth - 1], v->byte[i]);
 
+        if (++r->n_steps > MASK_STEPS_MAX)
+            r->has_failed = true;
         if (set == SET_DEAD || (w->is_of_kind && depth > LOOKAHEAD_BYTES)) {
             if (w->is_of_kind && (has_left || set != SET_DEAD))
                 leave_open(r, i);
@@ -352,10 +358,14 @@ enum status grammar_state_mask(struct grammar_run *r, const struct grammar_state
             return ST_OK;
         }
     }
-    r->has_failed = false;
+    r->has_failed = state->set == r->refused;
+    r->n_steps = 0;
     mask = r->masks + (size_t)r->next_mask * r->n_words;
     r->mask_sets[r->next_mask] = 0;
-    fill_mask(r, state->set, mask);
+    if (!r->has_failed)
+        fill_mask(r, state->set, mask);
+    if (r->n_steps > MASK_STEPS_MAX || r->n_kinds == KINDS_MAX)
+        r->refused = state->set;
     if (r->has_failed || r->sets.is_full)
         return err_set(err, ST_RANGE, "the grammar leaves too many ways to go on from here");
     r->mask_sets[r->next_mask] = state->set;

@@ -6,15 +6,18 @@
 #include "base/size.h"
 #include "text/grammar/schema_priv.h"
 
-enum { APART_DEPTH_MAX = 4 };
+enum { APART_DEPTH_MAX = 4, COMPARED_MAX = 2000000 };
 
 static bool lists(const json_t *types, const char *name)
 {
     if (json_is_string(types))
         return strcmp(json_string_value(types), name) == 0;
-    for (size_t i = 0; i < json_array_size(types); i++)
-        if (lists(json_array_get(types, i), name))
+    for (size_t i = 0; i < json_array_size(types); i++) {
+        const char *type = json_string_value(json_array_get(types, i));
+
+        if (type && strcmp(type, name) == 0)
             return true;
+    }
     return false;
 }
 
@@ -23,6 +26,13 @@ static bool has_type(const json_t *schema, const char *name)
     const json_t *types = json_object_get(schema, "type");
 
     return !types || lists(types, name) || (strcmp(name, "integer") == 0 && lists(types, "number"));
+}
+
+/* n more comparisons; false: it would take too long to tell. */
+static bool may_compare(struct lowering *l, size_t n)
+{
+    l->n_compared += n;
+    return l->n_compared <= COMPARED_MAX;
 }
 
 static bool types_are_apart(const json_t *a, const json_t *b)
@@ -54,7 +64,7 @@ static bool same(const json_t *a, const json_t *b)
     return json_equal(a, b);
 }
 
-static bool values_are_apart(const json_t *a, const json_t *b)
+static bool values_are_apart(struct lowering *l, const json_t *a, const json_t *b)
 {
     const json_t *x, *y;
 
@@ -63,7 +73,7 @@ static bool values_are_apart(const json_t *a, const json_t *b)
         return false;
     for (size_t i = 0; (x = value_of(a, i)) != NULL; i++)
         for (size_t k = 0; (y = value_of(b, k)) != NULL; k++)
-            if (same(x, y))
+            if (!may_compare(l, 1) || same(x, y))
                 return false;
     return true;
 }
@@ -101,6 +111,9 @@ static bool properties_are_apart(struct lowering *l, const json_t *a, const json
     {
         const json_t *other = json_object_get(json_object_get(b, "properties"), key);
 
+        if (!may_compare(l, 1 + json_array_size(json_object_get(a, "required")) +
+                                json_array_size(json_object_get(b, "required"))))
+            return false;
         if (other && is_required(a, key) && is_required(b, key) &&
             schemas_are_apart(l, value, other, depth + 1))
             return true;
@@ -114,13 +127,14 @@ static bool properties_are_apart(struct lowering *l, const json_t *a, const json
 
 bool schemas_are_apart(struct lowering *l, const json_t *a, const json_t *b, unsigned depth)
 {
-    if (depth > APART_DEPTH_MAX)
+    if (depth > APART_DEPTH_MAX || !may_compare(l, 1 + json_array_size(json_object_get(a, "type")) +
+                                                       json_array_size(json_object_get(b, "type"))))
         return false;
     if (json_object_get(a, "$ref"))
         a = schema_resolve(l, a);
     if (json_object_get(b, "$ref"))
         b = schema_resolve(l, b);
     return json_is_object(a) && json_is_object(b) &&
-           (types_are_apart(a, b) || values_are_apart(a, b) ||
+           (types_are_apart(a, b) || values_are_apart(l, a, b) ||
             properties_are_apart(l, a, b, depth) || properties_are_apart(l, b, a, depth));
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* text/grammar/schema_priv.h - what the parts of schema lowering share.
  *
- *   schema.c         which kinds of value a schema speaks of, references, alternatives
+ *   schema.c         which kinds of value a schema speaks of, alternatives
+ *   schema_refs.c    references
  *   schema_merge.c   allOf, and what stands beside anyOf: two schemas as one
  *   schema_apart.c   can two schemas of a oneOf hold at once?
  *   schema_object.c  objects and arrays
@@ -30,7 +31,8 @@ struct lowering {
     unsigned n_rules, n_nodes;
     struct schema_ref refs[REFS_MAX]; /* [n_refs]: the first n_written have their rules */
     unsigned n_refs, n_written;
-    json_t *kept; /* an array: merged schemas live as long as the lowering */
+    size_t n_compared; /* values and keywords, to tell branches apart */
+    json_t *kept;      /* an array: merged schemas live as long as the lowering */
     struct err *err;
 };
 
@@ -54,6 +56,12 @@ enum status schema_count(struct lowering *l, const json_t *schema, const char *k
 
 /* What `schema` stands for once references are followed; NULL: they lead nowhere. */
 const json_t *schema_resolve(struct lowering *l, const json_t *schema);
+
+/* The rule of what `schema` refers to; it is written by schema_write_refs(), with what that refers to in
+ * turn. */
+enum status schema_ref(struct lowering *l, const json_t *schema, struct rule_name *ret);
+enum status schema_write_refs(struct lowering *l);
+
 const json_t *schema_keep(struct lowering *l, json_t *taken); /* NULL: no memory */
 
 bool schema_is_annotation(const char *keyword);

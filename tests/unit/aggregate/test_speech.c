@@ -50,6 +50,7 @@ static const struct example {
     { HERMES, false, "<think>\nHm.\n</think>\n\nYes", "(Hm.|Yes" },
     { HERMES, true, "Hm <tool_call> no\n</think>Yes", "(Hm <tool_call> no|Yes" },
     { HERMES, true, "<think>\nHm", "(Hm" },
+    { HERMES, true, "<think>\n<think>\nHm", "(<think>\nHm" },
     { HERMES, false, "a<think>b</think>", "|a<think>b</think>" },
     { HERMES, false,
       "<tool_call>\n{\"name\": \"f\", \"arguments\": {\"x\": \"}\\\"</tool_call>\"}}\n</tool_call>",

@@ -12,7 +12,7 @@
 #include "execute/runner/serve.h"
 #include "support/fake_engine.h"
 
-enum { N_VOCAB = 50, GATEWAY = 4, N_JOBS = 3, LAST_STEP = 40 };
+enum { N_VOCAB = 50, GATEWAY = 4, N_JOBS = 4, LAST_STEP = 40 };
 
 static const int32_t prompt[16] = { 3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8, 9, 7, 9, 3 };
 
@@ -110,10 +110,113 @@ static void a_generation_that_fails_alone_is_told_and_others_go_on(void **state)
     options.shard->type->close(options.shard);
 }
 
+struct told_of_grammars {
+    struct told told;
+    struct orders *orders;
+    size_t n_over;
+};
+
+enum { N_OF_GRAMMARS = 3 };
+
+static void put_with(struct orders *orders, uint64_t id, const char *grammar)
+{
+    struct order order = { .kind = ORDER_SUBMIT, .gateway = GATEWAY, .id = id };
+    int32_t *copy = calloc(1, sizeof(*copy));
+    const size_t n = strlen(grammar) + 1;
+
+    order.generation = calloc(1, sizeof(*order.generation));
+    assert_true(copy && order.generation);
+    sampling_init(&order.generation->sampling);
+    order.generation->prompt = copy;
+    order.generation->n_prompt = 1;
+    order.generation->max_tokens = 5;
+    order.generation->grammar = malloc(n);
+    assert_non_null(order.generation->grammar);
+    memcpy((char *)(uintptr_t)order.generation->grammar, grammar, n);
+    assert_int_equal(orders_put(orders, &order), ST_OK);
+}
+
+/* Once all with a grammar are over, one without comes, in which the engine fails: the loop ends. */
+static void count_ends(void *arg, const struct report *report)
+{
+    struct told_of_grammars *t = arg;
+    size_t n_over = 0;
+
+    take_report(&t->told, report);
+    for (size_t i = 0; i < N_OF_GRAMMARS; i++)
+        n_over += t->told.is_finished[i] || t->told.n_refused[i] > 0 ? 1 : 0;
+    if (n_over == N_OF_GRAMMARS - 1 && t->n_over < n_over) /* one of them was canceled */
+        put(t->orders, N_OF_GRAMMARS, 4, 100);
+    t->n_over = n_over;
+}
+
+static struct grammar_vocab *letters(void)
+{
+    static char bytes[N_VOCAB];
+    struct vocab_token tokens[N_VOCAB];
+    struct grammar_vocab *vocab = NULL;
+
+    for (size_t i = 0; i < N_VOCAB; i++) {
+        bytes[i] = (char)('0' + i);
+        tokens[i] = (struct vocab_token){ &bytes[i], 1, true };
+    }
+    assert_int_equal(grammar_vocab_new(tokens, N_VOCAB, &vocab, NULL), ST_OK);
+    return vocab;
+}
+
+/* 0 and 2 wait for one grammar, of which 2 is canceled; 1 has none that compiles. */
+static void a_grammar_is_compiled_once_for_all_that_wait(void **state)
+{
+    const struct fake_options fake = { .n_layers = 2,
+                                       .is_first = true,
+                                       .is_last = true,
+                                       .n_vocab = N_VOCAB,
+                                       .page_tokens = 16,
+                                       .n_pages = 32,
+                                       .max_rows = 64,
+                                       .max_logit_rows = 4,
+                                       .fail_at_step = LAST_STEP };
+    struct driver_options options = { .n_ranks = 1,
+                                      .n_vocab = N_VOCAB,
+                                      .n_hidden = FAKE_HIDDEN,
+                                      .context_tokens = 128,
+                                      .page_tokens = 16,
+                                      .n_pages = 32,
+                                      .max_rows = 64,
+                                      .max_sequences = 4,
+                                      .max_waiting = 4 };
+    struct grammar_vocab *vocab = letters();
+    struct told_of_grammars t = { .n_over = 0 };
+    const struct reporter reporter = { count_ends, &t };
+
+    (void)state;
+    options.shard = fake_engine_new(&fake);
+    options.vocab = vocab;
+    assert_non_null(options.shard);
+    assert_int_equal(orders_new(&t.orders, NULL), ST_OK);
+    put_with(t.orders, 0, "root ::= [0-9]*");
+    put_with(t.orders, 1, "root ::= absent");
+    put_with(t.orders, 2, "root ::= [0-9]*");
+    assert_int_equal(
+        orders_put(t.orders, &(struct order){ .kind = ORDER_CANCEL, .gateway = GATEWAY, .id = 2 }),
+        ST_OK);
+    assert_int_equal(serve_run(&options, t.orders, &reporter, NULL), ST_IO);
+
+    assert_int_equal(t.told.n_tokens[0], 5);
+    assert_true(t.told.is_finished[0]);
+    assert_int_equal(t.told.n_refused[1], 1);
+    assert_int_equal(t.told.why[1], ST_FORMAT);
+    assert_int_equal(t.told.n_tokens[2] + t.told.n_refused[2], 0);
+    orders_free(t.orders);
+    options.shard->type->close(options.shard);
+    grammar_vocab_free(vocab);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_generation_that_fails_alone_is_told_and_others_go_on),
+        cmocka_unit_test(a_grammar_is_compiled_once_for_all_that_wait),
     };
 
     return cmocka_run_group_tests_name("execute/serve", tests, NULL, NULL);

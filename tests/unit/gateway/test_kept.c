@@ -79,14 +79,19 @@ static void responses_are_bounded_in_number_and_bytes(void **state)
     responses_store_free(store);
 }
 
-static const char *text_of(const struct call_texts *texts, uint64_t owner, const char *name,
+/* Good until the next call; NULL: there is none. */
+static const char *text_of(struct call_texts *texts, uint64_t owner, const char *name,
                            const char *arguments)
 {
+    static char kept[64];
     json_t *object = json_loads(arguments, 0, NULL);
-    const char *text = call_texts_get(texts, owner, name, object);
+    char *text = call_texts_get(texts, owner, name, object);
+    const bool is_there = text != NULL;
 
+    (void)snprintf(kept, sizeof(kept), "%s", is_there ? text : "");
     json_decref(object);
-    return text;
+    free(text);
+    return is_there ? kept : NULL;
 }
 
 static void put_text(struct call_texts *texts, const char *text)
