@@ -78,6 +78,7 @@ def ended(tmp_path_factory):
         node.node.process.send_signal(signal.SIGTERM)
         yield refused, iterators
         node.node.process.wait(20)
+        node.node.assert_ended_well()
 
 
 def test_a_node_that_ends_refuses_in_each_shape(ended):

@@ -82,15 +82,23 @@ def test_a_key_uses_its_models_alone(node):
     assert node.ask("POST", "/v1/chat/completions", wide, CHAT)[0] == 200
 
 
-def test_a_response_is_gone_on_with_by_its_tenant_alone(node):
+def test_a_response_is_its_tenants_alone(node):
     mine, other = node.key("mine"), node.key("other")
     first = {"model": MODEL, "input": "Hi", "max_output_tokens": 2}
     status, _, body = node.ask("POST", "/v1/responses", mine, first)
     assert status == 200, body
     then = {**first, "previous_response_id": body["id"]}
     assert node.ask("POST", "/v1/responses", mine, then)[0] == 200
-    status, _, body = node.ask("POST", "/v1/responses", other, then)
-    assert status == 400 and body["error"]["param"] == "previous_response_id"
+    status, _, refused = node.ask("POST", "/v1/responses", other, then)
+    assert status == 400 and refused["error"]["param"] == "previous_response_id"
+    own = f"/v1/responses/{body['id']}"
+    for method, path in (("GET", own), ("GET", f"{own}/input_items"), ("POST", f"{own}/cancel"),
+                         ("DELETE", own)):
+        assert node.ask(method, path)[0] == 401
+        assert node.ask(method, path, other, {} if method == "POST" else None)[0] == 404, (method, path)
+    assert node.ask("GET", own, mine)[2]["id"] == body["id"]
+    assert node.ask("DELETE", own, mine)[2]["deleted"] is True
+    assert node.ask("GET", own, mine)[0] == 404
 
 
 def test_each_api_words_its_refusal(node):
