@@ -78,7 +78,7 @@ static void stop(struct side *side)
     if (!side->runs)
         return;
     if (loop_post(side->loop, end_loop, side->loop) != ST_OK)
-        abort(); /* out of memory, and a thread that never ends */
+        loop_stop(side->loop); /* without memory; it surely runs by then */
     pthread_join(side->thread, NULL);
     side->runs = false;
 }
