@@ -26,9 +26,9 @@ struct measure_options {
     bool is_json, is_background;
 };
 
-static void print_json(const struct node_speed *speed, const struct node_speed *machine)
+static void print_json(const struct node_measure *measure)
 {
-    struct node_speed speeds[] = { *speed, *machine };
+    struct node_speed speeds[] = { measure->node, measure->machine };
     static const char *const names[] = { "node", "machine" };
     json_t *all = json_object();
 
@@ -40,13 +40,16 @@ static void print_json(const struct node_speed *speed, const struct node_speed *
                                       json_real(*node_speed_at(&speeds[owner], i)));
         (void)json_object_set_new(all, names[owner], figures);
     }
+    (void)json_object_set_new(all, "others", json_real(measure->others));
     (void)json_dumpf(all, stdout, JSON_COMPACT | JSON_REAL_PRECISION(6));
     (void)putchar('\n');
     json_decref(all);
 }
 
-static void print(const struct node_speed *speed, const struct node_speed *machine)
+static void print(const struct node_measure *measure)
 {
+    const struct node_speed *speed = &measure->node, *machine = &measure->machine;
+
     printf("%-28s %10s %10s\n", "", "A NODE", "ALL CORES");
     printf("%-28s %10.1f %10.1f\n", "reads weights, GB/s", speed->memory_gbs, machine->memory_gbs);
     printf("%-28s %10.0f %10.0f\n", "multiplies, GOPS", speed->compute_gops, machine->compute_gops);
@@ -54,6 +57,11 @@ static void print(const struct node_speed *speed, const struct node_speed *machi
     printf("%-28s %10.1f\n", "a layer beside that, us", speed->layer_us);
     printf("%-28s %10.2f\n", "a row's element, ns", speed->row_ns);
     printf("%-28s %10.2f\n", "an entry to sample from, ns", speed->sample_ns);
+    printf("%-28s %10.1f\n", "to tell a step, us", speed->step_us);
+    printf("%-28s %10.1f\n", "and each token of it, us", speed->token_us);
+    if (!node_measure_is_quiet(measure))
+        printf("Others used %.0f %% of this machine meanwhile: it is faster than that.\n",
+               100 * measure->others);
 }
 
 static enum status where(const struct measure_options *options, char *ret_path, struct err *err)
@@ -90,9 +98,19 @@ static enum status lock_for(const char *path, struct err *err)
     return ST_OK;
 }
 
+/* What nodes run in the background makes no figures worse that are there already. */
+static bool is_worth_keeping(const struct measure_options *options, const char *path,
+                             const struct node_measure *measure)
+{
+    struct node_measure kept;
+
+    return !options->is_background || speed_file_read(path, &kept, NULL) != ST_OK ||
+           measure->others < kept.others;
+}
+
 static enum status measure(const struct measure_options *options, struct err *err)
 {
-    struct node_speed speed, machine;
+    struct node_measure measure;
     char path[PATH_MAX_BYTES];
     enum status s;
 
@@ -104,11 +122,11 @@ static enum status measure(const struct measure_options *options, struct err *er
     if (s == ST_OK && options->is_background)
         s = lock_for(path, err);
     if (s == ST_OK)
-        s = speed_measure(options->threads, options->kernels, &speed, &machine, err);
+        s = speed_measure(options->threads, options->kernels, &measure, err);
+    if (s == ST_OK && is_worth_keeping(options, path, &measure))
+        s = speed_file_write(path, &measure, err);
     if (s == ST_OK)
-        s = speed_file_write(path, &speed, &machine, err);
-    if (s == ST_OK)
-        (options->is_json ? print_json : print)(&speed, &machine);
+        (options->is_json ? print_json : print)(&measure);
     return s;
 }
 

@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { NODE_SPEED_VERSION = 1 }; /* of how it is measured: kept figures of another are of no use */
+enum { NODE_SPEED_VERSION = 2 }; /* of how it is measured: kept figures of another are of no use */
 
 struct node_speed {
     double memory_gbs;   /* weights that an engine reads, 1e9 bytes/s, not what the maker prints */
@@ -25,6 +25,8 @@ struct node_speed {
     double sample_ns;    /* of each entry of the vocabulary, to choose one token */
     double disk_gbs;     /* model files, 1e9 bytes/s */
     double watts;        /* drawn while it computes */
+    double step_us;  /* processor time to tell gateways of a step, however many tokens it made */
+    double token_us; /* of each of its tokens */
 };
 
 /* A machine that several nodes may share: as fast as all its cores together.  They take
@@ -34,12 +36,21 @@ struct node_machine {
     struct node_speed speed;
 };
 
+/* What was measured at one time. */
+struct node_measure {
+    struct node_speed node, machine;
+    double others; /* share of the machine's cores that others used meanwhile: 0 to 1 */
+};
+
+/* Others used so little that another measure would tell no better. */
+bool node_measure_is_quiet(const struct node_measure *measure);
+
 /* The fields by name, for files and JSON. */
 struct node_speed_field {
     const char *name; /* "memory_gbs" */
     size_t offset;    /* of a double in struct node_speed */
 };
-enum { NODE_SPEED_FIELDS = 9 };
+enum { NODE_SPEED_FIELDS = 11 };
 extern const struct node_speed_field node_speed_fields[NODE_SPEED_FIELDS];
 
 double *node_speed_at(struct node_speed *speed, size_t field);

@@ -130,7 +130,8 @@ double cost_layer_s(const struct plan_shape *shape, const struct plan_workload *
 double cost_output_s(const struct plan_shape *shape, const struct node_speed *speed, double rows)
 {
     return both(speed, (double)shape->info.output_bytes, 2 * rows * shape->output_params) +
-           speed->layer_us * 1e-6 + rows * shape->info.n_vocab * speed->sample_ns * 1e-9;
+           (speed->layer_us + speed->step_us) * 1e-6 +
+           rows * (shape->info.n_vocab * speed->sample_ns * 1e-9 + speed->token_us * 1e-6);
 }
 
 static const struct cost_pair *pair_find(const struct cost_cluster *cluster, size_t a, size_t b)

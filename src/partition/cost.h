@@ -23,7 +23,8 @@
  *
  * The share of experts is what b independent choices are expected to touch.
  * The output matrix costs the same way, without keys and rows; beside it each row pays the choice
- * of a token, vocabulary * sample_ns.
+ * of a token, vocabulary * sample_ns.  Telling tokens takes the cores that compute, too: step_us,
+ * and token_us for each.
  *
  * A hop of b rows takes latency + 4 * hidden * b / rate: rows travel as f32.
  * A step of R nodes in a row (a flight) with b rows takes A = the sum of

@@ -4,9 +4,10 @@
     machines = Machines(2, folder)
     host.popen(**machines.on(0, [...]))    # on a host of support/netns.py
 
-Machine i has a boot id of its own, so that nobody takes two for one, and a core of its own.  There are as
-many as cores at most: a share of a core by cgroup is none, as a rank that waits for its turn most
-of the time never uses it up.  Needs root.
+Machine i has a boot id of its own, so that nobody takes two for one, and a core of its own.  More machines
+than cores take the cores in turn, which is as good where no two of them compute at once: the ranks of one
+stream.  A share of a core by cgroup is no machine, as a rank that waits for its turn most of the time
+never uses it up.  Machines of one memory are measured one after the other.  Needs root.
 """
 import os
 import uuid
@@ -21,8 +22,8 @@ def n_cores():
 
 class Machines:
     def __init__(self, n, folder):
-        assert n <= n_cores()
-        self.cores, self.folder = sorted(os.sched_getaffinity(0))[:n], Path(folder)
+        cores = sorted(os.sched_getaffinity(0))
+        self.cores, self.folder = [cores[i % len(cores)] for i in range(n)], Path(folder)
         for i in range(n):
             (self.folder / f"boot{i}").write_text(f"{uuid.uuid4()}\n")
 
@@ -32,3 +33,8 @@ class Machines:
         script = f'mount --bind {self.folder / f"boot{i}"} {BOOT_ID} && exec "$@"'
         return {"command": ["sh", "-c", script, "sh", *map(str, command)],
                 "preexec_fn": lambda: os.sched_setaffinity(0, {self.cores[i]})}
+
+    def beside(self, i):
+        """For `preexec_fn` of who asks machine i: where there is another core, it is not there."""
+        others = os.sched_getaffinity(0) - {self.cores[i]}
+        return lambda: os.sched_setaffinity(0, others or {self.cores[i]})

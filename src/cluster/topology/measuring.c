@@ -5,9 +5,12 @@
  *      |  ^ \__ nothing is placed here for QUIET_MS --> measuring --ended well--> known
  *      |  '------- a model is placed here: killed, failed: later ---/
  *
+ *   known --others used the machine meanwhile: measured again, at last once in AGAIN_MAX_MS--> measuring
+ *
  * A process of its own (`pomona measure --background`) does it: it yields the processor, its memory
  * is gone when it is, and it can be ended at once when a runner starts.  Figures are kept in a file
- * that nodes of this machine share.
+ * that nodes of this machine share.  Those of a disturbed measure are better than none, and give way to less
+ * disturbed ones.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -24,15 +27,18 @@
 #include "cluster/topology/speed_file.h"
 
 enum {
-    QUIET_MS = 3000,         /* after the start, and after the last model left */
-    AGAIN_MS = 60000,        /* after a failure; meanwhile another node may make the figures */
+    QUIET_MS = 3000,  /* after the start, and after the last model left */
+    AGAIN_MS = 60000, /* after a failure, when another node may make the figures; after a disturbed
+                       * measure, then twice as long */
+    AGAIN_MAX_MS = 3600 * 1000,
     LONGEST_MS = 120 * 1000, /* a machine that takes longer is busy with something else */
     ARGUMENTS_MAX = 12,
 };
 
 struct measuring {
     char file[PATH_MAX_BYTES];
-    bool is_known;
+    bool is_known, is_quiet;
+    uint64_t again_ms; /* after the next disturbed measure */
     pid_t pid;         /* 0: none */
     int fd;            /* its socket; nothing is said on it */
     uint64_t due_ns;   /* kept figures are looked for */
@@ -43,13 +49,14 @@ struct measuring {
 static bool take_kept(struct cluster *cluster, struct err *err)
 {
     struct measuring *m = cluster->measuring;
-    struct node_speed speed, machine;
+    struct node_measure measure;
 
-    if (speed_file_read(m->file, &speed, &machine, err) != ST_OK)
+    if (speed_file_read(m->file, &measure, err) != ST_OK)
         return false;
     m->is_known = true;
-    cluster->self->info.speed = speed;
-    cluster->self->topology.machine.speed = machine;
+    m->is_quiet = node_measure_is_quiet(&measure);
+    cluster->self->info.speed = measure.node;
+    cluster->self->topology.machine.speed = measure.machine;
     topology_changed(cluster);
     return true;
 }
@@ -62,6 +69,7 @@ enum status measuring_start(struct cluster *cluster, const char *file, struct er
     if (!m)
         return err_set(err, ST_NOMEM, "the measure of this machine");
     m->fd = -1;
+    m->again_ms = AGAIN_MS;
     (void)snprintf(m->file, sizeof(m->file), "%s", file);
     m->due_ns = deadline_after_ms(QUIET_MS);
     cluster->measuring = m;
@@ -115,8 +123,11 @@ static void reap(struct cluster *cluster, int how)
     close(m->fd);
     m->fd = -1;
     if (WIFEXITED(how) && WEXITSTATUS(how) == 0 && take_kept(cluster, &why)) {
-        log_info("this machine reads %.1f GB/s of weights and computes %.0f GOPS",
-                 cluster->self->info.speed.memory_gbs, cluster->self->info.speed.compute_gops);
+        log_info("this machine reads %.1f GB/s of weights and computes %.0f GOPS%s",
+                 cluster->self->info.speed.memory_gbs, cluster->self->info.speed.compute_gops,
+                 m->is_quiet ? "" : "; others used it meanwhile, it will be measured again");
+        m->due_ns = m->again_ns = deadline_after_ms(m->again_ms);
+        m->again_ms = m->again_ms < AGAIN_MAX_MS / 2 ? 2 * m->again_ms : AGAIN_MAX_MS;
         return;
     }
     m->due_ns = deadline_after_ms(QUIET_MS);
@@ -129,7 +140,7 @@ void measuring_tick(struct cluster *cluster, uint64_t now_ns)
     struct measuring *m = cluster->measuring;
     int how;
 
-    if (!m || (m->is_known && m->pid == 0))
+    if (!m || (m->is_known && m->is_quiet && m->pid == 0))
         return;
     if (m->pid != 0) {
         if (waitpid(m->pid, &how, WNOHANG) == m->pid)
@@ -137,8 +148,9 @@ void measuring_tick(struct cluster *cluster, uint64_t now_ns)
         else if (now_ns > m->until_ns)
             (void)kill(m->pid, SIGKILL);
     } else if (holds_something(cluster)) {
-        m->due_ns = now_ns + QUIET_MS * NS_PER_MS;
-    } else if (now_ns >= m->due_ns && !take_kept(cluster, NULL)) {
+        if (m->due_ns < now_ns + QUIET_MS * NS_PER_MS)
+            m->due_ns = now_ns + QUIET_MS * NS_PER_MS;
+    } else if (now_ns >= m->due_ns && !(take_kept(cluster, NULL) && m->is_quiet)) {
         m->due_ns = now_ns + QUIET_MS * NS_PER_MS;
         if (now_ns >= m->again_ns)
             begin(cluster);

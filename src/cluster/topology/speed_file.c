@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cluster/topology/speed_file.c - what was measured of this machine, kept for the next start.
  *
- *   pomona speed 1
+ *   pomona speed 2
+ *   others 0.02
  *   node.memory_gbs 27.61
  *   ...
  *   machine.memory_gbs 31.3
@@ -22,6 +23,8 @@ enum { FILE_MAX_BYTES = 4096 };
 static const char *const owners[] = { "node", "machine" };
 enum { N_OWNERS = 2 };
 
+#define OTHERS "others "
+
 enum status speed_file_path(const char *folder, unsigned n_threads, const char *kernels,
                             char *ret_path, struct err *err)
 {
@@ -39,8 +42,23 @@ enum status speed_file_path(const char *folder, unsigned n_threads, const char *
     return s == ST_OK ? path_join(speeds, name, ret_path, err) : s;
 }
 
-static enum status take_line(const char *line, struct node_speed *speeds, struct err *err)
+static enum status take_number(const char *text, const char *line, double *ret, struct err *err)
 {
+    char *end;
+    const double value = strtod(text, &end);
+
+    if (*end != '\0' || end == text)
+        return err_set(err, ST_FORMAT, "the line '%.60s' has no number", line);
+    *ret = value;
+    return ST_OK;
+}
+
+static enum status take_line(const char *line, struct node_measure *measure, struct err *err)
+{
+    struct node_speed *const speeds[N_OWNERS] = { &measure->node, &measure->machine };
+
+    if (strncmp(line, OTHERS, strlen(OTHERS)) == 0)
+        return take_number(line + strlen(OTHERS), line, &measure->others, err);
     for (size_t owner = 0; owner < N_OWNERS; owner++) {
         const size_t n_owner = strlen(owners[owner]);
 
@@ -49,23 +67,29 @@ static enum status take_line(const char *line, struct node_speed *speeds, struct
         for (size_t i = 0; i < NODE_SPEED_FIELDS; i++) {
             const char *name = line + n_owner + 1;
             const size_t n = strlen(node_speed_fields[i].name);
-            char *end;
 
-            if (strncmp(name, node_speed_fields[i].name, n) != 0 || name[n] != ' ')
-                continue;
-            *node_speed_at(&speeds[owner], i) = strtod(name + n, &end);
-            return *end == '\0' && end != name + n
-                       ? ST_OK
-                       : err_set(err, ST_FORMAT, "the line '%.60s' has no number", line);
+            if (strncmp(name, node_speed_fields[i].name, n) == 0 && name[n] == ' ')
+                return take_number(name + n, line, node_speed_at(speeds[owner], i), err);
         }
     }
     return err_set(err, ST_FORMAT, "the line '%.60s' is unknown", line);
 }
 
-enum status speed_file_read(const char *path, struct node_speed *ret_speed,
-                            struct node_speed *ret_machine, struct err *err)
+static enum status check(struct node_measure *measure, struct err *err)
 {
-    struct node_speed speeds[N_OWNERS] = { 0 };
+    const struct node_speed *const speeds[N_OWNERS] = { &measure->node, &measure->machine };
+
+    for (size_t i = 0; i < N_OWNERS; i++)
+        if (!node_speed_is_sane(speeds[i]) || !(speeds[i]->memory_gbs > 0))
+            return err_set(err, ST_FORMAT, "its figures are those of no %s", owners[i]);
+    if (!(measure->others >= 0 && measure->others <= 1))
+        return err_set(err, ST_FORMAT, "it does not say how much of the machine others used");
+    return ST_OK;
+}
+
+enum status speed_file_read(const char *path, struct node_measure *ret_measure, struct err *err)
+{
+    struct node_measure measure = { .others = -1 };
     struct buf content = { 0 };
     char head[32];
     char *rest = NULL, *line;
@@ -79,14 +103,11 @@ enum status speed_file_read(const char *path, struct node_speed *ret_speed,
     if (!line || strcmp(line, head) != 0)
         s = err_set(err, ST_FORMAT, "it does not begin with '%s'", head);
     while (s == ST_OK && (line = strtok_r(NULL, "\n", &rest)) != NULL)
-        s = take_line(line, speeds, err);
-    for (size_t i = 0; i < N_OWNERS && s == ST_OK; i++)
-        if (!node_speed_is_sane(&speeds[i]) || !(speeds[i].memory_gbs > 0))
-            s = err_set(err, ST_FORMAT, "its figures are those of no %s", owners[i]);
-    if (s != ST_OK)
-        goto out;
-    *ret_speed = speeds[0];
-    *ret_machine = speeds[1];
+        s = take_line(line, &measure, err);
+    if (s == ST_OK)
+        s = check(&measure, err);
+    if (s == ST_OK)
+        *ret_measure = measure;
 out:
     if (s != ST_OK)
         err_wrap(err, "read the speed of this machine from '%.200s'", path);
@@ -94,15 +115,14 @@ out:
     return s;
 }
 
-enum status speed_file_write(const char *path, const struct node_speed *speed,
-                             const struct node_speed *machine, struct err *err)
+enum status speed_file_write(const char *path, const struct node_measure *measure, struct err *err)
 {
-    struct node_speed speeds[N_OWNERS] = { *speed, *machine };
+    struct node_speed speeds[N_OWNERS] = { measure->node, measure->machine };
     char folder[PATH_MAX_BYTES];
     struct buf content = { 0 };
     enum status s;
 
-    buf_printf(&content, "pomona speed %d\n", NODE_SPEED_VERSION);
+    buf_printf(&content, "pomona speed %d\n" OTHERS "%.6g\n", NODE_SPEED_VERSION, measure->others);
     for (size_t owner = 0; owner < N_OWNERS; owner++)
         for (size_t i = 0; i < NODE_SPEED_FIELDS; i++)
             buf_printf(&content, "%s.%s %.6g\n", owners[owner], node_speed_fields[i].name,

@@ -20,11 +20,9 @@ enum status speed_file_path(const char *folder, unsigned n_threads, const char *
                             char *ret_path, struct err *err);
 
 /* Errors  ST_NOTFOUND; ST_FORMAT  something else, or figures no machine has; ST_IO */
-enum status speed_file_read(const char *path, struct node_speed *ret_speed,
-                            struct node_speed *ret_machine, struct err *err);
+enum status speed_file_read(const char *path, struct node_measure *ret_measure, struct err *err);
 
 /* Makes the folder; readers see the old figures or the new.  Errors  ST_IO */
-enum status speed_file_write(const char *path, const struct node_speed *speed,
-                             const struct node_speed *machine, struct err *err);
+enum status speed_file_write(const char *path, const struct node_measure *measure, struct err *err);
 
 #endif

@@ -5,10 +5,12 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/busy.h"
 #include "base/clock.h"
 #include "base/machine.h"
 #include "base/size.h"
 #include "execute/sample/sample.h"
+#include "execute/speed/telling.h"
 #include "execute/speed/yardstick.h"
 
 enum {
@@ -21,7 +23,7 @@ enum {
     HALVINGS = 40,
     SOLVE_ROUNDS = 8, /* far more than it takes to settle */
     VOCABULARY = 32768,
-    N_SAMPLES = 9,
+    N_SAMPLES = 15,
 };
 
 #define LAYERS_MAX_BYTES (double)(192 << 20) /* more takes longer than it tells */
@@ -61,6 +63,25 @@ static double attention_of(const struct speed_times *t)
     return fmin(fmax(position * t->n_shallow, 0), t->narrow_1 / t->narrow.hidden / 2);
 }
 
+/* What a row costs beside its products, for each hidden element: the mean of what steps of several
+ * sizes say, as kernels are not as good at each of them. */
+static double row_of(const struct speed_times *t, double read, double compute, double layer)
+{
+    const struct speed_size *n = &t->narrow;
+    const struct {
+        double rows, s;
+    } steps[] = { { 8, t->narrow_8 }, { 16, t->narrow_16 }, { 32, t->narrow_32 } };
+    double sum = 0;
+
+    for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+        const double rows = steps[i].rows;
+        const double products = fmax(n->bytes * read, 2 * rows * n->params * compute);
+
+        sum += (steps[i].s - products - layer) / rows / n->hidden;
+    }
+    return sum / ARRAY_LEN(steps);
+}
+
 /* Four equations in reading (s a byte), computing (s an operation), layer and row, in turn: each
  * is nearly its own, so a few rounds settle them. */
 void speed_solve(const struct speed_times *t, struct node_speed *ret_speed)
@@ -74,8 +95,7 @@ void speed_solve(const struct speed_times *t, struct node_speed *ret_speed)
 
     for (int i = 0; i < SOLVE_ROUNDS; i++) {
         compute = (wide_16 - layer - 16 * w->hidden * row) / (16 * 2 * w->params);
-        row = ((t->narrow_32 - t->narrow_16) / 16 - 2 * n->params * compute) / n->hidden - attend;
-        row = fmax(row, 0);
+        row = fmax(row_of(t, read, compute, layer) - attend, 0);
         read = (wide_1 - narrow_1 - (w->hidden - n->hidden) * row) / (w->bytes - n->bytes);
         read = fmin(fmax(read, 0), wide_1 / w->bytes);
         layer = fmax(narrow_1 - n->bytes * read - n->hidden * row, 0);
@@ -146,6 +166,7 @@ static enum status time_layers(unsigned n_threads, const char *kernels, struct s
     const struct wanted wide_times[] = { { 1, YARDSTICK_DEPTH, &t->wide_1 },
                                          { 16, YARDSTICK_DEPTH, &t->wide_16 } };
     const struct wanted narrow_times[] = { { 1, YARDSTICK_DEPTH, &t->narrow_1 },
+                                           { 8, YARDSTICK_DEPTH, &t->narrow_8 },
                                            { 16, YARDSTICK_DEPTH, &t->narrow_16 },
                                            { 32, YARDSTICK_DEPTH, &t->narrow_32 },
                                            { 1, DEPTH, &t->narrow_deep } };
@@ -176,41 +197,53 @@ static int by_size(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Logits as a model's: a few stand out, most say nothing. */
+/* Logits as a model's: a few stand out, others each time, and most say nothing. */
 static void make_logits(float *logits)
 {
     uint32_t x = 1;
 
-    for (size_t i = 0; i < VOCABULARY; i++) {
+    for (size_t i = 0; i < (size_t)N_SAMPLES * VOCABULARY; i++) {
         x = x * 1664525u + 1013904223u; /* Numerical Recipes */
-        logits[i] = (float)(x >> 8) / (float)(1 << 24) * 8 + (i % 1021 == 0 ? 8.0f : 0.0f);
+        logits[i] = (float)(x >> 8) / (float)(1 << 24) * 8 + ((x >> 8) % 1021 == 0 ? 8.0f : 0.0f);
     }
 }
 
-static enum status time_sampling(double *ret_ns, struct err *err)
+/* Each of the logits once, as a step's are: neither the nearest cache nor the branch predictor knows
+ * them. */
+static enum status time_samples(struct sampler *sampler, const float *logits, uint64_t *times,
+                                struct err *err)
 {
-    float *logits = calloc(VOCABULARY, sizeof(*logits));
-    struct sampler *sampler = NULL;
-    struct sampling how;
     const int32_t token = 1;
+    struct sampling how;
     struct sample_input in = { .how = &how, .tokens = &token, .n_prompt = 1, .n_tokens = 1 };
-    uint64_t times[N_SAMPLES];
     enum status s = ST_OK;
 
-    if (!logits)
-        return err_set(err, ST_NOMEM, "logits to measure sampling with");
-    make_logits(logits);
     sampling_init(&how);
-    in.logits = logits;
-    s = sampler_new(VOCABULARY, &sampler, err);
     for (size_t i = 0; i < N_SAMPLES && s == ST_OK; i++) {
         const uint64_t start_ns = clock_ns();
         struct sample chosen;
 
         how.seed = i;
+        in.logits = logits + i * VOCABULARY;
         s = sampler_choose(sampler, &in, &chosen, err);
         times[i] = clock_ns() - start_ns;
     }
+    return s;
+}
+
+static enum status time_sampling(double *ret_ns, struct err *err)
+{
+    float *logits = calloc((size_t)N_SAMPLES * VOCABULARY, sizeof(*logits));
+    struct sampler *sampler = NULL;
+    uint64_t times[N_SAMPLES];
+    enum status s;
+
+    if (!logits)
+        return err_set(err, ST_NOMEM, "logits to measure sampling with");
+    make_logits(logits);
+    s = sampler_new(VOCABULARY, &sampler, err);
+    if (s == ST_OK)
+        s = time_samples(sampler, logits, times, err);
     if (s == ST_OK) {
         qsort(times, N_SAMPLES, sizeof(times[0]), by_size);
         *ret_ns = (double)times[N_SAMPLES / 2] / VOCABULARY;
@@ -218,6 +251,18 @@ static enum status time_sampling(double *ret_ns, struct err *err)
     sampler_free(sampler);
     free(logits);
     return s;
+}
+
+static enum status time_telling(struct node_speed *speed, struct err *err)
+{
+    double step_s, token_s;
+    const enum status s = telling_time(&step_s, &token_s, err);
+
+    if (s != ST_OK)
+        return s;
+    speed->step_us = step_s * 1e6;
+    speed->token_us = token_s * 1e6;
+    return ST_OK;
 }
 
 /* The machine's matrices are measured with all its cores.  What a layer and a row cost beside
@@ -241,29 +286,35 @@ static enum status measure_machine(unsigned n_threads, unsigned n_cores, const c
     ret->layer_us = node->layer_us / rooms;
     ret->row_ns = node->row_ns / rooms;
     ret->sample_ns = node->sample_ns / rooms;
+    ret->step_us = node->step_us / rooms;
+    ret->token_us = node->token_us / rooms;
     return ST_OK;
 }
 
-enum status speed_measure(unsigned n_threads, const char *kernels, struct node_speed *ret_speed,
-                          struct node_speed *ret_machine, struct err *err)
+enum status speed_measure(unsigned n_threads, const char *kernels, struct node_measure *ret_measure,
+                          struct err *err)
 {
     const unsigned n_cores = machine_n_fast_cores();
-    struct node_speed speed = { 0 }, machine = { 0 };
+    struct node_measure measure = { 0 };
     struct speed_times times = { 0 };
+    struct busy_mark mark;
     enum status s;
 
     if (n_threads == 0)
         n_threads = n_cores;
+    busy_mark(&mark);
     s = time_layers(n_threads, kernels, &times, err);
     if (s == ST_OK)
-        s = time_sampling(&speed.sample_ns, err);
+        s = time_sampling(&measure.node.sample_ns, err);
+    if (s == ST_OK)
+        s = time_telling(&measure.node, err);
     if (s != ST_OK)
         return s;
-    speed_solve(&times, &speed);
-    s = measure_machine(n_threads, n_cores, kernels, &speed, &machine, err);
+    speed_solve(&times, &measure.node);
+    s = measure_machine(n_threads, n_cores, kernels, &measure.node, &measure.machine, err);
     if (s != ST_OK)
         return s;
-    *ret_speed = speed;
-    *ret_machine = machine;
+    measure.others = busy_others(&mark);
+    *ret_measure = measure;
     return ST_OK;
 }

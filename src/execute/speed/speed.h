@@ -11,10 +11,11 @@
  *   wide layers, 1 row      reading: memory_gbs
  *   wide layers, 16 rows    computing: compute_gops
  *   narrow layers, 1 row    beside the wide: layer_us, what a layer costs whatever its size
- *   narrow, 16 and 32 rows  what a row costs beside its products: row_ns
+ *   narrow, 8 to 32 rows    what a row costs beside its products: row_ns
  *   wide, 2 to 8 rows       where reading and computing balance: overlap
  *   narrow, 1 row, depth    attention: attend_gops
- * and sample_ns from the sampler itself, as the API's defaults use it.  All layers together are
+ * sample_ns from the sampler itself, as the API's defaults use it; step_us and token_us from tokens
+ * that are told (telling.h).  All layers together are
  * larger than the caches, as a model's are.
  *
  * Takes some seconds of all its threads and a few hundred megabytes.
@@ -29,8 +30,6 @@
 #include "base/status.h"
 #include "contract/node_speed.h"
 
-enum { SPEED_VERSION = 1 }; /* of what is measured: kept figures of another are measured anew */
-
 /* Layer sizes that were timed. */
 struct speed_size {
     double bytes, params, hidden; /* of a layer */
@@ -38,7 +37,7 @@ struct speed_size {
 
 struct speed_times { /* seconds of one layer */
     struct speed_size wide, narrow;
-    double wide_1, wide_16, narrow_1, narrow_16, narrow_32;
+    double wide_1, wide_16, narrow_1, narrow_8, narrow_16, narrow_32;
     double wide_middle; /* at n_middle rows */
     uint32_t n_middle;
     double narrow_deep;          /* one row that attends to n_depth positions */
@@ -49,9 +48,9 @@ struct speed_times { /* seconds of one layer */
 void speed_solve(const struct speed_times *times, struct node_speed *ret_speed);
 
 /* Measure a node of n_threads (0: all fast cores) with `kernels` (NULL: the best), and the machine
- * with all its cores.
+ * with all its cores, and how much of it others used meanwhile.
  * Errors  ST_NOMEM; ST_UNSUPPORTED  no such kernels */
-enum status speed_measure(unsigned n_threads, const char *kernels, struct node_speed *ret_speed,
-                          struct node_speed *ret_machine, struct err *err);
+enum status speed_measure(unsigned n_threads, const char *kernels, struct node_measure *ret_measure,
+                          struct err *err);
 
 #endif

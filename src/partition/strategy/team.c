@@ -100,6 +100,8 @@ bool team_make(const struct planner_input *in, const uint32_t *members, size_t n
         team->speed.layer_us = fmax(team->speed.layer_us, node->speed.layer_us);
         team->speed.row_ns = fmax(team->speed.row_ns, node->speed.row_ns * part);
         team->speed.sample_ns = fmax(team->speed.sample_ns, node->speed.sample_ns);
+        team->speed.step_us = fmax(team->speed.step_us, node->speed.step_us);
+        team->speed.token_us = fmax(team->speed.token_us, node->speed.token_us);
         room = fmin(room, ((double)node->memory_bytes - (double)work) / part);
     }
     for (size_t i = 0; i < n_members; i++) /* all are busy as long as the slowest */

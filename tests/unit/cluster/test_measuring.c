@@ -113,13 +113,14 @@ static bool is_known(const struct fixture *f)
 static void figures_of_another_are_taken_soon(void **state)
 {
     const struct node_speed speed = { .memory_gbs = 27.5, .compute_gops = 190, .layer_us = 0.25 };
+    const struct node_measure measure = { .node = speed, .machine = speed };
     struct fixture *f = *state;
     struct err err = { 0 };
 
     start(f);
     until(f, has_failed, "its own measure failed");
     assert_false(is_known(f));
-    assert_ok(speed_file_write(f->figures, &speed, &speed, &err), err);
+    assert_ok(speed_file_write(f->figures, &measure, &err), err);
     until(f, is_known, "the figures are known");
 }
 

@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "execute/speed/speed.h"
+#include "execute/speed/telling.h"
 #include "execute/speed/yardstick.h"
 
 static const struct node_speed truth = { .memory_gbs = 25,
@@ -41,6 +42,7 @@ static struct speed_times times_of_truth(void)
     t.wide_1 = time_of(&t.wide, 1, 0);
     t.wide_16 = time_of(&t.wide, 16, 0);
     t.narrow_1 = time_of(&t.narrow, 1, 0);
+    t.narrow_8 = time_of(&t.narrow, 8, 0);
     t.narrow_16 = time_of(&t.narrow, 16, 0);
     t.narrow_32 = time_of(&t.narrow, 32, 0);
     t.n_middle = 2;
@@ -77,7 +79,7 @@ static void noise_makes_no_figure_negative(void **state)
     struct speed_times t = times_of_truth();
 
     (void)state;
-    for (unsigned seed = 0; seed < 64; seed++) {
+    for (unsigned seed = 0; seed < 128; seed++) {
         struct speed_times noisy = t;
         struct node_speed speed = { 0 };
 
@@ -86,6 +88,7 @@ static void noise_makes_no_figure_negative(void **state)
         noisy.narrow_1 *= seed & 4 ? 3 : 1;
         noisy.narrow_16 *= seed & 8 ? 3 : 1;
         noisy.narrow_32 *= seed & 16 ? 3 : 1;
+        noisy.narrow_8 *= seed & 64 ? 3 : 1;
         noisy.narrow_deep /= seed & 32 ? 3 : 1;
         speed_solve(&noisy, &speed);
         assert_true(node_speed_is_sane(&speed));
@@ -112,12 +115,33 @@ static void layers_of_made_up_weights_can_be_timed(void **state)
     assert_int_equal(yardstick_new(&shape, 1, "no-such", &y, &err), ST_UNSUPPORTED);
 }
 
+static void telling_tokens_costs_time(void **state)
+{
+    double step_s = 0, token_s = -1;
+    struct err err = { 0 };
+
+    (void)state;
+    assert_int_equal(telling_time(&step_s, &token_s, &err), ST_OK);
+    assert_true(step_s > 0 && token_s >= 0);
+}
+
+static void a_machine_that_others_use_is_not_quiet(void **state)
+{
+    const struct node_measure alone = { .others = 0.02 }, shared = { .others = 0.4 };
+
+    (void)state;
+    assert_true(node_measure_is_quiet(&alone));
+    assert_false(node_measure_is_quiet(&shared));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_figures_are_those_that_make_the_times),
         cmocka_unit_test(noise_makes_no_figure_negative),
         cmocka_unit_test(layers_of_made_up_weights_can_be_timed),
+        cmocka_unit_test(telling_tokens_costs_time),
+        cmocka_unit_test(a_machine_that_others_use_is_not_quiet),
     };
     return cmocka_run_group_tests_name("execute/speed", tests, NULL, NULL);
 }

@@ -278,6 +278,10 @@ static void every_measured_figure_costs_its_time(void **state)
     speed.sample_ns = 2;
     assert_near(cost_output_s(&f->shape, &speed, rows) - before,
                 rows * f->shape.info.n_vocab * 2e-9, 1e-6);
+    speed = plain;
+    speed.step_us = 70;
+    speed.token_us = 5;
+    assert_near(cost_output_s(&f->shape, &speed, rows) - before, 70e-6 + rows * 5e-6, 1e-6);
     speed = slow; /* one after the other */
     assert_near(cost_output_s(&f->shape, &speed, rows),
                 (double)f->shape.info.output_bytes / 1e9 + 2 * rows * f->shape.output_params / 1e9,
