@@ -4,6 +4,7 @@
 The attackers have addresses of their own (127.0.0.2 and up), as they would.
 """
 import http.client
+import io
 import json
 import os
 import socket
@@ -24,8 +25,9 @@ connections: { total: 300, per_address: 64 }
 log: { access: true }
 """
 CHAT = {"model": MODEL, "messages": [{"role": "user", "content": "Tell me of ships."}]}
-# Sanitized code is slower than what these tests wait for.
-SLOWER = 4 if "asan" in os.environ["POMONA_BUILD"] or "tsan" in os.environ["POMONA_BUILD"] else 1
+# Sanitized code is slower, and keeps what was freed for a while.
+IS_SANITIZED = os.environ["POMONA_BUILD"].rpartition("/")[2] in ("asan", "tsan")
+SLOWER, GROWTH_MAX = (4, 320 << 20) if IS_SANITIZED else (1, 16 << 20)
 
 
 class Ordinary(threading.Thread):
@@ -106,7 +108,7 @@ def split(answer):
     found = []
     while answer:
         head, _, answer = answer.partition(b"\r\n\r\n")
-        header = http.client.parse_headers(__import__("io").BytesIO(head.partition(b"\r\n")[2] + b"\r\n\r\n"))
+        header = http.client.parse_headers(io.BytesIO(head.partition(b"\r\n")[2] + b"\r\n\r\n"))
         n = int(header["Content-Length"])
         found.append((int(head.split()[1]), header, answer[:n]))
         answer = answer[n:]
@@ -247,7 +249,7 @@ def test_what_is_pipelined_without_end_takes_no_memory(node):
                 break
         answer = read_all(s)
     assert answer.count(b"HTTP/1.1 ") == 1
-    assert resident_bytes(node.node.process.pid) < before + SLOWER * (16 << 20)
+    assert resident_bytes(node.node.process.pid) < before + GROWTH_MAX
 
 
 def test_a_bad_key_is_refused_by_the_header_alone(node):
@@ -282,7 +284,7 @@ def test_a_hundred_megabytes_are_not_kept(node):
             pass # it was told to stop
         assert connection.getresponse().status == status
         connection.close()
-    assert resident_bytes(node.node.process.pid) < before + SLOWER * (16 << 20)
+    assert resident_bytes(node.node.process.pid) < before + GROWTH_MAX
 
 
 def test_a_flood_of_connections_is_held_to_its_address(node):
