@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <sched.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -176,15 +175,14 @@ static enum status tcp_recv(struct transport *base, uint32_t from, void *ret_byt
 }
 
 /* Members of a team wait for one another twice in a layer, for less than it takes to sleep and be
- * woken: so they look again for a while, and soon offer their core to others between looks. */
-enum { WATCH_NS = 300000, YIELD_AFTER_NS = 20000 };
+ * woken: so they look again for a while before they sleep.  Offering the core between looks costs
+ * more than sleeping.  Where a wait was long all the same, others may need this core: the next one
+ * looks for half as long. */
+enum { WATCH_NS = 500000 };
 
-/* False where it is time to sleep. */
-static bool watch(uint64_t waited_ns)
+static void learn_wait(struct tcp *t, uint64_t took_ns)
 {
-    if (waited_ns > YIELD_AFTER_NS)
-        (void)sched_yield();
-    return waited_ns < WATCH_NS;
+    t->watch_ns = took_ns < WATCH_NS ? WATCH_NS : t->watch_ns / 2;
 }
 
 /* What can be done now with one rank; ret_wants is what to wait for, 0 where all is done. */
@@ -214,6 +212,7 @@ static enum status tcp_exchange(struct transport *base, struct exchange *all, si
 {
     struct tcp *t = (struct tcp *)base;
     const uint64_t start_ns = clock_ns();
+    uint64_t took_ns;
     enum status s = ST_OK;
 
     for (size_t i = 0; s == ST_OK && i < n; i++)
@@ -226,9 +225,12 @@ static enum status tcp_exchange(struct transport *base, struct exchange *all, si
             s = go_on(t, &all[i], &wants[all[i].with], err);
             is_done &= all[i].n_out == 0 && all[i].n_in == 0;
         }
+        took_ns = clock_ns() - start_ns;
+        if (is_done)
+            learn_wait(t, took_ns);
         if (s != ST_OK || is_done)
             return s;
-        if (watch(clock_ns() - start_ns))
+        if (took_ns < t->watch_ns)
             continue;
         s = wait_for_any(t, wants, deadline_ns, err);
     }
@@ -269,6 +271,7 @@ struct tcp *tcp_new(uint32_t rank, uint32_t n_ranks)
     if (!t)
         return NULL;
     t->base = (struct transport){ &tcp_type, rank, n_ranks };
+    t->watch_ns = WATCH_NS;
     for (size_t i = 0; i < TCP_RANKS_MAX; i++)
         t->conns[i].fd = -1;
     return t;

@@ -41,6 +41,7 @@ void conn_close(struct conn *conn);
 struct tcp {
     struct transport base;
     struct conn conns[TCP_RANKS_MAX];
+    uint64_t watch_ns; /* how long the next exchange looks again before it sleeps */
 };
 
 /* tcp/socket.c: sockets without surprises.  All are non-blocking and never raise SIGPIPE. */
