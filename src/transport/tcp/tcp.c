@@ -175,15 +175,9 @@ static enum status tcp_recv(struct transport *base, uint32_t from, void *ret_byt
 }
 
 /* Members of a team wait for one another twice in a layer, for less than it takes to sleep and be
- * woken: so they look again for a while before they sleep.  Offering the core between looks costs
- * more than sleeping.  Where a wait was long all the same, others may need this core: the next one
- * looks for half as long. */
+ * woken: so they look again for a while before they sleep.  Ranks of one machine leave its cores
+ * to each other. */
 enum { WATCH_NS = 500000 };
-
-static void learn_wait(struct tcp *t, uint64_t took_ns)
-{
-    t->watch_ns = took_ns < WATCH_NS ? WATCH_NS : t->watch_ns / 2;
-}
 
 /* What can be done now with one rank; ret_wants is what to wait for, 0 where all is done. */
 static enum status go_on(struct tcp *t, struct exchange *x, short *ret_wants, struct err *err)
@@ -211,8 +205,7 @@ static enum status tcp_exchange(struct transport *base, struct exchange *all, si
                                 uint64_t deadline_ns, struct err *err)
 {
     struct tcp *t = (struct tcp *)base;
-    const uint64_t start_ns = clock_ns();
-    uint64_t took_ns;
+    const uint64_t watch_until_ns = clock_ns() + WATCH_NS;
     enum status s = ST_OK;
 
     for (size_t i = 0; s == ST_OK && i < n; i++)
@@ -225,12 +218,9 @@ static enum status tcp_exchange(struct transport *base, struct exchange *all, si
             s = go_on(t, &all[i], &wants[all[i].with], err);
             is_done &= all[i].n_out == 0 && all[i].n_in == 0;
         }
-        took_ns = clock_ns() - start_ns;
-        if (is_done)
-            learn_wait(t, took_ns);
         if (s != ST_OK || is_done)
             return s;
-        if (took_ns < t->watch_ns)
+        if (!t->has_neighbours && clock_ns() < watch_until_ns)
             continue;
         s = wait_for_any(t, wants, deadline_ns, err);
     }
@@ -271,7 +261,6 @@ struct tcp *tcp_new(uint32_t rank, uint32_t n_ranks)
     if (!t)
         return NULL;
     t->base = (struct transport){ &tcp_type, rank, n_ranks };
-    t->watch_ns = WATCH_NS;
     for (size_t i = 0; i < TCP_RANKS_MAX; i++)
         t->conns[i].fd = -1;
     return t;
