@@ -257,6 +257,8 @@ enum status tcp_join(struct tcp_listener *listener, const struct tcp_join *join,
 
     for (size_t i = 0; i < MAX_CALLERS; i++)
         conn_close(&j.callers[i].conn);
+    for (uint32_t i = 0; s == ST_OK && i < join->n_ranks; i++)
+        j.tcp->has_neighbours |= i != join->rank && socket_is_local(j.tcp->conns[i].fd);
     if (s == ST_OK)
         *ret_transport = &j.tcp->base;
     else

@@ -101,6 +101,28 @@ enum status socket_connect(const struct tcp_endpoint *to, uint64_t deadline_ns, 
     return ST_OK;
 }
 
+/* The address without its port; false for one of another family. */
+static bool same_host(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
+{
+    if (a->ss_family != b->ss_family)
+        return false;
+    if (a->ss_family == AF_INET)
+        return ((const struct sockaddr_in *)a)->sin_addr.s_addr ==
+               ((const struct sockaddr_in *)b)->sin_addr.s_addr;
+    return a->ss_family == AF_INET6 &&
+           memcmp(&((const struct sockaddr_in6 *)a)->sin6_addr,
+                  &((const struct sockaddr_in6 *)b)->sin6_addr, sizeof(struct in6_addr)) == 0;
+}
+
+bool socket_is_local(int fd)
+{
+    struct sockaddr_storage here, there;
+    socklen_t n_here = sizeof(here), n_there = sizeof(there);
+
+    return getsockname(fd, (struct sockaddr *)&here, &n_here) == 0 &&
+           getpeername(fd, (struct sockaddr *)&there, &n_there) == 0 && same_host(&here, &there);
+}
+
 int socket_accept(int listener_fd)
 {
     const int fd = accept(listener_fd, NULL, NULL);

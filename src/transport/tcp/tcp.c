@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <sched.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -176,16 +175,9 @@ static enum status tcp_recv(struct transport *base, uint32_t from, void *ret_byt
 }
 
 /* Members of a team wait for one another twice in a layer, for less than it takes to sleep and be
- * woken: so they look again for a while, and soon offer their core to others between looks. */
-enum { WATCH_NS = 300000, YIELD_AFTER_NS = 20000 };
-
-/* False where it is time to sleep. */
-static bool watch(uint64_t waited_ns)
-{
-    if (waited_ns > YIELD_AFTER_NS)
-        (void)sched_yield();
-    return waited_ns < WATCH_NS;
-}
+ * woken: so they look again for a while before they sleep.  Ranks of one machine leave its cores
+ * to each other. */
+enum { WATCH_NS = 500000 };
 
 /* What can be done now with one rank; ret_wants is what to wait for, 0 where all is done. */
 static enum status go_on(struct tcp *t, struct exchange *x, short *ret_wants, struct err *err)
@@ -213,7 +205,7 @@ static enum status tcp_exchange(struct transport *base, struct exchange *all, si
                                 uint64_t deadline_ns, struct err *err)
 {
     struct tcp *t = (struct tcp *)base;
-    const uint64_t start_ns = clock_ns();
+    const uint64_t watch_until_ns = clock_ns() + WATCH_NS;
     enum status s = ST_OK;
 
     for (size_t i = 0; s == ST_OK && i < n; i++)
@@ -228,7 +220,7 @@ static enum status tcp_exchange(struct transport *base, struct exchange *all, si
         }
         if (s != ST_OK || is_done)
             return s;
-        if (watch(clock_ns() - start_ns))
+        if (!t->has_neighbours && clock_ns() < watch_until_ns)
             continue;
         s = wait_for_any(t, wants, deadline_ns, err);
     }

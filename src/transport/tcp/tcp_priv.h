@@ -41,12 +41,14 @@ void conn_close(struct conn *conn);
 struct tcp {
     struct transport base;
     struct conn conns[TCP_RANKS_MAX];
+    bool has_neighbours; /* a rank is on this machine, too */
 };
 
 /* tcp/socket.c: sockets without surprises.  All are non-blocking and never raise SIGPIPE. */
 enum status socket_listen(const char *host, int *ret_fd, uint16_t *ret_port, struct err *err);
 enum status socket_connect(const struct tcp_endpoint *to, uint64_t deadline_ns, int *ret_fd,
                            struct err *err);
+bool socket_is_local(int fd);                          /* both ends are on this machine */
 int socket_accept(int listener_fd);                    /* -1: nobody is there */
 long socket_send(int fd, const void *bytes, size_t n); /* as send(2) */
 
