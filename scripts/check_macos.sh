@@ -15,6 +15,8 @@ cd "$(dirname "$0")/.."
 LOGS=.cache/check_macos
 JOBS=$(getconf _NPROCESSORS_ONLN)
 FAILED=()
+MODEL=$PWD/.cache/models/SmolLM2-135M-Instruct.Q4_1.gguf
+PROMPT="What is the capital of France?"
 
 usage() {
     cat <<EOF2
@@ -55,6 +57,24 @@ x = mx.random.normal((512, 512))
 mx.eval(x @ x)'
 }
 
+# The two engines round differently, so that late in an answer their words may part.
+answer_of() {
+    build/release/pomona run "$MODEL" --engine "$1" --temperature 0 -n 16 "$PROMPT"
+}
+
+engines_agree() {
+    local cpu gpu
+    cpu=$(answer_of cpu)
+    gpu=$(answer_of mlx)
+    printf 'cpu: %s\nmlx: %s\n' "$cpu" "$gpu"
+    [ "$cpu" = "$gpu" ]
+}
+
+speed() {
+    build/release/pomona bench "$MODEL" -r 3
+    build/release/pomona bench "$MODEL" -r 3 --engine mlx
+}
+
 case ${1:-} in
 '') ;;
 -h | --help) usage && exit 0 ;;
@@ -72,6 +92,8 @@ say_detail "$(scripts/fetch_smollm2.sh)"
 check "build" build
 check "unit tests" ctest --test-dir build/release --no-tests=error --output-on-failure -j "$JOBS" -L unit
 check "MLX has a GPU" gpu_of_mlx
+check "the engine mlx answers as the engine cpu" engines_agree
+check "speed of both engines" speed
 say
 [ ${#FAILED[@]} -eq 0 ] || die "failed: $(IFS=,; echo "${FAILED[*]}")"
 say "${GREEN}every check passed$PLAIN"

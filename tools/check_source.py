@@ -161,7 +161,7 @@ def platform_code(path, text):
             yield number, "code of one system: it belongs into base/ or another of PLATFORM_FILES"
 
 
-C = (".c", ".h")
+C = (".c", ".h", ".cpp", ".hpp")
 ALL = C + (".py", ".sh", ".proto")
 RULES = [
     (ALL, spdx_line),

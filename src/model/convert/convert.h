@@ -11,7 +11,8 @@
  *   F32, F16                    the same
  *   BF16                        F16: below 2^-17 some bits are lost, the error is at most 2^-25
  *   MLX's affine 4-bit groups   Q4_1, each group of 64 or 128 as 2 or 4 blocks with its scale and
- *                               bias; these are rounded to F16 as BF16 is
+ *                               bias; these become F16: of BF16 as above, of F32 with a relative
+ *                               error of 2^-11
  *   MLX's affine 8-bit groups   F16 of what they stand for, relative error 2^-11; twice the size
  * and what F16 cannot hold is refused.
  *
