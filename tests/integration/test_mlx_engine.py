@@ -11,6 +11,7 @@ import pytest
 from tokenizers import Tokenizer
 
 from support import mlx_models
+from support.cluster import MODEL, Cluster
 from support.records import run_records
 from test_mlx_import import LLAMA3_ROPE, PROMPTS, imported, pomona, smollm2  # noqa: F401
 
@@ -75,3 +76,28 @@ def test_an_unknown_engine_is_refused_with_those_there_are(smollm2):  # noqa: F8
     done = pomona("run", smollm2[1], "--engine", "abacus", "Hello")
     assert done.returncode == 1
     assert "there is no engine 'abacus'; there are: cpu, mlx" in done.stderr
+
+
+def answer_of(folder, engines, split):
+    """What an instance says whose ranks compute with these engines."""
+    names = "abc"[:len(engines)]
+    folder.mkdir()
+    with Cluster(folder, names=names) as cluster:
+        for name, engine in zip(names, engines, strict=True):
+            cluster[name].command += ["--engine", engine]
+        cluster.start()
+        cluster.place("a", nodes=list(names), split=split)
+        status, answer = cluster["a"].request("POST", "/v1/chat/completions", {
+            "model": MODEL, "messages": [{"role": "user", "content": "What is the capital of France?"}],
+            "max_tokens": 10, "temperature": 0, "logprobs": True})
+        assert status == 200, answer
+        return [(t["token"], t["logprob"]) for t in answer["choices"][0]["logprobs"]["content"]]
+
+
+def test_a_pipeline_of_both_engines_says_what_one_node_says(tmp_path):
+    alone = answer_of(tmp_path / "alone", ["cpu"], [30])
+    for number, engines in enumerate((["cpu", "mlx"], ["mlx", "cpu"])):
+        mixed = answer_of(tmp_path / str(number), engines, [18, 12])
+        assert [token for token, _ in mixed] == [token for token, _ in alone]
+        assert [p for _, p in mixed] != [p for _, p in alone], "was it computed by one engine?"
+        assert all(abs(p - q) < 0.05 for (_, p), (_, q) in zip(mixed, alone))
