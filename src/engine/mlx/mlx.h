@@ -8,6 +8,9 @@
  *   GPU   products in f16, sums between layers in f32, keys and values in f16
  *   CPU   everything in f32; keys and values become f16 when a page is exported
  *
+ * The width of activations that options ask for is not looked at, as these are finer; a step's pulse
+ * is felt once a layer.
+ *
  * Exactness  MLX chooses kernels by the shape of a batch, so on the GPU the result of a row may
  *            differ in its last bits with the rows beside it; tokens are those of one engine,
  *            not of every placement

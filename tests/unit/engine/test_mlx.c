@@ -13,6 +13,7 @@
 #include "base/size.h"
 #include "engine/engine.h"
 #include "model/model.h"
+#include "support/allocations.h"
 #include "support/folder.h"
 #include "support/tiny_llama.h"
 
@@ -381,6 +382,33 @@ static void what_it_cannot_do_is_refused_by_name(void **state)
     shut(&o);
 }
 
+#if !defined(__APPLE__) /* where allocations can be made to fail */
+static void opening_says_that_memory_is_out(void **state)
+{
+    const struct fixture *f = *state;
+    const struct engine_options options = options_of();
+    struct open_shard o = open_layers(f, "mlx", 0, f->n_layer);
+    enum status s = ST_NOMEM;
+    size_t k = 0;
+
+    while (s == ST_NOMEM) {
+        struct engine_shard *shard = NULL;
+        struct err err = { 0 };
+
+        allocations_fail_at(++k);
+        s = o.type->open(&o.weights, &options, &shard, &err);
+        allocations_fail_at(0);
+        if (s == ST_OK)
+            o.type->close(shard);
+        else
+            assert_true(strlen(err.words) > 0);
+    }
+    assert_int_equal(s, ST_OK);
+    assert_true(k > 2);
+    shut(&o);
+}
+#endif
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -392,6 +420,9 @@ int main(void)
         cmocka_unit_test(the_last_shard_gives_normed_rows),
         cmocka_unit_test(loading_and_steps_are_told_of),
         cmocka_unit_test(what_it_cannot_do_is_refused_by_name),
+#if !defined(__APPLE__)
+        cmocka_unit_test(opening_says_that_memory_is_out),
+#endif
     };
     return cmocka_run_group_tests_name("engine/mlx", tests, set_up, tear_down);
 }
