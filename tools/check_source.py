@@ -147,7 +147,21 @@ def names_itself(path, text):
         yield 2, f"the comment at the top must name the file: {shown}"
 
 
-C = (".c", ".h")
+# Where what differs between systems is kept, so that everything else is the same on all.
+PLATFORM_FILES = ("src/base/", "src/cluster/discovery/beacon.c", "src/cluster/discovery/mdns_library.c",
+                  "src/cluster/supervise/spawn.c", "src/engine/cpu/crew.c",
+                  "src/engine/cpu/panel_writer.c", "src/execute/runner/orphan.c", "tests/")
+
+
+def platform_code(path, text):
+    if str(path).startswith(PLATFORM_FILES):
+        return
+    for number, line in numbered(text):
+        if re.match(r"\s*#\s*(el)?if.*(__APPLE__|__linux__)", line):
+            yield number, "code of one system: it belongs into base/ or another of PLATFORM_FILES"
+
+
+C = (".c", ".h", ".cpp", ".hpp")
 ALL = C + (".py", ".sh", ".proto")
 RULES = [
     (ALL, spdx_line),
@@ -157,6 +171,7 @@ RULES = [
     (C, no_line_comments),
     (C, no_banned_calls),
     (C, include_layers),
+    (C, platform_code),
     (C, header_guard),
     (C, names_itself),
 ]

@@ -27,6 +27,7 @@ build      libxxhash-dev              xxhash
 build      libssl-dev                 openssl@3
 build      libcmocka-dev              cmocka
 build      libavahi-compat-libdnssd-dev -
+build      -                          mlx
 run        ca-certificates            -
 run        curl                       -
 run        procps                     -
@@ -35,6 +36,7 @@ run        python3-pip                -
 test       git                        -
 test       python3-venv               -
 test       clang                      -
+test       g++                        -
 test       prometheus                 prometheus
 test       shellcheck                 shellcheck
 test       qemu-user                  -

@@ -13,7 +13,7 @@ python_environment() {
     say_detail "making .venv from tests/requirements.txt"
     rm -rf .venv
     if ! { python3 -m venv .venv &&
-        .venv/bin/python -m pip --disable-pip-version-check install --quiet \
+        .venv/bin/python -m pip --disable-pip-version-check install --quiet --no-deps \
             -r tests/requirements.txt; } >"$log" 2>&1; then
         tail -n 20 "$log" >&2
         die "the Python environment could not be made; the whole log is in $log"

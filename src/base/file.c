@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/paths.h"
@@ -108,4 +109,14 @@ enum status file_replace(const char *path, const void *bytes, size_t n, struct e
     else
         s = sync_folder_of(path, err);
     return s;
+}
+
+/* POSIX says st_mtim; macOS had its own word before. */
+struct timespec file_modified(const struct stat *st)
+{
+#if defined(__APPLE__)
+    return st->st_mtimespec;
+#else
+    return st->st_mtim;
+#endif
 }

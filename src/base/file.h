@@ -4,6 +4,7 @@
 #define POMONA_BASE_FILE_H
 
 #include <stddef.h>
+#include <time.h>
 
 #include "base/buf.h"
 #include "base/status.h"
@@ -19,5 +20,9 @@ enum status file_replace(const char *path, const void *bytes, size_t n, struct e
 /* Write all [n] bytes to `fd`, however many calls it takes.
  * Errors  ST_IO, with errno as write(2) left it */
 enum status file_write_all(int fd, const void *bytes, size_t n);
+
+/* When the content of the file that stat(2) described changed last. */
+struct stat;
+struct timespec file_modified(const struct stat *st);
 
 #endif

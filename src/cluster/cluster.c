@@ -154,13 +154,14 @@ static enum status take_runner_options(struct cluster *cluster, const struct clu
     cluster->assign_ms = o->assign_ms ? o->assign_ms : ASSIGN_WITHIN_MS;
     cluster->load_ms = o->load_ms ? o->load_ms : LOAD_WITHIN_MS;
     cluster->runner_program = strdup(o->runner_program);
+    cluster->engine = o->engine ? strdup(o->engine) : NULL;
     cluster->kernels = o->kernels ? strdup(o->kernels) : NULL;
     cluster->shard_dir = o->shard_dir ? strdup(o->shard_dir) : NULL;
     cluster->has_share_key = o->share_key != NULL;
     if (o->share_key)
         memcpy(cluster->share_key, o->share_key, sizeof(cluster->share_key));
-    if (!cluster->runner_program || (o->kernels && !cluster->kernels) ||
-        (o->shard_dir && !cluster->shard_dir))
+    if (!cluster->runner_program || (o->engine && !cluster->engine) ||
+        (o->kernels && !cluster->kernels) || (o->shard_dir && !cluster->shard_dir))
         return err_set(err, ST_NOMEM, "the options of a cluster");
     return ST_OK;
 }
@@ -279,6 +280,7 @@ void cluster_free(struct cluster *cluster)
         free(cluster->members[i].topology.told);
     }
     free(cluster->runner_program);
+    free(cluster->engine);
     free(cluster->kernels);
     free(cluster->shard_dir);
     cluster_key_wipe(cluster->share_key, sizeof(cluster->share_key));

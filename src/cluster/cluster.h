@@ -111,6 +111,7 @@ struct cluster_options {
     const struct cluster_discovery *discovery; /* NULL: none */
     uint64_t memory_bytes;                     /* what Pomona may use here */
     uint32_t n_threads;                        /* of each runner; 0: all cores */
+    const char *engine;                        /* of each runner; NULL: the default */
     const char *kernels;                       /* of each runner; NULL: the best */
     const char *runner_program;                /* path of the executable to start as `runner` */
     const struct cluster_peer *peers; /* every node of the ring in order, this one included */

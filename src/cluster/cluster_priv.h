@@ -190,7 +190,7 @@ struct cluster {
     char cluster_name[NODE_NAME_MAX];
     char node_id[33];
     uint32_t n_threads;
-    char *kernels, *runner_program;
+    char *engine, *kernels, *runner_program;
     char *shard_dir; /* NULL: this node fetches nothing */
     bool has_share_key, has_data_key;
     uint8_t share_key[SHARE_KEY_BYTES];

@@ -150,6 +150,8 @@ int cmd_bench(struct app *app, int argc, char **argv)
           &t->batches.text, 0, 0 },
         { "reps", 'r', "N", "measured runs of each test, after one that is not (default 5)",
           OPTION_U32, &t->n_repetitions, 1, REPETITIONS_MAX },
+        { "engine", 0, "NAME", "what computes: cpu, or mlx, the GPU of a Mac (default cpu)",
+          OPTION_TEXT, &t->engine, 0, 0 },
         { "kernels", 0, "NAME", "which kernels compute: ref, avx2, neon, ... (default the best)",
           OPTION_TEXT, &t->kernels, 0, 0 },
         { "compare", 0, "NAME=PATH", "take turns with llama-bench=PATH,llama-batched-bench=PATH",

@@ -27,6 +27,7 @@
 #include "cmd/options.h"
 #include "cmd/units.h"
 #include "engine/engine.h"
+#include "engine/mlx/load.h"
 #include "model/keep.h"
 #include "model/store/store.h"
 
@@ -193,10 +194,13 @@ static enum verdict check_libraries(const struct app *app, struct buf *found)
 static enum verdict check_engine(const struct app *app, struct buf *found)
 {
     const struct engine_type *engine = engine_find(NULL);
+    const struct mlx_module *mlx;
+    const bool has_mlx = mlx_load(&mlx, NULL) == ST_OK;
 
     (void)app;
-    buf_printf(found, "engine %s%s; not in this build: mlx, mpi%s, systemd",
-               engine ? engine->name : "missing", cluster_has_mdns() ? ", mdns" : "",
+    buf_printf(found, "engine %s%s%s; not in this build: %smpi%s, systemd",
+               engine ? engine->name : "missing", has_mlx ? ", mlx" : "",
+               cluster_has_mdns() ? ", mdns" : "", has_mlx ? "" : "mlx, ",
                cluster_has_mdns() ? "" : ", mdns");
     return engine ? FINE : MISSING;
 }

@@ -6,6 +6,7 @@
 #include "cmd/options.h"
 #include "cmd/progress.h"
 #include "cmd/units.h"
+#include "model/convert/convert.h"
 #include "model/store/store.h"
 
 static enum status import(struct app *app, const char *path, const char *name,
@@ -21,8 +22,15 @@ static enum status import(struct app *app, const char *path, const char *name,
         s = store_init(&store, data_dir, err);
     if (s != ST_OK)
         return s;
+    if (convert_is_folder(path) && how == STORE_LINK)
+        return err_set(err, ST_UNSUPPORTED,
+                       "'%s' is a folder, which is converted and not used where it is: leave out "
+                       "--link",
+                       path);
     progress_begin(&progress, app, "copying");
-    s = store_import(&store, path, name, how, progress_bytes, &progress, ret_entry, err);
+    s = convert_is_folder(path)
+            ? store_import_folder(&store, path, name, progress_bytes, &progress, ret_entry, err)
+            : store_import(&store, path, name, how, progress_bytes, &progress, ret_entry, err);
     progress_end(&progress);
     return s;
 }
@@ -41,13 +49,16 @@ int cmd_import(struct app *app, int argc, char **argv)
     static const char *const examples[] = {
         "~/Downloads/SmolLM2-135M-Instruct.Q4_1.gguf --name smollm2",
         "/mnt/models/llama.gguf --link",
+        "~/mlx-community/SmolLM2-135M-Instruct-4bit --name smollm2-4bit",
         NULL,
     };
     const struct usage usage = {
-        .arguments = "FILE",
+        .arguments = "FILE|FOLDER",
         .min_args = 1,
         .max_args = 1,
-        .about = "Check a GGUF file and add it to this machine's models.",
+        .about =
+            "Check a GGUF file and add it to this machine's models. A folder of safetensors, as\n"
+            "MLX and Hugging Face have models, is made such a file.",
         .rows = rows,
         .n_rows = ARRAY_LEN(rows),
         .examples = examples,

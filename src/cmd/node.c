@@ -310,6 +310,7 @@ static enum status start_cluster(struct node *node, struct err *err)
         .api_port = settings->listen_port,
         .memory_bytes = settings->memory_bytes,
         .n_threads = settings->threads,
+        .engine = settings->engine,
         .kernels = settings->kernels,
         .runner_program = program,
         .peers = settings->peers,

@@ -27,6 +27,7 @@ struct node_settings {
     uint16_t listen_port;
     uint64_t memory_bytes;
     uint32_t threads;    /* 0: all cores */
+    const char *engine;  /* of runners; NULL: the default */
     const char *kernels; /* NULL: the best */
     enum kv_format kv_format;
     enum activation_format activations;

@@ -36,7 +36,7 @@ struct serve_options {
     const char *cluster, *cluster_key, *join, *discovery, *host;
     uint32_t port;
     const char *gateway_config;
-    const char *config, *node, *listen, *model, *kernels, *kv;
+    const char *config, *node, *listen, *model, *engine, *kernels, *kv;
     bool is_not_measured;
     double memory_gb;              /* 0: not given */
     uint32_t threads, activations; /* the same */
@@ -232,6 +232,7 @@ static enum status make_settings(const struct app *app, const struct serve_optio
         (void)snprintf(settings->hub_endpoint, sizeof(settings->hub_endpoint), "%s",
                        app->hub_endpoint);
     settings->hub_token = app->hub_token;
+    settings->engine = options->engine;
     settings->kernels = options->kernels;
     settings->model = options->model;
     settings->is_not_measured = options->is_not_measured;
@@ -259,6 +260,7 @@ int cmd_serve(struct app *app, int argc, char **argv)
         { "gateway-config", 0, "FILE", "how the API is guarded (default: api_gateway.yaml in the folder of settings, if there)", OPTION_TEXT, &options.gateway_config, 0, 0 },
         { "memory-gb", 0, "X", "GiB for models (default: the file's, else 3/4 of the machine)", OPTION_REAL, &options.memory_gb, 0.001, 1048576 },
         { "threads", 't', "N", "threads of each runner (default: every core)", OPTION_U32, &options.threads, 1, CONFIG_THREADS_MAX },
+        { "engine", 0, "NAME", "what computes in this node's runners: cpu, or mlx, the GPU of a Mac (default cpu)", OPTION_TEXT, &options.engine, 0, 0 },
         { "kernels", 0, "NAME", "kernels of the runners (default: the best here)", OPTION_TEXT, &options.kernels, 0, 0 },
         { "kv", 0, "FORMAT", "how instances placed from here keep keys and values: f16, q8_0 (default f16)", OPTION_TEXT, &options.kv, 0, 0 },
         { "activations", 0, "BITS", "of activations in instances placed from here: 16, or 8, which is faster (default 16)", OPTION_U32, &options.activations, 1, 32 },

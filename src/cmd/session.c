@@ -46,6 +46,7 @@ static enum status load(const struct app *app, const struct session_options *opt
     struct progress progress;
     struct err lost = { 0 };
     struct local_options local_options = {
+        .engine = options->engine,
         .kernels = options->kernels,
         .n_threads = options->n_threads,
         .context_tokens = options->context_tokens,

@@ -30,6 +30,7 @@ struct session_options {
     uint64_t seed;
     uint32_t n_threads;      /* 0: all cores */
     uint32_t context_tokens; /* 0: the model's, at most 8192 */
+    const char *engine;      /* NULL: the default */
     const char *kernels;     /* NULL: the best of this machine */
     const char *kv;          /* NULL: f16 */
     uint32_t activations;    /* bits; 0: 16 */
@@ -62,6 +63,8 @@ enum { SESSION_THREADS_MAX = 1024, SESSION_CONTEXT_MAX = 1 << 20 };
       &(o)->n_threads, 1, SESSION_THREADS_MAX },                                                    \
     { "context", 'c', "N", "longest conversation, in tokens (default the model's, at most 8192)",   \
       OPTION_U32, &(o)->context_tokens, 16, SESSION_CONTEXT_MAX },                                  \
+    { "engine", 0, "NAME", "what computes: cpu, or mlx, the GPU of a Mac (default cpu)",            \
+      OPTION_TEXT, &(o)->engine, 0, 0 },                                                            \
     { "kernels", 0, "NAME", "which kernels compute: ref, avx2, neon, ... (default the best)",       \
       OPTION_TEXT, &(o)->kernels, 0, 0 },                                                           \
     { "kv", 0, "FORMAT", "how keys and values are kept: f16, q8_0 (default f16)", OPTION_TEXT,      \

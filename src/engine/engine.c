@@ -6,9 +6,11 @@
 
 #include "base/size.h"
 #include "engine/cpu/cpu.h"
+#include "engine/mlx/mlx.h"
 
 static const struct engine_type *const engines[] = {
     &cpu_engine,
+    &mlx_engine,
 };
 
 const struct engine_type *engine_find(const char *name)

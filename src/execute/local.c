@@ -75,9 +75,10 @@ static enum status open_engine(struct local *l, const struct model *model,
         .progress_arg = o->progress_arg,
     };
 
-    l->engine = engine_find(NULL);
+    l->engine = engine_find(o->engine);
     if (!l->engine)
-        return err_set(err, ST_UNSUPPORTED, "this build has no engine");
+        return err_set(err, ST_UNSUPPORTED, "there is no engine '%s'; there are: cpu, mlx",
+                       o->engine ? o->engine : "");
     return l->engine->open(&l->weights, &options, &l->shard, err);
 }
 

@@ -12,6 +12,7 @@
 struct local;
 
 struct local_options {
+    const char *engine;      /* NULL: the default */
     const char *kernels;     /* NULL: the best of this machine */
     unsigned n_threads;      /* 0: all cores */
     uint32_t context_tokens; /* 0: the model's, at most 8192 */

@@ -269,7 +269,7 @@ def test_doctor_finds_this_machine_ready(data):
     assert done.returncode == 0, done.stdout
     for name in ("processor", "memory", "data folder", "models", "ports", "node", "libraries"):
         assert re.search(rf"^(ok  |note)  {name} ", done.stdout, re.MULTILINE), done.stdout
-    assert "not in this build: mlx, mpi" in done.stdout
+    assert "engine cpu" in done.stdout and ", systemd" in done.stdout
 
 
 def test_doctor_fails_where_the_data_folder_cannot_be():

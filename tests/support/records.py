@@ -5,11 +5,13 @@ import struct
 import subprocess
 
 
-def run_records(program, argument, records):
-    """Run `program argument` on the records; returns those it writes."""
+def run_records(program, arguments, records):
+    """Run the program on the records; returns those it writes.  arguments: one, or a list."""
+    if isinstance(arguments, str):
+        arguments = [arguments]
     path = os.path.join(os.environ["POMONA_BUILD"], "tests", "support", program)
     fed = b"".join(struct.pack("=I", len(r)) + r for r in records)
-    done = subprocess.run([path, argument], input=fed, capture_output=True, timeout=120,
+    done = subprocess.run([path, *arguments], input=fed, capture_output=True, timeout=120,
                           check=False)
     assert done.returncode == 0, done.stderr.decode()
     got, at = [], 0

@@ -315,6 +315,8 @@ static void assign_send(struct runner *r, const struct instance *in, const uint8
     assign.n_threads = cluster->n_threads;
     assign.listen_host =
         (char *)(cluster->hears_everywhere ? address_any() : cluster->self->info.host);
+    if (cluster->engine)
+        assign.engine = cluster->engine;
     if (cluster->kernels)
         assign.kernels = cluster->kernels;
     message.body_case = WIRE__RUNNER_MESSAGE__BODY_ASSIGN;

@@ -22,6 +22,7 @@ struct bench_list {
 struct bench_options {
     const struct app *app;
     const char *model;   /* a name of the store, or a file */
+    const char *engine;  /* NULL: the default */
     const char *kernels; /* NULL: the best of this machine */
     enum kv_format kv_format;
     enum activation_format activations;

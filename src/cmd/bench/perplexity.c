@@ -139,9 +139,10 @@ static enum status engine_open(struct scoring *sc, struct err *err)
     };
     enum status s;
 
-    sc->engine = engine_find(NULL);
+    sc->engine = engine_find(bench->engine);
     if (!sc->engine)
-        return err_set(err, ST_UNSUPPORTED, "this build has no engine");
+        return err_set(err, ST_UNSUPPORTED, "there is no engine '%s'; there are: cpu, mlx",
+                       bench->engine ? bench->engine : "");
     s = model_shard(sc->model, 0, model_info(sc->model)->n_layer, &sc->weights, err);
     return s == ST_OK ? sc->engine->open(&sc->weights, &options, &sc->shard, err) : s;
 }

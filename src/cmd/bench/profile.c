@@ -242,6 +242,7 @@ static enum status profiling_open(struct profiling *p, struct err *err)
 {
     const struct bench_options *bench = p->options->bench;
     struct local_options local = {
+        .engine = bench->engine,
         .kernels = bench->kernels,
         .kv_format = bench->kv_format,
         .activations = bench->activations,
@@ -267,6 +268,9 @@ static enum status profiling_open(struct profiling *p, struct err *err)
         s = model_open(entry.path, &p->model, err);
     if (s == ST_OK)
         s = local_open(p->model, &local, &p->local, err);
+    if (s == ST_OK && !local_shard(p->local)->type->profile)
+        s = err_set(err, ST_UNSUPPORTED, "the engine '%s' keeps no time of phases",
+                    local_shard(p->local)->type->name);
     if (s == ST_OK && p->options->trace_path)
         s = trace_open(p->options->trace_path, &p->trace, err);
     return s;

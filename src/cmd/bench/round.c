@@ -82,6 +82,7 @@ static struct local_options local_fill(const struct bench_options *o, uint32_t n
     const uint32_t longest = prompt > decode ? prompt : decode;
 
     return (struct local_options){
+        .engine = o->engine,
         .kernels = o->kernels,
         .n_threads = n_threads,
         .context_tokens = longest > CONTEXT_MIN ? longest : CONTEXT_MIN,

@@ -139,6 +139,7 @@ enum status assignment_read(const Wire__ShardAssign *m, struct assignment **ret_
         !copy_text(a->model_path, sizeof(a->model_path), m->model_path) ||
         !copy_text(a->draft_path, sizeof(a->draft_path), m->draft_path) ||
         !copy_text(a->listen_host, sizeof(a->listen_host), m->listen_host) ||
+        !copy_text(a->engine, sizeof(a->engine), m->engine) ||
         !copy_text(a->kernels, sizeof(a->kernels), m->kernels)) {
         free(a);
         return err_set(err, ST_RANGE, "a name in the assignment is too long");

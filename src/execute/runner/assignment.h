@@ -46,7 +46,7 @@ struct assignment {
     enum activation_format activations;
     uint32_t n_threads;
     char listen_host[HOST_MAX];
-    char kernels[RUNNER_KERNELS_MAX];
+    char engine[RUNNER_KERNELS_MAX], kernels[RUNNER_KERNELS_MAX];
     bool is_fetched; /* the shard's part of the file; else the whole is here */
     struct {
         char host[HOST_MAX];

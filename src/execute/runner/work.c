@@ -272,9 +272,10 @@ static enum status open_engine(struct work *w, struct err *err)
         .pulse_arg = w->pulse,
     };
 
-    w->engine = engine_find(NULL);
+    w->engine = engine_find(a->engine);
     if (!w->engine)
-        return err_set(err, ST_UNSUPPORTED, "this build has no engine");
+        return err_set(err, ST_UNSUPPORTED, "there is no engine '%s'; there are: cpu, mlx",
+                       a->engine);
     return w->engine->open(&w->weights, &options, &w->shard, err);
 }
 

@@ -25,11 +25,8 @@ static uint64_t stamp_file(uint64_t seed, const char *path)
     if (!path[0])
         return seed;
     if (stat(path, &st) == 0) {
-#if defined(__APPLE__)
-        const struct timespec changed = st.st_mtimespec;
-#else
-        const struct timespec changed = st.st_mtim;
-#endif
+        const struct timespec changed = file_modified(&st);
+
         facts.changed_s = changed.tv_sec;
         facts.changed_ns = changed.tv_nsec;
         facts.n_bytes = st.st_size;

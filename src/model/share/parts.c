@@ -206,15 +206,6 @@ static bool is_being_written(const char *path)
     return is_locked;
 }
 
-static struct timespec modified_of(const struct stat *st)
-{
-#if defined(__APPLE__)
-    return st->st_mtimespec;
-#else
-    return st->st_mtim;
-#endif
-}
-
 /* The entry of this digest, else the one that was used longest ago. */
 static struct known *slot_of(struct parts *parts, const uint8_t *digest)
 {
@@ -234,7 +225,7 @@ static struct known *slot_of(struct parts *parts, const uint8_t *digest)
 
 static bool is_same_file(const struct known *k, const struct stat *st)
 {
-    const struct timespec modified = modified_of(st);
+    const struct timespec modified = file_modified(st);
 
     return k->map.bits && k->inode == st->st_ino && k->modified.tv_sec == modified.tv_sec &&
            k->modified.tv_nsec == modified.tv_nsec;
@@ -258,7 +249,7 @@ enum status parts_find(struct parts *parts, const uint8_t digest[MODEL_DIGEST_BY
         piece_map_release(&k->map);
         memcpy(k->digest, digest, sizeof(k->digest));
         k->inode = st.st_ino;
-        k->modified = modified_of(&st);
+        k->modified = file_modified(&st);
         s = piece_map_read(parts->path, &k->map, err);
     }
     if (s == ST_OK && !k->map.is_clean && (k->map.is_doubtful || !is_being_written(parts->path))) {

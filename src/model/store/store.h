@@ -53,4 +53,10 @@ enum status store_import(const struct store *store, const char *path, const char
                          void (*on_progress)(void *arg, uint64_t done, uint64_t total), void *arg,
                          struct store_entry *ret_entry, struct err *err);
 
+/* The same for a folder that convert_is_folder(): the store gets one GGUF file.
+ * Errors  also as convert_folder(); ST_DENIED  a model has that name already */
+enum status store_import_folder(const struct store *store, const char *dir, const char *name,
+                                void (*on_progress)(void *arg, uint64_t done, uint64_t total),
+                                void *arg, struct store_entry *ret_entry, struct err *err);
+
 #endif

@@ -268,7 +268,7 @@ static int attack(struct fixture *f, const void *words, size_t n)
     const struct sockaddr_in to = { .sin_family = AF_INET,
                                     .sin_port = htons(f->ports[0]),
                                     .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int fd = socket(AF_INET, SOCK_STREAM, 0);
 
     assert_true(fd >= 0);
     assert_int_equal(connect(fd, (const struct sockaddr *)&to, sizeof(to)), 0);

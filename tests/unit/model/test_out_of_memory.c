@@ -9,11 +9,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "model/convert/convert.h"
 #include "model/model.h"
+#include "model/safetensors/safetensors.h"
 #include "model/store/store.h"
 #include "support/allocations.h"
 #include "support/folder.h"
+#include "support/tiny_folder.h"
 #include "support/tiny_llama.h"
 
 enum { TRIES_MAX = 100000 };
@@ -91,6 +95,27 @@ static enum status list_models(const struct fixture *f, struct err *err)
     return s;
 }
 
+static enum status open_folder(const struct fixture *f, struct err *err)
+{
+    struct safetensors *set = NULL;
+    enum status s = safetensors_open(f->folder.path, &set, err);
+
+    safetensors_free(set);
+    return s;
+}
+
+static enum status convert(const struct fixture *f, struct err *err)
+{
+    char path[PATH_MAX_BYTES];
+    enum status s =
+        convert_folder(f->folder.path, folder_path(&f->folder, "new.gguf", path), NULL, NULL, err);
+
+    if (s == ST_OK)
+        unlink(path);
+    assert_int_equal(access(path, F_OK), -1);
+    return s;
+}
+
 /* Returns how many allocations could fail. */
 static size_t fail_each(const struct fixture *f,
                         enum status (*call)(const struct fixture *f, struct err *err),
@@ -133,12 +158,22 @@ static void the_store_says_that_memory_is_out(void **state)
     assert_true(fail_each(*state, list_models, ST_OK) >= 1);
 }
 
+static void converting_says_that_memory_is_out(void **state)
+{
+    const struct fixture *f = *state;
+
+    tiny_folder_put(&f->folder);
+    assert_true(fail_each(f, open_folder, ST_NOMEM) >= 4);
+    assert_true(fail_each(f, convert, ST_NOMEM) >= 12);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(opening_says_that_memory_is_out),
         cmocka_unit_test(making_a_tokenizer_says_that_memory_is_out),
         cmocka_unit_test(the_store_says_that_memory_is_out),
+        cmocka_unit_test(converting_says_that_memory_is_out),
     };
     return cmocka_run_group_tests_name("model/out_of_memory", tests, set_up, tear_down);
 }
