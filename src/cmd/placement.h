@@ -10,8 +10,9 @@
 #include "cmd/options.h"
 
 struct placement {
-    const char *nodes;       /* "a,b"; NULL: the cluster chooses */
-    const char *split;       /* "18,12", layers of each node, or shares with a team; NULL: the cluster chooses */
+    const char *nodes; /* "a,b"; NULL: the cluster chooses */
+    const char
+        *split; /* "18,12", layers of each node, or shares with a team; NULL: the cluster chooses */
     uint32_t context_tokens; /* 0: the model's */
     const char *kv;          /* "q8_0"; NULL: as the node is told */
     uint32_t activations;    /* bits; 0: the same */

@@ -165,11 +165,7 @@ static enum status check_upstreams(const struct api_gateway *c, char *ret_place,
 }
 
 static enum status (*const checks[])(const struct api_gateway *, char *, struct err *) = {
-    check_auth,
-    check_limits,
-    check_metrics,
-    check_upstreams,
-    api_server_check,
+    check_auth, check_limits, check_metrics, check_upstreams, api_server_check,
 };
 
 enum status api_gateway_check(const struct api_gateway *config, char *ret_place, struct err *err)

@@ -177,7 +177,8 @@ static bool ask_for_ring(const struct node_set *nodes, size_t n, struct place_re
             return false;
     }
     return snprintf(request->overrides + len, sizeof(request->overrides) - len, "strategy=%s",
-                    n > 1 ? "ring-memory-weighted" : "single") < (int)(sizeof(request->overrides) - len);
+                    n > 1 ? "ring-memory-weighted" : "single") <
+           (int)(sizeof(request->overrides) - len);
 }
 
 static enum status plan_ring(struct service *service, const struct model_info *model,

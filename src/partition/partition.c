@@ -38,7 +38,7 @@ static uint64_t pool_of_one_context(uint32_t context_tokens)
 }
 
 enum status split_task_init(struct split_task *task, const struct model_info *model,
-                             const struct partition_options *options, struct err *err)
+                            const struct partition_options *options, struct err *err)
 {
     const uint32_t trained = model->context_tokens;
     uint32_t context = options->context_tokens;

@@ -48,8 +48,7 @@ static uint64_t weight_bytes(const struct teams_task *t, size_t i)
 static uint64_t kv_bytes_per_token(const struct teams_task *t, size_t i)
 {
     const double heads = ceil(plan_fraction(t->plan, i) * t->n_kv_heads) / t->n_kv_heads;
-    const uint64_t all =
-        saturate_mul(t->parts[i].n_layers, split_kv_bytes_per_token(&t->split));
+    const uint64_t all = saturate_mul(t->parts[i].n_layers, split_kv_bytes_per_token(&t->split));
 
     return part_of(all, heads);
 }
@@ -73,9 +72,8 @@ static enum status size_pool(const struct teams_task *t, struct err *err)
 
     for (size_t i = 0; i < t->plan->n_shards; i++) {
         const uint64_t room = room_tokens(t, i);
-        const uint64_t needed =
-            saturate_add(weight_bytes(t, i), saturate_mul(kv_bytes_per_token(t, i),
-                                                          split->least_tokens));
+        const uint64_t needed = saturate_add(
+            weight_bytes(t, i), saturate_mul(kv_bytes_per_token(t, i), split->least_tokens));
 
         if (room < split->least_tokens)
             return err_set(err, ST_FULL,
@@ -110,8 +108,9 @@ static enum status take_parts(const struct teams_task *t, struct err *err)
     s = plan_check(plan, &n_layers, err);
     if (s == ST_OK && n_layers == t->split.model->n_layer)
         return ST_OK;
-    return err_set(err, ST_RANGE, "the parts do not cover the %u layers of '%s', or have a share "
-                                  "beyond %d",
+    return err_set(err, ST_RANGE,
+                   "the parts do not cover the %u layers of '%s', or have a share "
+                   "beyond %d",
                    t->split.model->n_layer, t->split.model->name, PORTION_SHARE_MAX);
 }
 

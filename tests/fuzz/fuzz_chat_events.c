@@ -3,10 +3,10 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "base/size.h"
+#include "drive.h"
 #include "flow/upstream/chat_events.h"
 #include "flow/upstream/events.h"
-
-#include "drive.h"
 
 static const char *const texts[] = {
     "data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"Once\"}}]}\n\n"

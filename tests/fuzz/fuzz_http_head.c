@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tests/fuzz/fuzz_http_head.c - any bytes as requests: the same is read of them however they come in.
  *
- * The libFuzzer program fuzz_http_head (clang, -DPOMONA_FUZZ=ON).  The first byte says in what pieces.
+ * The first byte says in what pieces.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/size.h"
-#include "net/http_head.h"
-
 #include "drive.h"
+#include "net/http_head.h"
 
 static const char *const texts[] = {
     "\001GET /health HTTP/1.1\r\nHost: a\r\n\r\n",

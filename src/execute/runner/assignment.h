@@ -7,9 +7,9 @@
 
 #include "base/paths.h"
 #include "base/status.h"
+#include "contract/portion.h"
 #include "contract/route.h"
 #include "contract/runner.pb-c.h"
-#include "contract/portion.h"
 #include "execute/shard/lineup.h"
 #include "execute/shard/step.h"
 #include "model/share/swarm.h"
