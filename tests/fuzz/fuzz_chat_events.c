@@ -9,17 +9,17 @@
 #include "flow/upstream/events.h"
 
 static const char *const texts[] = {
-    "data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"Once\"}}]}\n\n"
-    "data: {\"choices\":[{\"index\":1,\"delta\":{\"reasoning_content\":\"so\"}}]}\n\n"
-    "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"
-    "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":5}}\n\n"
-    "data: [DONE]\n\n",
-    "data: {\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,\"id\":\"call_1\",\"type\":"
-    "\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{\\\"a\\\":\"}}]}}]}\n\n"
-    "data: {\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":"
-    "\"1}\"}}]},\"finish_reason\":\"tool_calls\"}]}\n\n",
-    "{\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"Once\"},\"finish_reason\":"
-    "\"length\"}],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":5}}",
+    ("data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"Once\"}}]}\n\n"
+     "data: {\"choices\":[{\"index\":1,\"delta\":{\"reasoning_content\":\"so\"}}]}\n\n"
+     "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"
+     "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":5}}\n\n"
+     "data: [DONE]\n\n"),
+    ("data: {\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,\"id\":\"call_1\",\"type\":"
+     "\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{\\\"a\\\":\"}}]}}]}\n\n"
+     "data: {\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":"
+     "\"1}\"}}]},\"finish_reason\":\"tool_calls\"}]}\n\n"),
+    ("{\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"Once\"},\"finish_reason\":"
+     "\"length\"}],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":5}}"),
     "data: {\"error\":{\"message\":\"no\",\"type\":\"server_error\"}}\n\n",
 };
 const struct fuzz_seeds fuzz_seeds = { texts, ARRAY_LEN(texts), false };

@@ -11,8 +11,8 @@
 
 static const char *const texts[] = {
     "<think>\nHm.\n</think>\n\nYes",
-    "<tool_call>\n{\"name\": \"f\", \"arguments\": {\"x\": \"}\\\"</tool_call>\"}}\n</tool_call> and "
-    "<tool_call>{\"arguments\":{\"a\":[1]},\"name\":\"g\"}</tool_call>",
+    ("<tool_call>\n{\"name\": \"f\", \"arguments\": {\"x\": \"}\\\"</tool_call>\"}}\n</tool_call> and "
+     "<tool_call>{\"arguments\":{\"a\":[1]},\"name\":\"g\"}</tool_call>"),
     "<tool_call>\n<function=f>\n<parameter=x>\n1 < 2\n</parameter>\n</function>\n</tool_call>",
     "[TOOL_CALLS][{\"name\":\"f\",\"arguments\":{\"x\":1}},{\"name\":\"g\",\"arguments\":{}}]",
     "[TOOL_CALLS]f[ARGS]{\"x\":{\"y\":[1,2]}}[TOOL_CALLS]g[ARGS]{}",
