@@ -138,11 +138,20 @@ def test_a_killed_runner_goes_on_where_it_was(tmp_path):
         assert 0 < came_mb < 0.9 * shard_mb, (shard_mb, came_mb)
 
 
-def test_a_source_that_dies_is_done_without(tmp_path):
+def kill(linked, i):
+    linked.nodes[i].kill()
+
+
+def cut_cable(linked, i):
+    linked.network.plug(linked.network.hosts[i], "down")
+
+
+@pytest.mark.parametrize("lose", [kill, cut_cable])
+def test_a_source_that_is_lost_is_done_without(tmp_path, lose):
     with Linked(tmp_path, 3) as linked:
         placing = linked.begin_placing()
         linked.until_half()
-        linked.nodes[1].kill()    # no part of the instance: only a source
+        lose(linked, 1)    # no part of the instance: only a source
         said, _ = placing.communicate(timeout=120)
         assert placing.returncode == 0, said
         assert "100%" not in said and linked.shard()["stage"] == "ready"

@@ -4,7 +4,7 @@
 Pipelines of one, two and three nodes in network namespaces, each a machine of its own with one core
 (support/machines.py), decode one stream: ranks take turns then, so two cores stand for three.  Machine, links
 and pipelines are measured one after the other.  What else runs here may change the machine between: so where a
-prediction is off, all is measured and predicted anew, three times at most.  bench/predict.py does the same with
+prediction is off, all is measured and predicted anew twice more, and the median of the three is judged.  bench/predict.py does the same with
 more streams, where ranks share cores and memory that three machines would not.  Without root this is skipped, and
 says so.
 """
@@ -45,10 +45,13 @@ def ratios(folder):
     return {n: predicted[n] / median(rates) for n, rates in measured.items()}
 
 
+def is_right(tried):
+    return all(abs(median(t[n] for t in tried) - 1) <= BOUND for n in tried[0])
+
+
 def test_one_stream_is_as_fast_as_predicted(tmp_path):
-    tried = []
-    while len(tried) < TRIES:
-        tried.append(ratios(tmp_path / str(len(tried))))
-        if all(abs(ratio - 1) <= BOUND for ratio in tried[-1].values()):
-            return
-    pytest.fail(f"predicted / measured, by the number of nodes: {tried}")
+    tried = [ratios(tmp_path / "0")]
+    if not is_right(tried):
+        tried += [ratios(tmp_path / str(i)) for i in range(1, TRIES)]
+    print("predicted / measured, by the number of nodes:", tried)
+    assert is_right(tried), tried
