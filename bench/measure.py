@@ -293,15 +293,15 @@ def main():
     parts = {"speed": speeds, "server": servers, "load": loads, "quality": quality}
     wanted = a.only.split(",") if a.only else list(parts)
     models_make(a, wanted)
-    figures = {name: parts[name](a) for name in wanted}
     machine = {"cpu": cpu_name(), "threads": a.threads, "busy": busy, "pairs": a.pairs,
                "pomona": output_of(a, a.pomona, "version").strip(), "peer": peer_build(a),
                "date": time.strftime("%Y-%m-%d"), "system": f"{platform.system()} "
                f"{platform.release()}", "clients": CLIENTS, "words": WORDS,
                "answer_tokens": ANSWER_TOKENS}
-    old_text = a.output.read_text(encoding="utf-8") if a.output.exists() else ""
-    text = report.text_of(machine, figures, old_text)
-    a.output.write_text(text, encoding="utf-8")
+    text = a.output.read_text(encoding="utf-8") if a.output.exists() else ""
+    for name in wanted:  # each is kept, whatever becomes of the next
+        text = report.text_of(machine, {name: parts[name](a)}, text)
+        a.output.write_text(text, encoding="utf-8")
     print(text)
 
 
