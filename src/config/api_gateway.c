@@ -44,10 +44,10 @@ static const cyaml_schema_value_t issuer_value = {
 };
 
 /* libcyaml takes any other word for true. */
-static const cyaml_strval_t truths[] = { { "false", 0 }, { "true", 1 } };
+const struct cyaml_strval api_truths[2] = { { "false", 0 }, { "true", 1 } };
 
 static const cyaml_schema_field_t auth_fields[] = {
-    CYAML_FIELD_ENUM("required", CYAML_FLAG_OPTIONAL | CYAML_FLAG_STRICT, struct api_auth, required, truths, CYAML_ARRAY_LEN(truths)),
+    CYAML_FIELD_ENUM("required", CYAML_FLAG_OPTIONAL | CYAML_FLAG_STRICT, struct api_auth, required, api_truths, CYAML_ARRAY_LEN(api_truths)),
     CYAML_FIELD_SEQUENCE("issuers", CYAML_FLAG_OPTIONAL | CYAML_FLAG_POINTER, struct api_auth, issuers, &issuer_value, 0, API_ISSUERS_MAX),
     CYAML_FIELD_END
 };
@@ -91,7 +91,7 @@ static const cyaml_schema_field_t queue_fields[] = {
 };
 
 static const cyaml_schema_field_t metrics_fields[] = {
-    CYAML_FIELD_ENUM("off", CYAML_FLAG_OPTIONAL | CYAML_FLAG_STRICT, struct api_metrics, off, truths, CYAML_ARRAY_LEN(truths)),
+    CYAML_FIELD_ENUM("off", CYAML_FLAG_OPTIONAL | CYAML_FLAG_STRICT, struct api_metrics, off, api_truths, CYAML_ARRAY_LEN(api_truths)),
     CYAML_FIELD_STRING("host", CYAML_FLAG_OPTIONAL, struct api_metrics, host, 1),
     CYAML_FIELD_UINT("port", CYAML_FLAG_OPTIONAL, struct api_metrics, port),
     CYAML_FIELD_END

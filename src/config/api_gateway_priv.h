@@ -16,6 +16,8 @@ void api_gateway_complete(struct api_gateway *config);
  * Errors     ST_RANGE */
 enum status api_gateway_check(const struct api_gateway *config, char *ret_place, struct err *err);
 
+extern const struct cyaml_strval api_truths[2]; /* the words of what is true or false */
+
 /* Of the sections about the HTTP server: api_server.c. */
 extern const struct cyaml_schema_field api_tls_fields[], api_cors_fields[], api_sizes_fields[],
     api_timeouts_fields[], api_connections_fields[], api_log_fields[];

@@ -12,9 +12,6 @@
 /* clang-format off */
 static const cyaml_strval_t versions[] = { { "1.2", API_TLS_1_2 }, { "1.3", API_TLS_1_3 } };
 
-/* libcyaml takes any other word for true. */
-static const cyaml_strval_t truths[] = { { "false", 0 }, { "true", 1 } };
-
 static const cyaml_schema_value_t origin = {
     CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, API_URL_MAX - 1),
 };
@@ -55,7 +52,7 @@ const struct cyaml_schema_field api_connections_fields[] = {
 };
 
 const struct cyaml_schema_field api_log_fields[] = {
-    CYAML_FIELD_ENUM("access", CYAML_FLAG_OPTIONAL | CYAML_FLAG_STRICT, struct api_log, access, truths, CYAML_ARRAY_LEN(truths)),
+    CYAML_FIELD_ENUM("access", CYAML_FLAG_OPTIONAL | CYAML_FLAG_STRICT, struct api_log, access, api_truths, CYAML_ARRAY_LEN(api_truths)),
     CYAML_FIELD_END
 };
 

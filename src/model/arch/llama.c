@@ -14,20 +14,9 @@
 
 #include "base/size.h"
 #include "model/arch/arch_priv.h"
+#include "model/arch/bounds.h"
 
 #define FAMILY "llama"
-
-/* Bounds of ours: several times the largest published models, and small enough
- * that products of three of them fit in 64 bits. */
-enum {
-    LAYERS_MAX = 1024,
-    HIDDEN_MAX = 1 << 16,
-    FF_MAX = 1 << 20,
-    HEADS_MAX = 1024,
-    HEAD_DIM_MAX = 1024,
-    VOCAB_MAX = 1 << 21,
-    CONTEXT_MAX = 1 << 24,
-};
 
 enum { NAME_MAX_BYTES = 64 };
 

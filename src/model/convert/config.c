@@ -11,19 +11,10 @@
 
 #include "base/file.h"
 #include "base/size.h"
+#include "model/arch/bounds.h"
 #include "model/convert/convert_priv.h"
 
-/* Bounds as of model/arch/llama.c, which reads what is written here. */
-enum {
-    JSON_BYTES_MAX = 128 << 20,
-    LAYERS_MAX = 1024,
-    HIDDEN_MAX = 1 << 16,
-    FF_MAX = 1 << 20,
-    HEADS_MAX = 1024,
-    HEAD_DIM_MAX = 1024,
-    VOCAB_MAX = 1 << 21,
-    CONTEXT_MAX = 1 << 24,
-};
+enum { JSON_BYTES_MAX = 128 << 20 };
 
 enum status convert_json(const char *dir, const char *name, json_t **ret_json, struct err *err)
 {
