@@ -22,7 +22,7 @@ struct collective {
     uint32_t self; /* which member */
     float *theirs; /* [n_members][PIECE_FLOATS]: what the others sent */
     float *sums;   /* [PIECE_FLOATS] */
-    struct exchange all[PORTION_MEMBERS_MAX];
+    struct transport_swap all[PORTION_MEMBERS_MAX];
 };
 
 enum status collective_new(const struct collective_options *o, struct collective **ret_collective,
@@ -72,7 +72,7 @@ static size_t part_of(const struct collective *c, uint32_t member, size_t n, siz
 
 /* One exchange with each other member, as `fill` says. */
 typedef void fill_fn(const struct collective *c, float *rows, size_t n, uint32_t member,
-                     struct exchange *ret);
+                     struct transport_swap *ret);
 
 static enum status swap(struct collective *c, fill_fn *fill, float *rows, size_t n,
                         uint64_t deadline_ns, struct err *err)
@@ -103,7 +103,7 @@ static void add_up(const struct collective *c, const float *own, size_t n, float
 }
 
 static void all_to_all(const struct collective *c, float *rows, size_t n, uint32_t member,
-                       struct exchange *ret)
+                       struct transport_swap *ret)
 {
     ret->out = (const unsigned char *)rows;
     ret->in = (unsigned char *)from_member(c, member);
@@ -124,7 +124,7 @@ static enum status one_round(struct collective *c, float *rows, size_t n, uint64
 
 /* Its part to each, this one's part from each. */
 static void scatter(const struct collective *c, float *rows, size_t n, uint32_t member,
-                    struct exchange *ret)
+                    struct transport_swap *ret)
 {
     size_t first;
 
@@ -136,7 +136,7 @@ static void scatter(const struct collective *c, float *rows, size_t n, uint32_t 
 
 /* The sums of this one's part to each, those of its part from each. */
 static void gather(const struct collective *c, float *rows, size_t n, uint32_t member,
-                   struct exchange *ret)
+                   struct transport_swap *ret)
 {
     size_t first;
 

@@ -19,7 +19,7 @@
 struct transport;
 
 /* What is to go to a rank and to come from it at one time; what is left of it, while it does. */
-struct exchange {
+struct transport_swap {
     uint32_t with;
     const unsigned char *out; /* [n_out] */
     size_t n_out;
@@ -43,7 +43,7 @@ struct transport_type {
 
     /* Send and receive all of `all` [n], each with another rank: none waits for another, so
      * ranks that exchange with one another may do so with any number of bytes.  `all` is used up. */
-    enum status (*exchange)(struct transport *t, struct exchange *all, size_t n,
+    enum status (*exchange)(struct transport *t, struct transport_swap *all, size_t n,
                             uint64_t deadline_ns, struct err *err);
 
     /* ST_PEER where a peer is gone.  Never waits: for a rank that has nothing to do. */
@@ -70,8 +70,8 @@ static inline enum status transport_recv(struct transport *t, uint32_t from, voi
     return t->type->recv(t, from, ret_bytes, n, deadline_ns, err);
 }
 
-static inline enum status transport_exchange(struct transport *t, struct exchange *all, size_t n,
-                                             uint64_t deadline_ns, struct err *err)
+static inline enum status transport_exchange(struct transport *t, struct transport_swap *all,
+                                             size_t n, uint64_t deadline_ns, struct err *err)
 {
     return t->type->exchange(t, all, n, deadline_ns, err);
 }

@@ -145,7 +145,7 @@ static enum status inproc_recv(struct transport *t, uint32_t from, void *ret_byt
 }
 
 /* What can be done now for one pair of ranks, with the lock held. */
-static enum status go_on(const struct inproc *t, struct exchange *x, bool *has_moved,
+static enum status go_on(const struct inproc *t, struct transport_swap *x, bool *has_moved,
                          struct err *err)
 {
     struct hub *h = t->hub;
@@ -170,7 +170,7 @@ static enum status go_on(const struct inproc *t, struct exchange *x, bool *has_m
     return ST_OK;
 }
 
-static enum status inproc_exchange(struct transport *base, struct exchange *all, size_t n,
+static enum status inproc_exchange(struct transport *base, struct transport_swap *all, size_t n,
                                    uint64_t deadline_ns, struct err *err)
 {
     const struct inproc *t = (const struct inproc *)base;

@@ -180,7 +180,7 @@ static enum status tcp_recv(struct transport *base, uint32_t from, void *ret_byt
 enum { WATCH_NS = 500000 };
 
 /* What can be done now with one rank; ret_wants is what to wait for, 0 where all is done. */
-static enum status go_on(struct tcp *t, struct exchange *x, short *ret_wants, struct err *err)
+static enum status go_on(struct tcp *t, struct transport_swap *x, short *ret_wants, struct err *err)
 {
     struct conn *conn = &t->conns[x->with];
     long n = 1;
@@ -201,7 +201,7 @@ static enum status go_on(struct tcp *t, struct exchange *x, short *ret_wants, st
     return n == CONN_GONE ? gone(x->with, err) : ST_OK;
 }
 
-static enum status tcp_exchange(struct transport *base, struct exchange *all, size_t n,
+static enum status tcp_exchange(struct transport *base, struct transport_swap *all, size_t n,
                                 uint64_t deadline_ns, struct err *err)
 {
     struct tcp *t = (struct tcp *)base;

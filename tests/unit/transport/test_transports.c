@@ -94,13 +94,13 @@ struct swapping {
 static void *swap_all(void *arg)
 {
     struct swapping *s = arg;
-    struct exchange all[N_RANKS];
+    struct transport_swap all[N_RANKS];
     size_t n = 0;
 
     for (uint32_t i = 0; i < N_RANKS; i++)
         if (i != s->end->rank)
-            all[n++] = (struct exchange){ i, s->out + (size_t)i * LARGE_BYTES, LARGE_BYTES,
-                                          s->in + (size_t)i * LARGE_BYTES, LARGE_BYTES };
+            all[n++] = (struct transport_swap){ i, s->out + (size_t)i * LARGE_BYTES, LARGE_BYTES,
+                                                s->in + (size_t)i * LARGE_BYTES, LARGE_BYTES };
     s->status = transport_exchange(s->end, all, n, deadline_after_ms(60000), NULL);
     return NULL;
 }
@@ -138,11 +138,11 @@ static void an_exchange_ends_at_its_deadline_and_with_a_lost_rank(void **state)
 {
     struct fixture *f = *state;
     unsigned char bytes[4] = "abc", got[4];
-    struct exchange one = { 1, bytes, sizeof(bytes), got, sizeof(got) };
+    struct transport_swap one = { 1, bytes, sizeof(bytes), got, sizeof(got) };
 
     assert_int_equal(transport_exchange(f->ends[0], &one, 1, deadline_after_ms(30), NULL),
                      ST_DEADLINE);
-    one = (struct exchange){ 1, bytes, sizeof(bytes), got, sizeof(got) };
+    one = (struct transport_swap){ 1, bytes, sizeof(bytes), got, sizeof(got) };
     transport_close(f->ends[2]);
     f->ends[2] = NULL;
     assert_int_equal(transport_exchange(f->ends[0], &one, 1, deadline_after_ms(20000), NULL),
