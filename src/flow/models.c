@@ -78,16 +78,19 @@ static size_t add_placed(struct service *service, struct model_info *models, uin
 {
     struct cluster_instance *instances;
     const size_t n_instances = service_instances(service, &instances);
-    size_t n = 0;
+    size_t n = 0, n_held;
+    struct model_info *held = held_models(service, &n_held);
 
-    for (size_t i = 0; i < n_instances; i++) {
+    for (size_t i = 0; held && i < n_instances; i++) {
         const struct instance_view *v = &instances[i].view;
+        const struct model_info *found = models_find(held, n_held, v->model);
 
-        if (!v->is_ready || is_listed(models, n, v->model) ||
-            !service_find_model(service, v->model, &models[n]))
+        if (!v->is_ready || !found || is_listed(models, n, v->model))
             continue;
+        models[n] = *found;
         context[n++] = instances[i].plan.context_tokens;
     }
+    free(held);
     free(instances);
     return n;
 }
