@@ -32,6 +32,32 @@ enum status address_parse(const char *host, uint16_t port, struct address *ret_a
     return ST_OK;
 }
 
+bool address_text(const struct sockaddr *address, socklen_t length, char *ret_host, size_t capacity)
+{
+    static const char mapped[] = "::ffff:"; /* RFC 4291, section 2.5.5.2 */
+    char host[NI_MAXHOST] = "";
+    const char *text = host;
+
+    ret_host[0] = '\0';
+    if ((address->sa_family != AF_INET && address->sa_family != AF_INET6) ||
+        getnameinfo(address, length, host, sizeof(host), NULL, 0, NI_NUMERICHOST) != 0)
+        return false;
+    if (strncmp(host, mapped, sizeof(mapped) - 1) == 0 && strchr(host, '.'))
+        text += sizeof(mapped) - 1;
+    (void)snprintf(ret_host, capacity, "%s", text);
+    return true;
+}
+
+bool address_peer(int fd, char *ret_host, size_t capacity)
+{
+    struct sockaddr_storage there;
+    socklen_t length = sizeof(there);
+
+    ret_host[0] = '\0';
+    return getpeername(fd, (struct sockaddr *)&there, &length) == 0 &&
+           address_text((struct sockaddr *)&there, length, ret_host, capacity);
+}
+
 uint16_t address_port_of(int fd)
 {
     struct sockaddr_storage bound;
@@ -42,15 +68,6 @@ uint16_t address_port_of(int fd)
     if (bound.ss_family == AF_INET6)
         return ntohs(((struct sockaddr_in6 *)&bound)->sin6_port);
     return bound.ss_family == AF_INET ? ntohs(((struct sockaddr_in *)&bound)->sin_port) : 0;
-}
-
-void hosts_add(struct hosts *hosts, const char *text)
-{
-    for (size_t i = 0; i < hosts->n; i++)
-        if (strcmp(hosts->text[i], text) == 0)
-            return;
-    if (hosts->n < HOSTS_MAX && strlen(text) < HOST_NUMERIC_MAX)
-        memcpy(hosts->text[hosts->n++], text, strlen(text) + 1);
 }
 
 const char *address_any(void)

@@ -9,22 +9,13 @@
 #ifndef POMONA_BASE_ADDRESS_H
 #define POMONA_BASE_ADDRESS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
+#include "base/hosts.h"
 #include "base/status.h"
-
-enum {
-    HOSTS_MAX = 8,
-    HOST_NUMERIC_MAX = 64, /* an IPv6 address, %, an interface's name, NUL */
-};
-
-/* Numeric addresses of one machine, in the order to try them. */
-struct hosts {
-    char text[HOSTS_MAX][HOST_NUMERIC_MAX]; /* [n], each once */
-    size_t n;
-};
 
 struct address {
     struct sockaddr_storage storage;
@@ -35,12 +26,15 @@ struct address {
 enum status address_parse(const char *host, uint16_t port, struct address *ret_address,
                           struct err *err);
 
-/* Append an address that is not among them; one too many, or too long, is left out. */
-void hosts_add(struct hosts *hosts, const char *text);
-
 /* What to bind to be reached at every address of this machine: "::", which hears IPv4 too, or
  * "0.0.0.0" where it has no IPv6. */
 const char *address_any(void);
+
+/* A numeric address without its port; an IPv4 one that came to a socket that hears both as the
+ * IPv4 address it is.  False, and "", where it is of another family. */
+bool address_text(const struct sockaddr *address, socklen_t length, char *ret_host,
+                  size_t capacity);
+bool address_peer(int fd, char *ret_host, size_t capacity); /* of the other end of socket `fd` */
 
 /* The port that socket `fd` is bound to; 0 where it is none. */
 uint16_t address_port_of(int fd);

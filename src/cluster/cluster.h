@@ -313,10 +313,16 @@ struct cluster_link {
     double latency_s;    /* one way */
     double bytes_per_s;  /* 0: it does not answer there */
     bool is_best;        /* of those from `from` to `to` */
+    bool is_cut;         /* an instance broke on it, a short while ago */
 };
 
 /* Between alive nodes, as far as they are measured.  *ret_links given: free(); NULL where there are
  * none.  Returns how many. */
 size_t cluster_links(const struct cluster *cluster, struct cluster_link **ret_links);
+
+/* Two shards of `plan` whose nodes do not reach each other for data, as an instance found: every
+ * rank connects with every other.  False: none is known. */
+bool cluster_cut_pair(const struct cluster *cluster, const struct plan *plan, size_t *ret_a,
+                      size_t *ret_b);
 
 #endif

@@ -75,6 +75,7 @@ struct path {
     double latency_s, bytes_per_s; /* 0: not known */
     bool has_failed;               /* the last probe did */
     uint64_t next_ns;              /* when to probe it next */
+    uint64_t cut_until_ns;         /* hidden rows do not get through: not tried before */
 };
 
 enum { PATHS_MAX = HOSTS_MAX };
@@ -84,6 +85,7 @@ struct told_link {
     char peer[NODE_NAME_MAX];
     char host[HOST_MAX];
     double latency_s, bytes_per_s;
+    uint64_t cut_until_ns;
 };
 
 /* How fast a member and the ways to it are. */
@@ -484,7 +486,9 @@ bool wanted_is_placed(const struct cluster *cluster, const char *model);
 void ways_to(const struct cluster *cluster, const struct member *member, size_t n_bytes,
              struct hosts *ret_hosts);
 void way_doubted(struct member *member, const char *host); /* a channel fell silent there */
-void ways_look_again(struct member *member);               /* probe them all when it is idle */
+/* Hidden rows do not get through there: for a while it is neither planned with nor probed. */
+void way_cut(struct member *member, const char *host);
+void ways_look_again(struct member *member); /* probe them all, but cut ones, when it is idle */
 /* ret_endpoint lends hosts and list [HOSTS_MAX]. */
 void wire_of_hosts(const struct hosts *hosts, char **list, Wire__Endpoint *ret_endpoint);
 

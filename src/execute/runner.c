@@ -62,8 +62,11 @@ static void on_gateways_told(void *arg)
     stop_when_told(r);
 }
 
-static void fail(struct runner *r, const struct err *why)
+static void fail(struct runner *r, const struct report *report)
 {
+    const struct err *why = &report->why;
+    const struct transport_cut *cut = &report->cut;
+    char *hosts[HOSTS_MAX];
     Wire__RunnerMessage message = WIRE__RUNNER_MESSAGE__INIT;
     Wire__ShardFailed failed = WIRE__SHARD_FAILED__INIT;
     char words[ERR_WORDS_MAX];
@@ -72,6 +75,10 @@ static void fail(struct runner *r, const struct err *why)
     log_error("the shard failed: %s", words);
     failed.status = (int32_t)why->status;
     failed.words = words;
+    failed.cut_rank = cut->rank;
+    failed.cut_hosts = hosts;
+    for (; cut->is_known && failed.n_cut_hosts < cut->hosts.n; failed.n_cut_hosts++)
+        hosts[failed.n_cut_hosts] = (char *)cut->hosts.text[failed.n_cut_hosts];
     message.body_case = WIRE__RUNNER_MESSAGE__BODY_SHARD_FAILED;
     message.shard_failed = &failed;
     channel_send(r->control, &message.base);
@@ -162,7 +169,7 @@ static void take_report(void *arg)
     case REPORT_REFUSED:
         gateways_refuse(r->gateways, p->report.gateway, p->report.id, &p->report.why);
         break;
-    case REPORT_FAILED: fail(r, &p->report.why); break;
+    case REPORT_FAILED: fail(r, &p->report); break;
     }
     batch_free(p->report.batch);
     free(p);
@@ -347,7 +354,7 @@ enum status runner_main(int control_fd, struct err *err)
     (void)signal(SIGINT, SIG_IGN); /* a terminal's Ctrl-C is the node's business */
     s = start(&r, control_fd, &thread, err);
     if (s == ST_OK) {
-        s = work_run(r.orders, &reporter, &r.pulse, &failure.why);
+        s = work_run(r.orders, &reporter, &r.pulse, &failure.cut, &failure.why);
         failure.why.status = s;
         report_send(&reporter, &failure);
         pthread_join(thread, NULL);

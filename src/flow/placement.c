@@ -184,6 +184,51 @@ out:
     return s;
 }
 
+static void leave_out(struct node_set *nodes, const char *name)
+{
+    size_t n_kept = 0;
+
+    for (size_t i = 0; i < nodes->n_nodes; i++)
+        if (strcmp(nodes->nodes[i].name, name) != 0)
+            nodes->nodes[n_kept++] = nodes->nodes[i];
+    nodes->n_nodes = n_kept;
+}
+
+/* Of two nodes that do not reach each other the one with less of the model is left out, and the
+ * plan is made again, unless both were named. */
+static enum status make_connected_plan(struct service *service, const struct model_info *model,
+                                       const struct node_set *nodes,
+                                       const struct place_request *request,
+                                       struct partition_options *options, struct plan *ret_plan,
+                                       struct api_error *e)
+{
+    const struct partition_options asked = *options; /* a plan's layout is left in it */
+    struct node_set *kept = calloc(1, sizeof(*kept));
+    enum status s;
+    size_t a, b;
+
+    if (!kept)
+        return api_error_set(e, API_OVERLOADED, NULL, "There is no memory for this request.");
+    *kept = *nodes;
+    while ((s = make_plan(service, model, kept, request, options, ret_plan, e)) == ST_OK &&
+           cluster_cut_pair(service->cluster, ret_plan, &a, &b)) {
+        const struct plan_shard *x = &ret_plan->shards[a], *y = &ret_plan->shards[b];
+
+        if (options->uses_all_nodes) {
+            s = api_error_set(
+                e, API_NO_NODES, NULL,
+                "Nodes '%s' and '%s' do not reach each other for data: the link between "
+                "them is cut.",
+                x->node, y->node);
+            break;
+        }
+        leave_out(kept, x->weight_bytes < y->weight_bytes ? x->node : y->node);
+        *options = asked;
+    }
+    free(kept);
+    return s;
+}
+
 enum status placement_draft(struct service *service, const struct model_info *model,
                             const struct place_request *request, struct model_info *ret_draft,
                             bool *ret_has_draft, struct api_error *e)
@@ -214,7 +259,7 @@ enum status placement_plan(struct service *service, const struct model_info *mod
         if (request->has_kv_format)
             options.kv_format = request->kv_format;
     }
-    s = make_plan(service, model, nodes, request, &options, ret_plan, e);
+    s = make_connected_plan(service, model, nodes, request, &options, ret_plan, e);
     if (s == ST_OK)
         ret_plan->activations =
             request && request->has_activations ? request->activations : service->activations;

@@ -460,28 +460,9 @@ void channel_finish(struct channel *c)
         channel_close(c, ST_OK, "closed here");
 }
 
-/* An IPv4 peer of a socket that hears both is given as the IPv4 address it has. */
-static void host_of(const struct sockaddr *addr, socklen_t len, char *ret_host, size_t capacity)
-{
-    static const char mapped[] = "::ffff:"; /* RFC 4291 section 2.5.5.2 */
-    char host[NI_MAXHOST] = "";
-    const char *text = host;
-
-    (void)getnameinfo(addr, len, host, sizeof(host), NULL, 0, NI_NUMERICHOST);
-    if (strncmp(host, mapped, sizeof(mapped) - 1) == 0 && strchr(host, '.'))
-        text += sizeof(mapped) - 1;
-    (void)snprintf(ret_host, capacity, "%s", text);
-}
-
 void channel_peer_host(const struct channel *c, char *ret_host, size_t capacity)
 {
-    struct sockaddr_storage addr;
-    socklen_t len = sizeof(addr);
-
-    ret_host[0] = '\0';
-    if (getpeername(bufferevent_getfd(c->bev), (struct sockaddr *)&addr, &len) == 0 &&
-        (addr.ss_family == AF_INET || addr.ss_family == AF_INET6))
-        host_of((const struct sockaddr *)&addr, len, ret_host, capacity);
+    (void)address_peer(bufferevent_getfd(c->bev), ret_host, capacity);
 }
 
 struct listener {
@@ -498,7 +479,7 @@ static void on_connection(struct evconnlistener *lev, evutil_socket_t fd, struct
     char host[NI_MAXHOST] = "";
 
     (void)lev;
-    host_of(addr, (socklen_t)len, host, sizeof(host));
+    (void)address_text(addr, (socklen_t)len, host, sizeof(host));
     l->on_accept(l->arg, fd, host);
 }
 

@@ -11,9 +11,11 @@
 #ifndef POMONA_TRANSPORT_TRANSPORT_H
 #define POMONA_TRANSPORT_TRANSPORT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/hosts.h"
 #include "base/status.h"
 
 struct transport;
@@ -52,10 +54,18 @@ struct transport_type {
     void (*close)(struct transport *t); /* peers see ST_PEER */
 };
 
+/* A link that let nothing through, though the other machine may live: for whoever plans anew. */
+struct transport_cut {
+    bool is_known;
+    uint32_t rank;      /* at its other end */
+    struct hosts hosts; /* that rank's addresses that were tried */
+};
+
 /* Every transport object starts with this. */
 struct transport {
     const struct transport_type *type;
     uint32_t rank, n_ranks;
+    struct transport_cut cut; /* what broke it, where that was a cut link */
 };
 
 static inline enum status transport_send(struct transport *t, uint32_t to, const void *bytes,

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from support import netns
-from support.cluster import wait_until
+from support.cluster import MODEL, wait_until
 from support.hosts import CONTROL, Hosts
 
 pytestmark = pytest.mark.skipif(not netns.is_possible(),
@@ -26,6 +26,10 @@ MEMORY = {"a": 4.0, "b": 4.0, "g": 0.02}
 
 def streams_of(hosts):
     return [hosts.stream("g", seed=i, temperature=i / 2) for i in range(N_STREAMS)]
+
+
+def on(instance):
+    return {shard["node"] for shard in instance["shards"]}
 
 
 def assert_go_on(hosts, undisturbed, cut):
@@ -44,6 +48,18 @@ def test_a_cut_between_two_ranks_is_noticed(tmp_path):
         hosts.place("g", nodes=["a", "b"], split=[15, 15])
         undisturbed = [s.whole() for s in streams_of(hosts)]
         assert_go_on(hosts, undisturbed, lambda: hosts.cut("a", "b", keeps=CONTROL))
+        said = hosts.ask("g", "/cluster/place", {"model": MODEL, "nodes": ["a", "b"]})
+        assert "do not reach each other" in said["error"]["message"]
+
+
+def test_an_instance_is_placed_anew_beside_a_cut_link(tmp_path):
+    """No node has room for the model alone, and two of three do not reach each other any more."""
+    with Hosts(tmp_path, {"a": 0.13, "b": 0.13, "c": 0.13, "g": 0.02}) as hosts:
+        was = on(hosts.place("g", nodes=["a", "b"], split=[15, 15], context=1024))
+        assert was == {"a", "b"}
+        undisturbed = [s.whole() for s in streams_of(hosts)]
+        assert_go_on(hosts, undisturbed, lambda: hosts.cut("a", "b", keeps=CONTROL))
+        assert "c" in on(hosts.get("g", "/cluster/state")["instances"][0])
 
 
 def test_a_gateway_whose_link_to_the_driver_is_cut_goes_on_over_another_node(tmp_path):

@@ -153,12 +153,28 @@ static void take_beat(struct runner *r, const Wire__ShardBeat *beat)
         runner_lost(r, ST_DEADLINE, "is stuck in a step");
 }
 
+/* What the runner says of a cut link is known before anybody plans anew. */
+static void take_failure(struct runner *r, const Wire__ShardFailed *failed)
+{
+    const struct instance *in = instance_find(r->cluster, r->instance_id);
+    struct member *other = NULL;
+    char words[ERR_WORDS_MAX];
+
+    if (in && failed->n_cut_hosts > 0 && failed->cut_rank < in->view.plan.n_shards)
+        other = member_find(r->cluster, in->view.plan.shards[failed->cut_rank].node);
+    for (size_t i = 0; other && i < failed->n_cut_hosts; i++)
+        way_cut(other, failed->cut_hosts[i]);
+    if (other)
+        topology_changed(r->cluster);
+    (void)snprintf(words, sizeof(words), "failed: %.400s", failed->words);
+    runner_lost(r, status_from_code(failed->status), words);
+}
+
 static void on_message(void *arg, struct channel *channel, ProtobufCMessage *base)
 {
     const Wire__RunnerMessage *message = (const Wire__RunnerMessage *)base;
     Wire__ShardReport out = WIRE__SHARD_REPORT__INIT;
     struct runner *r = arg;
-    char words[ERR_WORDS_MAX];
 
     (void)channel;
     r->n_unanswered = 0;
@@ -181,10 +197,7 @@ static void on_message(void *arg, struct channel *channel, ProtobufCMessage *bas
         report(r, &out);
         return;
     case WIRE__RUNNER_MESSAGE__BODY_LOAD: take_load(r, message->load); return;
-    case WIRE__RUNNER_MESSAGE__BODY_SHARD_FAILED:
-        (void)snprintf(words, sizeof(words), "failed: %.400s", message->shard_failed->words);
-        runner_lost(r, status_from_code(message->shard_failed->status), words);
-        return;
+    case WIRE__RUNNER_MESSAGE__BODY_SHARD_FAILED: take_failure(r, message->shard_failed); return;
     default: runner_lost(r, ST_FORMAT, "sent a message that no runner sends");
     }
 }

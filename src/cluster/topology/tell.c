@@ -14,6 +14,7 @@
 #include "cluster/cluster_priv.h"
 #include "cluster/discovery/interfaces.h"
 #include "cluster/topology/figures.h"
+#include "cluster/topology/ways.h"
 
 enum { ADDRESSES_EVERY_MS = 5000, LINKS_MAX = NODES_MAX * PATHS_MAX };
 
@@ -105,6 +106,13 @@ static void fill_speed(const struct node_speed *from, double *figures, Wire__Nod
     to->n_figures = NODE_SPEED_FIELDS;
 }
 
+static uint32_t ms_until(uint64_t then_ns)
+{
+    const uint64_t now_ns = clock_ns();
+
+    return then_ns > now_ns ? (uint32_t)((then_ns - now_ns) / NS_PER_MS) : 0;
+}
+
 static void fill_links(struct cluster *cluster, struct telling *t)
 {
     for (size_t i = 0; i < cluster->n_members; i++) {
@@ -121,6 +129,7 @@ static void fill_links(struct cluster *cluster, struct telling *t)
             link->host = m->topology.paths[k].host;
             link->latency_s = path->latency_s;
             link->bytes_per_s = path->bytes_per_s;
+            link->cut_ms = ms_until(path->cut_until_ns);
             t->list[t->topology.n_links++] = link;
         }
     }
@@ -231,6 +240,9 @@ static enum status take_link(const Wire__LinkFigure *from, struct told_link *to,
     memcpy(to->host, from->host, strlen(from->host) + 1);
     to->latency_s = from->latency_s;
     to->bytes_per_s = from->bytes_per_s;
+    if (from->cut_ms > 0)
+        to->cut_until_ns =
+            deadline_after_ms(from->cut_ms < CUT_REST_MS ? from->cut_ms : CUT_REST_MS);
     return ST_OK;
 }
 
@@ -290,6 +302,7 @@ static void add_link(struct cluster_link *links, size_t *n, const char *from, co
     link->latency_s = figures->latency_s;
     link->bytes_per_s = figures->bytes_per_s;
     link->is_best = figures->bytes_per_s > 0;
+    link->is_cut = clock_ns() < figures->cut_until_ns;
     /* those of one sender stand together */
     for (size_t i = *n - 1; i-- > 0 && strcmp(links[i].from, from) == 0;) {
         struct cluster_link *other = &links[i];
@@ -310,7 +323,8 @@ static void add_own(const struct cluster *cluster, const struct member *to,
     for (size_t i = 0; i < to->topology.n_paths && to != cluster->self; i++) {
         const struct path *path = &to->topology.paths[i];
         struct told_link figures = { .latency_s = path->latency_s,
-                                     .bytes_per_s = path->bytes_per_s };
+                                     .bytes_per_s = path->bytes_per_s,
+                                     .cut_until_ns = path->cut_until_ns };
 
         memcpy(figures.host, path->host, sizeof(figures.host));
         if (path->bytes_per_s > 0 || path->has_failed)
@@ -349,4 +363,37 @@ size_t cluster_links(const struct cluster *cluster, struct cluster_link **ret_li
     }
     *ret_links = links;
     return n;
+}
+
+/* All that is known of the way from one node to the other is that it is cut. */
+static bool is_cut(const struct cluster_link *links, size_t n, const char *from, const char *to)
+{
+    bool found = false;
+
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(links[i].from, from) != 0 || strcmp(links[i].to, to) != 0)
+            continue;
+        if (!links[i].is_cut)
+            return false;
+        found = true;
+    }
+    return found;
+}
+
+bool cluster_cut_pair(const struct cluster *cluster, const struct plan *plan, size_t *ret_a,
+                      size_t *ret_b)
+{
+    struct cluster_link *links;
+    const size_t n = cluster_links(cluster, &links);
+    bool found = false;
+
+    for (size_t a = 0; a < plan->n_shards && !found; a++)
+        for (size_t b = 0; b < plan->n_shards && !found; b++)
+            if (is_cut(links, n, plan->shards[a].node, plan->shards[b].node)) {
+                *ret_a = a;
+                *ret_b = b;
+                found = true;
+            }
+    free(links);
+    return found;
 }

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "cluster/topology/figures.h"
 
 static bool is_before(const struct path *a, const struct path *b, size_t n_bytes)
@@ -60,14 +61,26 @@ void way_doubted(struct member *member, const char *host)
     for (size_t i = 0; i < member->topology.n_paths; i++)
         if (strcmp(member->topology.paths[i].host, host) == 0) {
             member->topology.paths[i].has_failed = true;
-            member->topology.paths[i].next_ns = 0;
+            member->topology.paths[i].next_ns = member->topology.paths[i].cut_until_ns;
+        }
+}
+
+void way_cut(struct member *member, const char *host)
+{
+    for (size_t i = 0; i < member->topology.n_paths; i++)
+        if (strcmp(member->topology.paths[i].host, host) == 0) {
+            struct path *path = &member->topology.paths[i];
+
+            path->has_failed = true;
+            path->latency_s = path->bytes_per_s = 0;
+            path->cut_until_ns = path->next_ns = deadline_after_ms(CUT_REST_MS);
         }
 }
 
 void ways_look_again(struct member *member)
 {
     for (size_t i = 0; i < member->topology.n_paths; i++)
-        member->topology.paths[i].next_ns = 0;
+        member->topology.paths[i].next_ns = member->topology.paths[i].cut_until_ns;
 }
 
 void wire_of_hosts(const struct hosts *hosts, char **list, Wire__Endpoint *ret_endpoint)

@@ -7,6 +7,7 @@
 #include "execute/driver.h"
 #include "execute/runner/assignment.h"
 #include "execute/runner/batch.h"
+#include "transport/transport.h"
 
 enum report_kind {
     REPORT_PROGRESS, /* progress */
@@ -15,7 +16,7 @@ enum report_kind {
     REPORT_LOAD,     /* load */
     REPORT_TOKENS,   /* batch */
     REPORT_REFUSED,  /* gateway, id, why */
-    REPORT_FAILED,   /* why: the last report */
+    REPORT_FAILED,   /* why, cut: the last report */
 };
 
 struct report {
@@ -28,6 +29,7 @@ struct report {
     struct batch *batch; /* owned */
     uint64_t gateway, id;
     struct err why;
+    struct transport_cut cut; /* what broke the ring, where that was a cut link */
 };
 
 /* Where reports go: a copy of `report` travels to the loop's thread; what it

@@ -22,7 +22,7 @@ enum {
     /* Other ranks may fetch their parts for as long as bytes come; the node knows when they
      * stopped coming, and ends this process then. */
     CONNECT_MS = 24 * 3600 * 1000,
-    JOIN_MS = 60000,
+    JOIN_MS = 10000, /* all listen already */
     ASSIGN_MS = 60000,
     PROGRESS_EVERY_MS = 100,
 };
@@ -42,6 +42,7 @@ struct work {
     struct grammar_vocab *vocab; /* the driver's; NULL: the tokens have no text */
     struct tls *tls;             /* of the ring; NULL: in clear */
     struct transport *ring;
+    struct transport_cut cut;                     /* that kept the ring from being joined */
     struct collective *sums;                      /* of the team; NULL: none */
     struct portion portions[PORTION_MEMBERS_MAX]; /* [n_shares] of the team's members */
     uint64_t progress_due_ns;
@@ -191,7 +192,7 @@ static enum status open_model(struct work *w, struct err *err)
 static enum status join_ring(struct work *w, struct err *err)
 {
     const struct assignment *a = w->assignment;
-    struct tcp_join join = { .rank = a->rank, .n_ranks = a->n_ranks };
+    struct tcp_join join = { .rank = a->rank, .n_ranks = a->n_ranks, .ret_cut = &w->cut };
     enum status s;
 
     s = await(w, ORDER_CONNECT, CONNECT_MS, err);
@@ -423,7 +424,7 @@ static void release(struct work *w)
 }
 
 enum status work_run(struct orders *orders, const struct reporter *reporter, struct pulse *pulse,
-                     struct err *err)
+                     struct transport_cut *ret_cut, struct err *err)
 {
     struct work w = { .orders = orders, .reporter = reporter, .pulse = pulse };
     const uint64_t start_ns = clock_ns();
@@ -437,6 +438,7 @@ enum status work_run(struct orders *orders, const struct reporter *reporter, str
         s = w.assignment->rank + 1 == w.assignment->n_ranks ? drive(&w, &limits, err)
                                                             : follow(&w, &limits, err);
     }
+    *ret_cut = w.ring ? w.ring->cut : w.cut;
     release(&w);
     return s;
 }

@@ -19,8 +19,9 @@
 #include "execute/runner/reports.h"
 
 /* pulse  felt with every step
+ * ret_cut  the link that let nothing through, where that was the cause
  * Returns only with an error, whose words are for the node and the gateways. */
 enum status work_run(struct orders *orders, const struct reporter *reporter, struct pulse *pulse,
-                     struct err *err);
+                     struct transport_cut *ret_cut, struct err *err);
 
 #endif

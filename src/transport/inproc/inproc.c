@@ -273,7 +273,8 @@ enum status inproc_new(uint32_t n_ranks, struct transport **ret_ends, struct err
         ends[i] = calloc(1, sizeof(*ends[i]));
         is_made = ends[i] != NULL;
         if (is_made)
-            *ends[i] = (struct inproc){ { &inproc_type, i, n_ranks }, h };
+            *ends[i] =
+                (struct inproc){ { .type = &inproc_type, .rank = i, .n_ranks = n_ranks }, h };
     }
     if (!is_made) {
         for (uint32_t i = 0; i < n_ranks; i++)

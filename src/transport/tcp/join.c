@@ -82,12 +82,28 @@ static enum status say_hello(struct joining *j, uint32_t rank, uint64_t deadline
     return transport_send(&j->tcp->base, rank, hello, sizeof(hello), deadline_ns, err);
 }
 
+/* None of a rank's addresses answered in time.  One that refused is no cut link. */
+static void note_cut(const struct joining *j, uint32_t rank)
+{
+    const struct tcp_endpoint *to = &j->join->ranks[rank];
+    struct transport_cut *cut = j->join->ret_cut;
+
+    if (!cut)
+        return;
+    *cut = (struct transport_cut){ .is_known = true, .rank = rank };
+    hosts_add(&cut->hosts, to->host);
+    for (size_t i = 0; to->hosts && i < to->hosts->n; i++)
+        hosts_add(&cut->hosts, to->hosts->text[i]);
+}
+
 static enum status call_lower_ranks(struct joining *j, uint64_t deadline_ns, struct err *err)
 {
     enum status s = ST_OK;
 
     for (uint32_t rank = 0; s == ST_OK && rank < j->join->rank; rank++) {
         s = socket_connect(&j->join->ranks[rank], deadline_ns, &j->tcp->conns[rank].fd, err);
+        if (s == ST_DEADLINE)
+            note_cut(j, rank);
         if (s == ST_OK && j->join->tls &&
             !conn_secure(&j->tcp->conns[rank], j->join->tls, TLS_CLIENT))
             s = err_set(err, ST_NOMEM, "a connection");
@@ -259,6 +275,8 @@ enum status tcp_join(struct tcp_listener *listener, const struct tcp_join *join,
         conn_close(&j.callers[i].conn);
     for (uint32_t i = 0; s == ST_OK && i < join->n_ranks; i++)
         j.tcp->has_neighbours |= i != join->rank && socket_is_local(j.tcp->conns[i].fd);
+    if (s != ST_OK && j.tcp->base.cut.is_known && join->ret_cut)
+        *join->ret_cut = j.tcp->base.cut;
     if (s == ST_OK)
         *ret_transport = &j.tcp->base;
     else

@@ -26,15 +26,27 @@ static enum status gone(uint32_t rank, struct err *err)
     return err_set(err, ST_PEER, "rank %u is gone", rank);
 }
 
+static void note_cut(struct tcp *t, uint32_t rank)
+{
+    struct transport_cut *cut = &t->base.cut;
+    char host[HOST_NUMERIC_MAX];
+
+    *cut = (struct transport_cut){ .is_known = true, .rank = rank };
+    if (address_peer(t->conns[rank].fd, host, sizeof(host)))
+        hosts_add(&cut->hosts, host);
+}
+
 /* A rank whose machine acknowledges nothing: its cable is cut, or it is off. */
 static enum status look_for_silence(struct tcp *t, struct err *err)
 {
     const uint64_t now_ns = clock_ns();
 
     for (uint32_t i = 0; i < t->base.n_ranks; i++)
-        if (t->conns[i].fd >= 0 && conn_is_dead(&t->conns[i], now_ns))
+        if (t->conns[i].fd >= 0 && conn_is_dead(&t->conns[i], now_ns)) {
+            note_cut(t, i);
             return err_set(err, ST_PEER, "rank %u is cut off: it took nothing for %d ms", i,
                            CONN_DEAD_MS);
+        }
     return ST_OK;
 }
 
@@ -260,7 +272,7 @@ struct tcp *tcp_new(uint32_t rank, uint32_t n_ranks)
 
     if (!t)
         return NULL;
-    t->base = (struct transport){ &tcp_type, rank, n_ranks };
+    t->base = (struct transport){ .type = &tcp_type, .rank = rank, .n_ranks = n_ranks };
     for (size_t i = 0; i < TCP_RANKS_MAX; i++)
         t->conns[i].fd = -1;
     return t;

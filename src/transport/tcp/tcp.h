@@ -50,7 +50,8 @@ struct tcp_join {
     uint32_t rank, n_ranks;           /* 2..TCP_RANKS_MAX ranks */
     const struct tcp_endpoint *ranks; /* [n_ranks], borrowed; the own one is not looked at */
     uint8_t key[TCP_KEY_BYTES];
-    struct tls *tls; /* borrowed, must outlive the transport; NULL: in clear */
+    struct tls *tls;               /* borrowed, must outlive the transport; NULL: in clear */
+    struct transport_cut *ret_cut; /* set where a rank's addresses let nothing through; or NULL */
 };
 
 /* Connect this rank with all others.

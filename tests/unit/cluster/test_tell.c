@@ -7,8 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "cluster/cluster_priv.h"
 #include "cluster/topology/figures.h"
+#include "cluster/topology/ways.h"
 
 enum { N_NODES = 3, N_TOLD = NODES_MAX * PATHS_MAX + 1 };
 
@@ -125,6 +127,52 @@ static void the_first_way_follows_what_is_known(void **state)
     assert_int_equal(b->topology.n_paths, 1);
 }
 
+static bool is_pair_cut(const struct fixture *f)
+{
+    const struct plan plan = { .n_shards = 3,
+                               .shards = { { .node = "a" }, { .node = "b" }, { .node = "c" } } };
+    size_t a, b;
+    const bool found = cluster_cut_pair(&f->cluster, &plan, &a, &b);
+
+    if (found)
+        assert_true(strcmp(plan.shards[a].node, "b") == 0 && strcmp(plan.shards[b].node, "c") == 0);
+    return found;
+}
+
+static void a_pair_of_nodes_is_cut_where_each_of_its_links_is(void **state)
+{
+    struct fixture *f = *state;
+
+    tell_link(f, "c", "10.0.0.3", 0, 0);
+    tell_link(f, "c", "10.0.1.3", 100e-6, 1250e6);
+    assert_ok(topology_receive(&f->link, &f->told, &f->err), f->err);
+    assert_false(is_pair_cut(f));
+    f->list[0]->cut_ms = 1000;
+    assert_ok(topology_receive(&f->link, &f->told, &f->err), f->err);
+    assert_false(is_pair_cut(f)); /* there is another */
+    f->list[1]->cut_ms = UINT32_MAX;
+    assert_ok(topology_receive(&f->link, &f->told, &f->err), f->err);
+    assert_true(is_pair_cut(f));
+    assert_true(f->link.member->topology.told[1].cut_until_ns <= deadline_after_ms(CUT_REST_MS));
+    f->link.member->topology.told[0].cut_until_ns = clock_ns();
+    assert_false(is_pair_cut(f)); /* it may be whole again */
+}
+
+static void a_cut_way_is_the_last_to_be_tried_and_not_probed(void **state)
+{
+    struct fixture *f = *state;
+    struct member *b = &f->cluster.members[1];
+
+    tell_address(f, "10.0.0.2");
+    tell_address(f, "10.0.1.2");
+    assert_ok(topology_receive(&f->link, &f->told, &f->err), f->err);
+    way_cut(b, "10.0.0.2");
+    assert_way(f, "10.0.1.2");
+    ways_look_again(b);
+    assert_int_equal(b->topology.paths[1].next_ns, 0);
+    assert_true(b->topology.paths[0].next_ns > clock_ns());
+}
+
 static void an_address_of_this_machine_leads_to_no_other(void **state)
 {
     struct fixture *f = *state;
@@ -191,6 +239,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_faster_of_two_links_is_the_best, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_first_way_follows_what_is_known, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_pair_of_nodes_is_cut_where_each_of_its_links_is, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_cut_way_is_the_last_to_be_tried_and_not_probed, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(an_address_of_this_machine_leads_to_no_other, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(addresses_are_bounded, set_up, tear_down),
