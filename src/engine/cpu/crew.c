@@ -33,7 +33,6 @@ enum {
     RUN_MAX_NS = 200000,
     LOSS_NS = 500000, /* a run that takes so much longer than expected was interrupted */
     PRESENT_MAX = 1 << 16,
-    SHARES = 2, /* a run is at most what is left / (SHARES * workers) */
 };
 
 /* What is waited on. */
@@ -161,7 +160,7 @@ struct crew_counts crew_counts(const struct crew *crew)
 /* How many of `left` tasks to take at once, by the time that the first ones took. */
 static uint32_t run_of(const struct crew *crew, const struct share *share, uint32_t left)
 {
-    const uint64_t fair = left / (SHARES * (uint64_t)crew->n_present);
+    const uint64_t fair = left / crew->n_present;
     const uint64_t least = share->n_timed * (uint64_t)RUN_NS / share->timed_ns;
     const uint64_t most = share->n_timed * (uint64_t)RUN_MAX_NS / share->timed_ns;
     uint64_t n = fair < most ? fair : most;
