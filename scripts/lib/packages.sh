@@ -38,6 +38,9 @@ test       python3-venv               -
 test       clang                      -
 test       g++                        -
 test       prometheus                 prometheus
+test       prometheus-alertmanager    -
+test       docker-compose             -
+test       jq                         jq
 test       shellcheck                 shellcheck
 test       qemu-user                  -
 test       iproute2                   -

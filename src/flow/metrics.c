@@ -3,8 +3,10 @@
 #include "metrics/metrics.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
+#include "base/process.h"
 #include "flow/flow_priv.h"
 
 static double seconds_since(uint64_t from_ns)
@@ -49,15 +51,74 @@ void flow_count_failure(const struct api_error *e)
     metric_add(METRIC_FAILED, http < 500 ? 0 : http == 503 ? 1 : http == 504 ? 2 : 3, 1);
 }
 
-static size_t count_alive(const struct service *service)
+void metrics_resumed(uint64_t after_ns)
+{
+    metric_observe(METRIC_RESUMED, (double)after_ns / (double)NS_PER_S);
+}
+
+void metrics_lost(enum status why)
+{
+    enum { PEER, STUCK, ORDERED, OTHER };
+    unsigned reason = OTHER;
+
+    if (why == ST_PEER)
+        reason = PEER;
+    else if (why == ST_DEADLINE)
+        reason = STUCK;
+    else if (why == ST_CANCELED)
+        reason = ORDERED;
+    metric_add(METRIC_LOST, reason, 1);
+}
+
+static void take_nodes(const struct service *service)
 {
     struct cluster_member *members = calloc(NODES_MAX, sizeof(*members));
     size_t n = members ? cluster_members(service->cluster, members, NODES_MAX) : 0, n_alive = 0;
+    struct cluster_leadership leadership;
 
     for (size_t i = 0; i < n && i < NODES_MAX; i++)
         n_alive += members[i].is_alive;
     free(members);
-    return n_alive;
+    cluster_leadership(service->cluster, &leadership);
+    metric_set(METRIC_NODES, (double)n_alive);
+    metric_set(METRIC_KNOWN, (double)n);
+    metric_set(METRIC_LEADS, leadership.is_local ? 1 : 0);
+}
+
+static bool has_ready(const struct cluster_instance *instances, size_t n, const char *model)
+{
+    for (size_t i = 0; i < n; i++)
+        if (instances[i].view.is_ready && strcmp(instances[i].view.model, model) == 0)
+            return true;
+    return false;
+}
+
+static void take_wanted(const struct service *service, const struct cluster_instance *instances,
+                        size_t n_instances)
+{
+    struct cluster_wanted *wanted = calloc(WANTED_MAX, sizeof(*wanted));
+    const size_t n = wanted ? cluster_wanted(service->cluster, wanted, WANTED_MAX) : 0;
+    size_t n_models = 0, n_missing = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        n_models += wanted[i].n_copies > 0;
+        n_missing += wanted[i].n_copies > 0 && !has_ready(instances, n_instances, wanted[i].model);
+    }
+    free(wanted);
+    metric_set(METRIC_WANTED, (double)n_models);
+    metric_set(METRIC_UNPLACED, (double)n_missing);
+}
+
+static void take_process(const struct service *service)
+{
+    struct process_usage usage;
+
+    process_usage(&usage);
+    metric_set(METRIC_START, (double)(clock_unix_s() - (int64_t)seconds_since(service->begun_ns)));
+    metric_set(METRIC_CPU, usage.cpu_seconds);
+    metric_set(METRIC_RESIDENT, (double)usage.resident_bytes);
+    metric_set(METRIC_FDS, (double)usage.n_open_fds);
+    metric_set(METRIC_MAX_FDS, (double)usage.n_max_fds);
 }
 
 /* What the cluster told this node; no instance is asked. */
@@ -76,19 +137,20 @@ static void take_gauges(struct service *service)
         n_used += instances[i].kv_tokens_used;
         n_tokens += instances[i].plan.kv_tokens;
     }
+    take_nodes(service);
+    take_wanted(service, instances, n);
+    take_process(service);
     free(instances);
     metric_set(METRIC_RUNNING, (double)n_running);
     metric_set(METRIC_WAITING, (double)n_waiting);
     metric_set(METRIC_KV_USED, n_tokens > 0 ? (double)n_used / (double)n_tokens : 0);
     metric_set(METRIC_INSTANCES, (double)n_ready);
-    metric_set(METRIC_NODES, (double)count_alive(service));
     metric_set(METRIC_FLOWS, (double)(service->n_flows + pools_n_running(service->pools)));
     metric_set(METRIC_QUEUE, service->admission.n_requests);
     metric_set(METRIC_QUEUE_BATCH, service->admission.n_batch_requests);
     metric_set(METRIC_QUEUE_TOKENS, (double)service->admission.n_tokens);
     metric_set(METRIC_QUEUE_MAX, reload_settings(service->reload)->queue.requests);
     metric_set(METRIC_QUEUE_SPEED, service->admission.tokens_per_s);
-    metric_set(METRIC_START, (double)(clock_unix_s() - (int64_t)seconds_since(service->begun_ns)));
 }
 
 void metrics_show(void *arg, struct exchange *x)

@@ -213,6 +213,7 @@ static void on_instance_gone(void *arg, const char *instance_id, const struct er
 {
     struct service *service = arg;
 
+    metrics_lost(why->status);
     clients_fail(service->clients, instance_id, why);
 }
 

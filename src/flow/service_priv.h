@@ -92,7 +92,10 @@ void ollama_ps(void *arg, struct exchange *x);
 void ollama_show(void *arg, struct exchange *x, const char *model);
 void service_pull(void *arg, struct exchange *x, const char *what, bool streams);
 
-void metrics_show(void *arg, struct exchange *x); /* metrics.c */
+/* metrics.c */
+void metrics_show(void *arg, struct exchange *x);
+void metrics_resumed(uint64_t after_ns); /* an answer that had lost its instance goes on */
+void metrics_lost(enum status why);      /* an instance, as this node sees it */
 
 void admin_props(void *arg, struct exchange *x);
 void admin_live(void *arg, struct exchange *x);

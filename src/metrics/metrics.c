@@ -2,6 +2,8 @@
 /* metrics/metrics.c - counts, gauges and histograms, in a table made once. */
 #include "metrics/metrics_priv.h"
 
+static const double metric_buckets_resumed[] = { .1, .25, .5, 1, 1.5, 2, 3, 4, 5, 10, 20, 30, 0 };
+
 /* The bounds that vLLM's dashboards expect. */
 static const double metric_buckets_first[] = { .001, .005, .01, .02, .04, .06,  .08, .1,
                                                .25,  .5,   .75, 1,   2.5, 5,    7.5, 10,

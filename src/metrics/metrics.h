@@ -18,65 +18,88 @@
 
 #include "base/buf.h"
 
-enum metric_kind { COUNTER, GAUGE, HISTOGRAM };
+/* TOTAL  a counter that is kept elsewhere: what it has come to is set */
+enum metric_kind { COUNTER, GAUGE, HISTOGRAM, TOTAL };
 
 enum { METRIC_VALUES_MAX = 8, METRIC_BUCKETS_MAX = 24, METRIC_EACH_MAX = 64 };
 
 /* id, kind, name, name of vLLM's or NULL, label or NULL, its values, unit buckets or NULL, help */
-#define METRIC_MAP(X)                                                                              \
-    X(METRIC_HTTP, COUNTER, "pomona_http_requests_total", NULL, "code", "2xx|3xx|4xx|5xx", NULL,   \
-      "Answers of the API by class of status.")                                                    \
-    X(METRIC_FLOWS, GAUGE, "pomona_requests_open", NULL, NULL, "", NULL,                           \
-      "Requests that are being answered by this node.")                                            \
-    X(METRIC_FINISHED, COUNTER, "pomona_requests_finished_total", "vllm:request_success_total",    \
-      "finished_reason", "stop|length|tool_calls|other", NULL,                                     \
-      "Choices that came to their end, by why.")                                                   \
-    X(METRIC_FAILED, COUNTER, "pomona_requests_failed_total", NULL, "reason",                      \
-      "invalid|unavailable|timeout|other", NULL, "Requests that ended with an error.")             \
-    X(METRIC_REJECTED, COUNTER, "pomona_requests_rejected_total", NULL, "reason",                  \
-      "key|scope|requests|tokens|quota|overload|share|drain", NULL,                                \
-      "Requests that were refused before anything was computed, by what was exceeded or missing.") \
-    X(METRIC_QUEUE, GAUGE, "pomona_queue_requests", NULL, NULL, "", NULL,                          \
-      "Requests at this node that wait for their first token.")                                    \
-    X(METRIC_QUEUE_BATCH, GAUGE, "pomona_queue_batch_requests", NULL, NULL, "", NULL,              \
-      "Of those, requests that yield to others.")                                                  \
-    X(METRIC_QUEUE_TOKENS, GAUGE, "pomona_queue_prompt_tokens", NULL, NULL, "", NULL,              \
-      "Tokens of their prompts.")                                                                  \
-    X(METRIC_QUEUE_MAX, GAUGE, "pomona_queue_requests_limit", NULL, NULL, "", NULL,                \
-      "Requests that may wait; more are refused.")                                                 \
-    X(METRIC_QUEUE_SPEED, GAUGE, "pomona_queue_tokens_per_second", NULL, NULL, "", NULL,           \
-      "Tokens of prompts that leave the queue, as measured; 0 before the first.")                  \
-    X(METRIC_LEFT, COUNTER, "pomona_client_disconnects_total", NULL, NULL, "", NULL,               \
-      "Clients that left before their answer was complete.")                                       \
-    X(METRIC_PROMPT_TOKENS, COUNTER, "pomona_prompt_tokens_total", "vllm:prompt_tokens_total",     \
-      NULL, "", NULL, "Tokens of prompts that were answered.")                                     \
-    X(METRIC_ANSWER_TOKENS, COUNTER, "pomona_generation_tokens_total",                             \
-      "vllm:generation_tokens_total", NULL, "", NULL, "Tokens of answers.")                        \
-    X(METRIC_CACHED_TOKENS, COUNTER, "pomona_cached_tokens_total", "vllm:prefix_cache_hits_total", \
-      NULL, "", NULL, "Tokens of prompts whose keys and values were found in the cache.")          \
-    X(METRIC_LOOKED_UP_TOKENS, COUNTER, "pomona_cache_looked_up_tokens_total",                     \
-      "vllm:prefix_cache_queries_total", NULL, "", NULL,                                           \
-      "Tokens of prompts that were looked for in the cache.")                                      \
-    X(METRIC_RUNNING, GAUGE, "pomona_sequences_running", "vllm:num_requests_running", NULL, "",    \
-      NULL, "Sequences that the instances known to this node compute.")                            \
-    X(METRIC_WAITING, GAUGE, "pomona_sequences_waiting", "vllm:num_requests_waiting", NULL, "",    \
-      NULL, "Sequences that wait at those instances.")                                             \
-    X(METRIC_KV_USED, GAUGE, "pomona_kv_cache_usage_ratio", "vllm:kv_cache_usage_perc", NULL, "",  \
-      NULL, "Share of the pages for keys and values that sequences hold, 0 to 1.")                 \
-    X(METRIC_NODES, GAUGE, "pomona_nodes_alive", NULL, NULL, "", NULL,                             \
-      "Nodes of the cluster that are alive.")                                                      \
-    X(METRIC_INSTANCES, GAUGE, "pomona_instances_ready", NULL, NULL, "", NULL,                     \
-      "Instances that are ready.")                                                                 \
-    X(METRIC_START, GAUGE, "process_start_time_seconds", NULL, NULL, "", NULL,                     \
-      "When this process began, in seconds since 1970.")                                           \
-    X(METRIC_FIRST_TOKEN, HISTOGRAM, "pomona_time_to_first_token_seconds",                         \
-      "vllm:time_to_first_token_seconds", NULL, "", metric_buckets_first,                          \
-      "From the request to the first token of an answer.")                                         \
-    X(METRIC_NEXT_TOKEN, HISTOGRAM, "pomona_inter_token_seconds",                                  \
-      "vllm:inter_token_latency_seconds", NULL, "", metric_buckets_next,                           \
-      "Between two tokens of an answer.")                                                          \
-    X(METRIC_WHOLE, HISTOGRAM, "pomona_request_duration_seconds",                                  \
-      "vllm:e2e_request_latency_seconds", NULL, "", metric_buckets_whole,                          \
+#define METRIC_MAP(X)                                                                                \
+    X(METRIC_HTTP, COUNTER, "pomona_http_requests_total", NULL, "code", "2xx|3xx|4xx|5xx", NULL,     \
+      "Answers of the API by class of status.")                                                      \
+    X(METRIC_FLOWS, GAUGE, "pomona_requests_open", NULL, NULL, "", NULL,                             \
+      "Requests that are being answered by this node.")                                              \
+    X(METRIC_FINISHED, COUNTER, "pomona_requests_finished_total", "vllm:request_success_total",      \
+      "finished_reason", "stop|length|tool_calls|other", NULL,                                       \
+      "Choices that came to their end, by why.")                                                     \
+    X(METRIC_FAILED, COUNTER, "pomona_requests_failed_total", NULL, "reason",                        \
+      "invalid|unavailable|timeout|other", NULL, "Requests that ended with an error.")               \
+    X(METRIC_REJECTED, COUNTER, "pomona_requests_rejected_total", NULL, "reason",                    \
+      "key|scope|requests|tokens|quota|overload|share|drain", NULL,                                  \
+      "Requests that were refused before anything was computed, by what was exceeded or missing.")   \
+    X(METRIC_QUEUE, GAUGE, "pomona_queue_requests", NULL, NULL, "", NULL,                            \
+      "Requests at this node that wait for their first token.")                                      \
+    X(METRIC_QUEUE_BATCH, GAUGE, "pomona_queue_batch_requests", NULL, NULL, "", NULL,                \
+      "Of those, requests that yield to others.")                                                    \
+    X(METRIC_QUEUE_TOKENS, GAUGE, "pomona_queue_prompt_tokens", NULL, NULL, "", NULL,                \
+      "Tokens of their prompts.")                                                                    \
+    X(METRIC_QUEUE_MAX, GAUGE, "pomona_queue_requests_limit", NULL, NULL, "", NULL,                  \
+      "Requests that may wait; more are refused.")                                                   \
+    X(METRIC_QUEUE_SPEED, GAUGE, "pomona_queue_tokens_per_second", NULL, NULL, "", NULL,             \
+      "Tokens of prompts that leave the queue, as measured; 0 before the first.")                    \
+    X(METRIC_LEFT, COUNTER, "pomona_client_disconnects_total", NULL, NULL, "", NULL,                 \
+      "Clients that left before their answer was complete.")                                         \
+    X(METRIC_PROMPT_TOKENS, COUNTER, "pomona_prompt_tokens_total", "vllm:prompt_tokens_total",       \
+      NULL, "", NULL, "Tokens of prompts that were answered.")                                       \
+    X(METRIC_ANSWER_TOKENS, COUNTER, "pomona_generation_tokens_total",                               \
+      "vllm:generation_tokens_total", NULL, "", NULL, "Tokens of answers.")                          \
+    X(METRIC_CACHED_TOKENS, COUNTER, "pomona_cached_tokens_total", "vllm:prefix_cache_hits_total",   \
+      NULL, "", NULL, "Tokens of prompts whose keys and values were found in the cache.")            \
+    X(METRIC_LOOKED_UP_TOKENS, COUNTER, "pomona_cache_looked_up_tokens_total",                       \
+      "vllm:prefix_cache_queries_total", NULL, "", NULL,                                             \
+      "Tokens of prompts that were looked for in the cache.")                                        \
+    X(METRIC_RUNNING, GAUGE, "pomona_sequences_running", "vllm:num_requests_running", NULL, "",      \
+      NULL, "Sequences that the instances known to this node compute.")                              \
+    X(METRIC_WAITING, GAUGE, "pomona_sequences_waiting", "vllm:num_requests_waiting", NULL, "",      \
+      NULL, "Sequences that wait at those instances.")                                               \
+    X(METRIC_KV_USED, GAUGE, "pomona_kv_cache_usage_ratio", "vllm:kv_cache_usage_perc", NULL, "",    \
+      NULL, "Share of the pages for keys and values that sequences hold, 0 to 1.")                   \
+    X(METRIC_NODES, GAUGE, "pomona_nodes_alive", NULL, NULL, "", NULL,                               \
+      "Nodes of the cluster that are alive.")                                                        \
+    X(METRIC_KNOWN, GAUGE, "pomona_nodes_known", NULL, NULL, "", NULL,                               \
+      "Nodes of the cluster, those that were lost with them.")                                       \
+    X(METRIC_LEADS, GAUGE, "pomona_node_leads", NULL, NULL, "", NULL,                                \
+      "1: this node leads the cluster.")                                                             \
+    X(METRIC_WANTED, GAUGE, "pomona_models_wanted", NULL, NULL, "", NULL,                            \
+      "Models that shall be placed.")                                                                \
+    X(METRIC_UNPLACED, GAUGE, "pomona_models_unplaced", NULL, NULL, "", NULL,                        \
+      "Of those, models without a ready instance.")                                                  \
+    X(METRIC_LOST, COUNTER, "pomona_instances_lost_total", NULL, "reason",                           \
+      "peer|stuck|ordered|other", NULL,                                                              \
+      "Instances that this node saw end: a node, runner or link was lost, a step got stuck, it was " \
+      "asked for.")                                                                                  \
+    X(METRIC_INSTANCES, GAUGE, "pomona_instances_ready", NULL, NULL, "", NULL,                       \
+      "Instances that are ready.")                                                                   \
+    X(METRIC_START, GAUGE, "process_start_time_seconds", NULL, NULL, "", NULL,                       \
+      "When this process began, in seconds since 1970.")                                             \
+    X(METRIC_CPU, TOTAL, "process_cpu_seconds_total", NULL, NULL, "", NULL,                          \
+      "Processor time of the node's process; its runners are processes of their own.")               \
+    X(METRIC_RESIDENT, GAUGE, "process_resident_memory_bytes", NULL, NULL, "", NULL,                 \
+      "Memory that the node's process holds.")                                                       \
+    X(METRIC_FDS, GAUGE, "process_open_fds", NULL, NULL, "", NULL, "Descriptors that are open.")     \
+    X(METRIC_MAX_FDS, GAUGE, "process_max_fds", NULL, NULL, "", NULL,                                \
+      "Descriptors that may be open.")                                                               \
+    X(METRIC_RESUMED, HISTOGRAM, "pomona_stream_interruption_seconds", NULL, NULL, "",               \
+      metric_buckets_resumed,                                                                        \
+      "For how long answers stood still that lost their instance, and went on at another.")          \
+    X(METRIC_FIRST_TOKEN, HISTOGRAM, "pomona_time_to_first_token_seconds",                           \
+      "vllm:time_to_first_token_seconds", NULL, "", metric_buckets_first,                            \
+      "From the request to the first token of an answer.")                                           \
+    X(METRIC_NEXT_TOKEN, HISTOGRAM, "pomona_inter_token_seconds",                                    \
+      "vllm:inter_token_latency_seconds", NULL, "", metric_buckets_next,                             \
+      "Between two tokens of an answer.")                                                            \
+    X(METRIC_WHOLE, HISTOGRAM, "pomona_request_duration_seconds",                                    \
+      "vllm:e2e_request_latency_seconds", NULL, "", metric_buckets_whole,                            \
       "From the request to the end of its answer.")
 
 enum metric {

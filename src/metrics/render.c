@@ -58,7 +58,7 @@ static void write_histogram(enum metric m, const char *name, struct buf *out)
 
 static void write_metric(enum metric m, const char *name, struct buf *out)
 {
-    static const char *const words[] = { "counter", "gauge", "histogram" };
+    static const char *const words[] = { "counter", "gauge", "histogram", "counter" };
     const struct metric_row *row = &metric_rows[m];
 
     buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, row->help, name, words[row->kind]);
@@ -66,6 +66,7 @@ static void write_metric(enum metric m, const char *name, struct buf *out)
     case COUNTER: write_counter(m, name, out); break;
     case HISTOGRAM: write_histogram(m, name, out); break;
     case GAUGE:
+    case TOTAL:
         buf_printf(out, "%s %.15g\n", name,
                    atomic_load_explicit(&metric_states[m].gauge, memory_order_relaxed));
         break;

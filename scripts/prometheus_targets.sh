@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# scripts/prometheus_targets.sh - the nodes of cluster_nodes.json as targets of Prometheus.
+set -euo pipefail
+root=$(cd "$(dirname "$0")/.." && pwd)
+# shellcheck source=scripts/lib/say.sh
+. "$root/scripts/lib/say.sh"
+
+usage() {
+    cat <<EOF
+usage: scripts/prometheus_targets.sh [--config FILE] [--port N] [--output FILE]
+
+Write where Prometheus finds the metrics of each node, for its file discovery. Run it again
+when nodes come or go: Prometheus reads the file within half a minute.
+
+  --config FILE  the cluster (default config/cluster_nodes.json)
+  --port N       of the metrics of each node, as in api_gateway.yaml (default 8000)
+  --output FILE  what to write (default config/prometheus/targets/pomona.json; - for the terminal)
+
+Example:
+  scripts/prometheus_targets.sh --config /etc/pomona/cluster_nodes.json
+EOF
+}
+
+config=$root/config/cluster_nodes.json
+output=$root/config/prometheus/targets/pomona.json
+port=8000
+while [ $# -gt 0 ]; do
+    case $1 in
+    --config | --port | --output)
+        [ $# -ge 2 ] || die_use "$1 needs a value"
+        case $1 in
+        --config) config=$2 ;;
+        --port) port=$2 ;;
+        --output) output=$2 ;;
+        esac
+        shift 2
+        ;;
+    -h | --help) usage && exit 0 ;;
+    *) die_use "'$1' is not understood" ;;
+    esac
+done
+case $port in '' | *[!0-9]*) die_use "--port '$port' is no number" ;; esac
+if [ "$port" -lt 1 ] || [ "$port" -gt 65535 ]; then die_use "--port $port is not between 1 and 65535"; fi
+[ -r "$config" ] || die "'$config' cannot be read"
+command -v jq >/dev/null || die "jq is needed: install it with apt-get or brew"
+
+# An IPv6 address stands in brackets before a port.
+made=$(jq --arg port "$port" '
+    [ .cluster.name as $cluster | .nodes[]
+      | { targets: [ (if .host | contains(":") then "[\(.host)]" else .host end) + ":" + $port ],
+          labels: { cluster: $cluster, node: .name } } ]' "$config") ||
+    die "'$config' is not a cluster's configuration"
+if [ "$output" = - ]; then
+    printf '%s\n' "$made"
+    exit 0
+fi
+printf '%s\n' "$made" >"$output.new"
+mv "$output.new" "$output"
+say "$(jq length <<<"$made") nodes in $output"
