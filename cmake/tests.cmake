@@ -4,14 +4,16 @@
 #   pomona_unit_test(test_status USES base)   builds test_status.c with cmocka
 #
 # Labels: unit, integration, system.  `ctest -L unit` runs the first kind alone.  A test is
-# fast, or SLOW: then scripts/test.sh --quick leaves it out.  What it tests has several threads, or
+# fast, or SLOW: then scripts/test.sh --quick leaves it out, and so do the sanitizers but with --full; or LATER:
+# then --quick alone leaves it out.  What it tests has several threads, or
 # ONE_THREAD, as have all tests of the folders below: then TSan has nothing to find, and meets it with
-# --full alone.  FULL is for --full altogether.
+# --full alone.  FULL is for --full altogether.  TIMED judges with --full how long things take
+# (IS_TIMED of tests/support/cluster.py), and is alone then.
 #
-# How tests share a machine: it has two shares for each core (scripts/test.sh: ctest -j), and a test
+# How tests share a machine: it has three shares for each core (scripts/test.sh: ctest -j), and a test
 # takes two, but
 #   WAITS      one, where it waits more than it computes
-#   DEADLINES  three, where it holds what it starts to deadlines of seconds
+#   DEADLINES  four, where it holds what it starts to deadlines of seconds
 #   WIDE       all of two cores, as its threads wait for one another
 #   SERIAL     the whole machine, as it measures.
 # Those with the highest COST, in seconds on two cores, begin first; DEADLINES ones before all others, since
@@ -26,10 +28,10 @@ function(pomona_test_shares name)
   if(arg_WAITS)
     set(shares 1)
   elseif(arg_DEADLINES)
-    set(shares 3)
+    set(shares 4)
     math(EXPR arg_COST "${arg_COST} + 1000")
   elseif(arg_WIDE)
-    set(shares 4)
+    set(shares 6)
   endif()
   set_tests_properties(${name} PROPERTIES PROCESSORS ${shares} COST ${arg_COST})
 endfunction()
@@ -43,14 +45,20 @@ function(pomona_test_labels ret kind)
   if(arg_ONE_THREAD)
     list(APPEND labels one-thread)
   endif()
+  if(arg_LATER)
+    list(APPEND labels later)
+  endif()
   if(arg_FULL)
     list(APPEND labels full)
+  endif()
+  if(arg_TIMED)
+    list(APPEND labels timed)
   endif()
   set(${ret} ${labels} PARENT_SCOPE)
 endfunction()
 
 function(pomona_unit_test name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "SLOW;ONE_THREAD;WAITS;WIDE" "TIMEOUT;COST" "USES;SOURCES;ARGS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "SLOW;LATER;ONE_THREAD;WAITS;WIDE" "TIMEOUT;COST" "USES;SOURCES;ARGS")
   pomona_test_labels(labels unit)
   cmake_path(RELATIVE_PATH CMAKE_CURRENT_SOURCE_DIR BASE_DIRECTORY ${PROJECT_SOURCE_DIR}/tests/unit
              OUTPUT_VARIABLE folder)
@@ -98,7 +106,7 @@ if(POMONA_SANITIZE MATCHES thread)
 endif()
 
 function(pomona_python_test name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "SLOW;SERIAL;WAITS;DEADLINES;ONE_THREAD;FULL" "LABEL;TIMEOUT;COST" "")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "SLOW;LATER;SERIAL;WAITS;DEADLINES;ONE_THREAD;FULL;TIMED" "LABEL;TIMEOUT;COST" "")
   pomona_test_labels(labels ${arg_LABEL})
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 300)

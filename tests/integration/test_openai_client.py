@@ -387,7 +387,7 @@ def test_a_body_that_trickles_is_cut_off(node):
         s.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n")
         begun = time.monotonic()
         try:
-            while time.monotonic() - begun < 25:
+            while time.monotonic() - begun < 60:
                 s.sendall(b" ")
                 s.settimeout(1)
                 try:
@@ -397,7 +397,7 @@ def test_a_body_that_trickles_is_cut_off(node):
                     continue
         except OSError:
             pass
-        assert 5 < time.monotonic() - begun < 20
+        assert 5 < time.monotonic() - begun < 55
     assert node.health()["status"] == "ok"
 
 

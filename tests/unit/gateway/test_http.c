@@ -21,7 +21,7 @@
 #include "gateway/http/sse.h"
 #include "net/loop.h"
 
-enum { PATIENCE_MS = 5000 };
+enum { PATIENCE_MS = 60000 };
 
 struct fixture {
     struct loop *loop;
