@@ -13,7 +13,7 @@
 # How tests share a machine: it has three shares for each core (scripts/test.sh: ctest -j), and a test
 # takes two, but
 #   WAITS      one, where it waits more than it computes
-#   DEADLINES  four, where it holds what it starts to deadlines of seconds
+#   DEADLINES  three, where it holds what it starts to deadlines of seconds
 #   WIDE       all of two cores, as its threads wait for one another
 #   SERIAL     the whole machine, as it measures.
 # Those with the highest COST, in seconds on two cores, begin first; DEADLINES ones before all others, since
@@ -28,7 +28,7 @@ function(pomona_test_shares name)
   if(arg_WAITS)
     set(shares 1)
   elseif(arg_DEADLINES)
-    set(shares 4)
+    set(shares 3)
     math(EXPR arg_COST "${arg_COST} + 1000")
   elseif(arg_WIDE)
     set(shares 6)
@@ -88,7 +88,8 @@ endfunction()
 #   POMONA_BUILD      the build folder (programs of tests/support are in tests/support/)
 #   POMONA_TEST_MODEL SmolLM2-135M-Instruct as GGUF, fetched by scripts/fetch_smollm2.sh
 #   POMONA_SANITIZE   the build's sanitizers, empty: none
-# A test that misses one of them fails; it does not skip.
+# A test that misses one of them fails; it does not skip.  Plug-ins that packages bring are not
+# asked for: to load them takes a second each time.
 set(POMONA_TEST_MODEL ${PROJECT_SOURCE_DIR}/.cache/models/SmolLM2-135M-Instruct.Q4_1.gguf
     CACHE FILEPATH "The real model that tests run")
 set(POMONA_PYTHON ${PROJECT_SOURCE_DIR}/.venv/bin/python CACHE FILEPATH "Python of the tests")
@@ -119,6 +120,6 @@ function(pomona_python_test name)
   set_tests_properties(${arg_LABEL}/${name} PROPERTIES
     LABELS "${labels}" TIMEOUT ${arg_TIMEOUT}
     RUN_SERIAL ${arg_SERIAL}
-    ENVIRONMENT "${POMONA_TEST_ENVIRONMENT};PYTHONPATH=${PROJECT_SOURCE_DIR}/tests")
+    ENVIRONMENT "${POMONA_TEST_ENVIRONMENT};PYTHONPATH=${PROJECT_SOURCE_DIR}/tests;PYTEST_DISABLE_PLUGIN_AUTOLOAD=1")
   pomona_test_shares(${arg_LABEL}/${name})
 endfunction()
