@@ -25,13 +25,13 @@ usage: scripts/test.sh [--quick | --full]
 
 Install what the tests need, build, and run them.
 
-  --quick     release build: lint, unit and integration tests but the slow ones; about 5 minutes
+  --quick     release build: lint, unit and integration tests but those that take long; about 3 minutes
   (default)   all of these, the slow ones and the system tests; unit, fuzz and integration tests
               but the slow ones again under ASan with UBSan, and those of them that have threads
-              under TSan; about 35 minutes on two cores
+              under TSan; about 25 minutes on two cores
   --full      also the slow ones under the sanitizers and all under TSan, every repetition of the
-              failure tests, perplexities, and the quickstart in a clean Debian root (on Debian
-              and Ubuntu, as root)
+              failure tests, perplexities and predictions, how long things take, and the
+              quickstart in a clean Debian root (on Debian and Ubuntu, as root)
   -h, --help  show this
 EOF
 }
