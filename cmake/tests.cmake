@@ -4,11 +4,13 @@
 #   pomona_unit_test(test_status USES base)   builds test_status.c with cmocka
 #
 # Labels: unit, integration, system.  `ctest -L unit` runs the first kind alone.  A test is
-# fast, or SLOW: then scripts/test.sh --quick leaves it out.  What it tests has several threads, or
+# fast, or SLOW: then scripts/test.sh --quick leaves it out, and so do the sanitizers but with --full; or LATER:
+# then --quick alone leaves it out.  What it tests has several threads, or
 # ONE_THREAD, as have all tests of the folders below: then TSan has nothing to find, and meets it with
-# --full alone.  FULL is for --full altogether.
+# --full alone.  FULL is for --full altogether.  TIMED judges with --full how long things take
+# (IS_TIMED of tests/support/cluster.py), and is alone then.
 #
-# How tests share a machine: it has two shares for each core (scripts/test.sh: ctest -j), and a test
+# How tests share a machine: it has three shares for each core (scripts/test.sh: ctest -j), and a test
 # takes two, but
 #   WAITS      one, where it waits more than it computes
 #   DEADLINES  three, where it holds what it starts to deadlines of seconds
@@ -29,7 +31,7 @@ function(pomona_test_shares name)
     set(shares 3)
     math(EXPR arg_COST "${arg_COST} + 1000")
   elseif(arg_WIDE)
-    set(shares 4)
+    set(shares 6)
   endif()
   set_tests_properties(${name} PROPERTIES PROCESSORS ${shares} COST ${arg_COST})
 endfunction()
@@ -43,14 +45,20 @@ function(pomona_test_labels ret kind)
   if(arg_ONE_THREAD)
     list(APPEND labels one-thread)
   endif()
+  if(arg_LATER)
+    list(APPEND labels later)
+  endif()
   if(arg_FULL)
     list(APPEND labels full)
+  endif()
+  if(arg_TIMED)
+    list(APPEND labels timed)
   endif()
   set(${ret} ${labels} PARENT_SCOPE)
 endfunction()
 
 function(pomona_unit_test name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "SLOW;ONE_THREAD;WAITS;WIDE" "TIMEOUT;COST" "USES;SOURCES;ARGS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "SLOW;LATER;ONE_THREAD;WAITS;WIDE" "TIMEOUT;COST" "USES;SOURCES;ARGS")
   pomona_test_labels(labels unit)
   cmake_path(RELATIVE_PATH CMAKE_CURRENT_SOURCE_DIR BASE_DIRECTORY ${PROJECT_SOURCE_DIR}/tests/unit
              OUTPUT_VARIABLE folder)
@@ -80,7 +88,8 @@ endfunction()
 #   POMONA_BUILD      the build folder (programs of tests/support are in tests/support/)
 #   POMONA_TEST_MODEL SmolLM2-135M-Instruct as GGUF, fetched by scripts/fetch_smollm2.sh
 #   POMONA_SANITIZE   the build's sanitizers, empty: none
-# A test that misses one of them fails; it does not skip.
+# A test that misses one of them fails; it does not skip.  Plug-ins that packages bring are not
+# asked for: to load them takes a second each time.
 set(POMONA_TEST_MODEL ${PROJECT_SOURCE_DIR}/.cache/models/SmolLM2-135M-Instruct.Q4_1.gguf
     CACHE FILEPATH "The real model that tests run")
 set(POMONA_PYTHON ${PROJECT_SOURCE_DIR}/.venv/bin/python CACHE FILEPATH "Python of the tests")
@@ -98,7 +107,7 @@ if(POMONA_SANITIZE MATCHES thread)
 endif()
 
 function(pomona_python_test name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "SLOW;SERIAL;WAITS;DEADLINES;ONE_THREAD;FULL" "LABEL;TIMEOUT;COST" "")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "SLOW;LATER;SERIAL;WAITS;DEADLINES;ONE_THREAD;FULL;TIMED" "LABEL;TIMEOUT;COST" "")
   pomona_test_labels(labels ${arg_LABEL})
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 300)
@@ -111,6 +120,6 @@ function(pomona_python_test name)
   set_tests_properties(${arg_LABEL}/${name} PROPERTIES
     LABELS "${labels}" TIMEOUT ${arg_TIMEOUT}
     RUN_SERIAL ${arg_SERIAL}
-    ENVIRONMENT "${POMONA_TEST_ENVIRONMENT};PYTHONPATH=${PROJECT_SOURCE_DIR}/tests")
+    ENVIRONMENT "${POMONA_TEST_ENVIRONMENT};PYTHONPATH=${PROJECT_SOURCE_DIR}/tests;PYTEST_DISABLE_PLUGIN_AUTOLOAD=1")
   pomona_test_shares(${arg_LABEL}/${name})
 endfunction()

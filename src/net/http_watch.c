@@ -32,6 +32,13 @@ static bool is_answering(const struct watched *w)
     return !on_read;
 }
 
+/* Of the request that was left to evhttp, `n_left` bytes are in the input still: evhttp is told of them by
+ * a callback that may be due yet.  Bytes put there before that would come before the request's own. */
+static bool is_answered(const struct watched *w, size_t n_left)
+{
+    return n_left == 0 && !is_answering(w);
+}
+
 void watched_end(struct watched *w)
 {
     if (w->is_ended)
@@ -220,7 +227,7 @@ void watched_read(struct watched *w, size_t n)
     struct evbuffer *input = bufferevent_get_input(w->connection);
     size_t at = evbuffer_get_length(input) - n;
 
-    if (w->state == WATCH_WAITING && !is_answering(w) && !has_rest(w))
+    if (w->state == WATCH_WAITING && is_answered(w, at) && !has_rest(w))
         w->state = WATCH_READING;
     if (w->state == WATCH_REFUSED) {
         drop_input(w);
@@ -260,7 +267,10 @@ void watched_read(struct watched *w, size_t n)
 
 void watched_go_on(struct watched *w)
 {
-    if (w->state != WATCH_WAITING || watched_is_over(w) || is_answering(w))
+    struct evbuffer *input = bufferevent_get_input(w->connection);
+
+    if (w->state != WATCH_WAITING || watched_is_over(w) ||
+        !is_answered(w, evbuffer_get_length(input)))
         return;
     if (w->n_drop > 0 && !w->is_flooded)
         return; /* the rest of the body has to come first */
@@ -272,7 +282,7 @@ void watched_go_on(struct watched *w)
     if (!w->later || evbuffer_get_length(w->later) == 0)
         return;
     /* the input is empty, and its callback reads them from there */
-    (void)evbuffer_prepend_buffer(bufferevent_get_input(w->connection), w->later);
+    (void)evbuffer_prepend_buffer(input, w->later);
     if (w->state != WATCH_REFUSED)
         bufferevent_trigger(w->connection, EV_READ, BEV_TRIG_DEFER_CALLBACKS);
 }

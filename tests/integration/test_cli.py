@@ -368,4 +368,4 @@ def test_status_shows_a_running_node(data):
         assert "answers at" in pomona("doctor", "--data", data, "--api", url).stdout
     finally:
         node.send_signal(signal.SIGTERM)
-        assert node.wait(timeout=20) == 0
+        assert node.wait(timeout=60) == 0

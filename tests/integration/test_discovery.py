@@ -16,6 +16,7 @@ import time
 import pytest
 
 from support import mdns, netns
+from support.cluster import IS_TIMED, PATIENCE_S, wait_until
 
 POMONA = os.environ["POMONA"]
 N = 3
@@ -75,7 +76,7 @@ def n_alive(host):
         return 0
 
 
-def wait_alive(hosts, folder, n, seconds=20):
+def wait_alive(hosts, folder, n, seconds=PATIENCE_S):
     until = time.monotonic() + seconds
     while not all(n_alive(host) == n for host in hosts):
         if time.monotonic() > until:
@@ -149,7 +150,7 @@ def n_lines(folder, i, words):
     return (folder / f"{i}.log").read_text().count(words)
 
 
-def wait_line(folder, i, words, seconds=20):
+def wait_line(folder, i, words, seconds=PATIENCE_S):
     until = time.monotonic() + seconds
     while n_lines(folder, i, words) == 0:
         assert time.monotonic() < until, (words, (folder / f"{i}.log").read_text()[-2000:])
@@ -195,7 +196,7 @@ def test_an_mdns_daemon_that_hangs_holds_up_nobody(network, daemons, tmp_path):
         while time.monotonic() < until:
             before = time.monotonic()
             assert n_alive(network.hosts[0]) >= 2 and n_alive(network.hosts[1]) >= 2
-            assert time.monotonic() - before < 1
+            assert not IS_TIMED or time.monotonic() - before < 1
         network.hosts[2].end(late)
     assert n_lines(tmp_path, 0, "is lost") <= 2    # host 2's two nodes, which ended
 
@@ -302,12 +303,9 @@ def test_copied_and_forged_records_lead_nowhere(network, daemons, tmp_path):
     texts = [b"\x09txtvers=1" + bytes([len(m)]) + m for m in copied]
     attacker = Attacker(host, [*texts, b"\x09txtvers=1\x4dnode=" + b"0" * 72, b"\xff" * 200, b""])
     start(network, tmp_path, 0, key, "--discovery", "mdns")
-    until = time.monotonic() + 30
-    while attacker.n_calls == 0:
-        assert time.monotonic() < until, "no copy was followed"
-        time.sleep(0.1)
+    wait_until(lambda: attacker.n_calls, 30, "a copy is followed")
     start(network, tmp_path, 1, key, "--discovery", "mdns")    # is found amid the lies
-    wait_alive(network.hosts[:2], tmp_path, 2, seconds=60)
+    wait_alive(network.hosts[:2], tmp_path, 2)
     attacker.is_over.set()
     attacker.join()
     print(f"{attacker.n_calls} calls of the attacker, at most {attacker.most_open} at once")

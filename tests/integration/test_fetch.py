@@ -132,7 +132,7 @@ def test_a_damaged_piece_is_fetched_again(cluster):
 
 def test_members_with_the_cluster_s_key_fetch_too(tmp_path):
     key = tmp_path / "cluster.key"
-    subprocess.run([POMONA, "keys", "cluster", "--file", str(key)], check=True, timeout=10,
+    subprocess.run([POMONA, "keys", "cluster", "--file", str(key)], check=True, timeout=60,
                    stdout=subprocess.DEVNULL)
     with Cluster(tmp_path, names="ab", holders="a",
                  options=("--cluster-key", str(key))) as cluster:

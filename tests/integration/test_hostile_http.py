@@ -7,6 +7,7 @@ import http.client
 import io
 import json
 import os
+import select
 import socket
 import threading
 import time
@@ -25,9 +26,9 @@ connections: { total: 300, per_address: 64 }
 log: { access: true }
 """
 CHAT = {"model": MODEL, "messages": [{"role": "user", "content": "Tell me of ships."}]}
-# Sanitized code is slower, and keeps what was freed for a while.
-IS_SANITIZED = os.environ["POMONA_BUILD"].rpartition("/")[2] in ("asan", "tsan")
-SLOWER, GROWTH_MAX = (4, 320 << 20) if IS_SANITIZED else (1, 16 << 20)
+# Sanitized code keeps what was freed for a while.
+IS_SANITIZED = bool(os.environ.get("POMONA_SANITIZE"))
+GROWTH_MAX = (320 if IS_SANITIZED else 16) << 20
 
 
 class Ordinary(threading.Thread):
@@ -78,7 +79,7 @@ def node(guarded):
     """The node; afterwards the ordinary client got on meanwhile, and nothing went wrong for it."""
     before = guarded.ordinary.n_events
     yield guarded
-    wait_until(lambda: guarded.ordinary.n_events > before + 64, 60, "the ordinary client gets on")
+    wait_until(lambda: guarded.ordinary.n_events > before + 8, 60, "the ordinary client gets on")
     assert guarded.ordinary.wrong == [] and guarded.node.is_up()
 
 
@@ -178,23 +179,18 @@ def test_bad_text_is_taken_for_what_it_is(node):
     assert status == 200 and header["x-request-id"].startswith("req_")
 
 
-def test_a_header_a_byte_at_a_time_is_late(node):
-    for text in (b"GET /health HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 100, POST + b"Content-Length: 100\r\n\r\n" + b" " * 90):
+def test_a_header_or_a_body_a_byte_at_a_time_is_late(node):
+    head = POST + b"Content-Length: 1000\r\n\r\n"
+    for at_once, byte in ((b"GET /health HTTP/1.1\r\nHost: x\r\nX: ", b"x"), (head, b" ")):
+        begun = time.monotonic()
         with dial(node) as s:
-            n_at_once = text.find(b"\r\n\r\n") + 4 if b"\r\n\r\n" in text else 0
-            begun, answer = time.monotonic(), b""
-            s.sendall(text[:n_at_once])
-            for byte in text[n_at_once:]:
-                s.sendall(bytes([byte]))
-                s.settimeout(0.1)
-                try:
-                    answer = s.recv(65536)
-                    break
-                except TimeoutError:
-                    continue
-            s.settimeout(30)
-            assert [status for status, _, _ in split(answer + read_all(s))] == [408]
-            assert 1.5 < time.monotonic() - begun < 10 * SLOWER
+            s.sendall(at_once)
+            is_answered = False
+            while not is_answered:
+                s.sendall(byte)
+                is_answered = bool(select.select([s], [], [], 0.1)[0])
+            assert [status for status, _, _ in split(read_all(s))] == [408]
+            assert time.monotonic() - begun > 2
 
 
 def test_silence_and_idleness_end(node):
@@ -217,22 +213,23 @@ def test_a_half_closed_socket_is_closed(node, text):
 def test_pipelined_requests_are_answered_in_order(node):
     ids = [b"p%d" % i for i in range(40)]
     one = b"GET /health HTTP/1.1\r\nHost: x\r\nx-request-id: %s\r\n\r\n"
-    answers = split(say(node, b"".join(one % i for i in ids)))
-    assert [header["x-request-id"].encode() for _, header, _ in answers] == ids
+    last = (one % b"last").replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+    answers = split(say(node, b"".join(one % i for i in ids) + last))
+    assert [header["x-request-id"].encode() for _, header, _ in answers] == [*ids, b"last"]
     answers = split(say(node, one % b"good" + b"GET /health HTTP/1.1\r\nHost: x\r\nA : b\r\n\r\n" + one % b"x"))
     assert [status for status, _, _ in answers] == [200, 400]
     for method in (b"DELETE", b"GET", b"PATCH", b"OPTIONS", b"TRACE"):
         answers = split(say(node, method + b" /api/delete HTTP/1.1\r\nHost: x\r\nContent-Length: 52\r\n\r\n" +
-                            SMUGGLED.ljust(52) + one % b"last"))
+                            SMUGGLED.ljust(52) + last))
         assert [header["x-request-id"] for _, header, _ in answers][1:] == ["last"], method
     with dial(node) as s: # a body that evhttp does not take comes after its answer, and is no request
         s.sendall(b"TRACE /health HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(SMUGGLED))
         first = s.recv(65536)
         s.sendall(SMUGGLED)
-        s.sendall(one % b"last")
+        s.sendall(last)
         answers = split(first + read_all(s))
     assert [status for status, _, _ in answers] == [405, 200] and answers[1][1]["x-request-id"] == "last"
-    answers = split(say(node, b"POST /health HTTP/1.1\r\nHost: x\r\nConnection: keep-alive\r\n\r\n" + one % b"last"))
+    answers = split(say(node, b"POST /health HTTP/1.1\r\nHost: x\r\nConnection: keep-alive\r\n\r\n" + last))
     assert [status for status, _, _ in answers] == [405, 200]
 
 
@@ -308,7 +305,7 @@ def test_a_flood_of_connections_is_held_to_its_address(node):
         with dial(node, "127.0.0.4") as s:
             s.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             return split(read_all(s))[0][0] == 200
-    wait_until(is_let_in, 10, "who closed his connections is let in again")
+    wait_until(is_let_in, 60, "who closed his connections is let in again")
 
 
 def test_connections_beyond_all_wait(node):
@@ -318,7 +315,7 @@ def test_connections_beyond_all_wait(node):
     finally:
         for s in sockets:
             s.close()
-    wait_until(node.answers, 10, "when they are gone there is room")
+    wait_until(node.answers, 60, "when they are gone there is room")
 
 
 def test_other_pages_may_not_ask(node):

@@ -42,7 +42,7 @@ class Secured(Guarded):
 
     def shown(self):
         """Serial number of the certificate that a new connection is shown."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=20) as s, \
+        with socket.create_connection(("127.0.0.1", self.port), timeout=60) as s, \
                 self.context.wrap_socket(s, server_hostname="127.0.0.1") as tls:
             return x509.load_der_x509_certificate(tls.getpeercert(True)).serial_number
 
@@ -69,20 +69,20 @@ def test_a_client_library_streams_and_asks_again(node):
 def test_curl_takes_it_for_what_it_is(node):
     url = f"https://127.0.0.1:{node.port}/v1/models"
     done = subprocess.run(["curl", "-sS", "--cacert", node.authority.file, url],
-                          capture_output=True, text=True, timeout=20)
+                          capture_output=True, text=True, timeout=60)
     assert done.returncode == 0 and json.loads(done.stdout)["data"], done.stderr
-    assert subprocess.run(["curl", "-sS", url], capture_output=True, timeout=20).returncode == 60
+    assert subprocess.run(["curl", "-sS", url], capture_output=True, timeout=60).returncode == 60
     clear = subprocess.run(["curl", "-sS", url.replace("https", "http")], capture_output=True,
-                           timeout=20)
+                           timeout=60)
     assert clear.returncode != 0
 
 
 def test_the_command_line_trusts_who_it_is_told_to(node):
     command = [POMONA, "status", "--api", f"https://127.0.0.1:{node.port}"]
     done = subprocess.run(command, env={**os.environ, "POMONA_API_CA": str(node.authority.file)},
-                          capture_output=True, text=True, timeout=20)
+                          capture_output=True, text=True, timeout=60)
     assert done.returncode == 0 and "local" in done.stdout, done.stderr
-    done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1 and "POMONA_API_CA" in done.stderr, done.stderr
 
 
@@ -92,7 +92,7 @@ def test_old_versions_and_other_protocols_are_refused(node):
         context = ssl.create_default_context(cafile=node.authority.file)
         context.set_ciphers("DEFAULT:@SECLEVEL=0")
         context.minimum_version = context.maximum_version = version
-        connection = http.client.HTTPSConnection("127.0.0.1", node.port, timeout=20,
+        connection = http.client.HTTPSConnection("127.0.0.1", node.port, timeout=60,
                                                  context=context)
         try:
             connection.request("GET", "/health")
@@ -103,7 +103,7 @@ def test_old_versions_and_other_protocols_are_refused(node):
             connection.close()
     h2 = ssl.create_default_context(cafile=node.authority.file)
     h2.set_alpn_protocols(["h2"])
-    with socket.create_connection(("127.0.0.1", node.port), timeout=20) as s, \
+    with socket.create_connection(("127.0.0.1", node.port), timeout=60) as s, \
             pytest.raises(ssl.SSLError):
         h2.wrap_socket(s, server_hostname="127.0.0.1")
 
@@ -170,7 +170,7 @@ def test_the_oldest_version_is_a_setting(tmp_path):
     with Secured(tmp_path, ', min_version: "1.3"') as node:
         old = ssl.create_default_context(cafile=node.authority.file)
         old.maximum_version = ssl.TLSVersion.TLSv1_2
-        with socket.create_connection(("127.0.0.1", node.port), timeout=20) as s, \
+        with socket.create_connection(("127.0.0.1", node.port), timeout=60) as s, \
                 pytest.raises(ssl.SSLError):
             old.wrap_socket(s, server_hostname="127.0.0.1")
         assert node.ask("GET", "/health")[0] == 200

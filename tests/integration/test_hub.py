@@ -86,7 +86,7 @@ def test_what_is_missing_and_no_more_comes_from_the_hub(cluster, hub):
     assert shard["peer_bytes"] == 0 and abs(shard["hub_bytes"] - hub.given) < MIB, (shard, hub.given)
     assert "from the hub" in subprocess.run(
         [POMONA, "status", "--api", f"http://127.0.0.1:{cluster['b'].api_port}"], check=True,
-        capture_output=True, text=True, timeout=20).stdout
+        capture_output=True, text=True, timeout=60).stdout
     assert hub.tokens[0] == f"Bearer {TOKEN}"
     asked = [path for path, _, _ in hub.asked if "/resolve/" in path]
     assert len(asked) <= 12, "where the hub sends on to is asked the next time"

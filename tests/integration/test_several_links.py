@@ -6,13 +6,12 @@ Two hosts on two bridges of different rates, a model split over both.  What the 
 which link was used.  Then its cable is pulled during streams.
 """
 import json
-import os
 import time
 
 import pytest
 
 from support import netns
-from support.cluster import MODEL, MODEL_FILE, wait_until
+from support.cluster import IS_TIMED, MODEL, MODEL_FILE, wait_until
 from support.hosts import Hosts
 
 pytestmark = pytest.mark.skipif(not netns.is_possible(),
@@ -21,7 +20,7 @@ pytestmark = pytest.mark.skipif(not netns.is_possible(),
 SLOW, FAST = "100mbit", "2gbit"
 N_STREAMS = 4
 # Two seconds to notice; then the model is placed once more.
-RESUMED_WITHIN_S = 60.0 if os.environ.get("POMONA_SANITIZE") else 8.0
+RESUMED_WITHIN_S = 8.0 if IS_TIMED else 60.0
 
 
 def sent(hosts, name, k):

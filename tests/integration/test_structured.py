@@ -18,7 +18,7 @@ import pytest
 from support.cluster import MODEL, one_node
 from support.schemas import schemas
 
-N_DOCUMENTS = 1000 if os.environ.get("POMONA_TEST_FULL") else 40
+N_DOCUMENTS = 1000 if os.environ.get("POMONA_TEST_FULL") else 10 if os.environ.get("POMONA_SANITIZE") else 40
 
 
 @pytest.fixture(scope="module")

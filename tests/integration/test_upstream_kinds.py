@@ -53,7 +53,7 @@ def fresh(up, gateway):
 
 def claude(gateway):
     return anthropic.Anthropic(base_url=f"http://127.0.0.1:{gateway.api_port}", api_key="none", max_retries=0,
-                               timeout=20)
+                               timeout=60)
 
 
 def message(gateway, **more):
@@ -62,11 +62,11 @@ def message(gateway, **more):
 
 def responses(gateway):
     return openai.OpenAI(base_url=f"http://127.0.0.1:{gateway.api_port}/v1", api_key="none", max_retries=0,
-                         timeout=20).responses
+                         timeout=60).responses
 
 
 def local(gateway):
-    return ollama.Client(host=f"http://127.0.0.1:{gateway.api_port}", timeout=20)
+    return ollama.Client(host=f"http://127.0.0.1:{gateway.api_port}", timeout=60)
 
 
 def test_each_client_has_the_words_in_its_own_shape(gateway, fresh):

@@ -46,7 +46,7 @@ def test_a_request_goes_as_it_came_under_the_name_and_key_of_the_upstream(tmp_pa
         upstream = entry("a", up, there="org/Model-7B", key_file=str(tmp_path / "key"))
         with Gateway(tmp_path, [upstream]) as gateway:
             assert [m["id"] for m in gateway.get("/v1/models")["data"]] == ["m"]
-            connection = http.client.HTTPConnection("127.0.0.1", gateway.api_port, timeout=10)
+            connection = http.client.HTTPConnection("127.0.0.1", gateway.api_port, timeout=60)
             raw = (b'{ "temperature":0.7000, "model" : "m","x_unknown":[1e400,{"model":"inner"}],'
                    b'"messages":[{"role":"user","content":"\\"model\\":\\"m\\""}]}')
             connection.request("POST", "/chat/completions", raw.replace(b"1e400", b"1e40"),
@@ -71,7 +71,7 @@ def test_two_readers_of_a_body_see_one_model(tmp_path):
     with Upstream() as up, Gateway(tmp_path, [entry("a", up, there="real")]) as gateway:
         for raw in (b'{"model":"other","mod\\u0065l":"m","messages":[]}',
                     b'{"model":"other","model":"m","messages":[]}'):
-            connection = http.client.HTTPConnection("127.0.0.1", gateway.api_port, timeout=10)
+            connection = http.client.HTTPConnection("127.0.0.1", gateway.api_port, timeout=60)
             connection.request("POST", "/v1/chat/completions", raw, {"Content-Type": "application/json"})
             assert connection.getresponse().status == 200
             assert json.loads(up.requests[-1]["raw"], object_pairs_hook=list)[0] == ("model", "real")
@@ -212,7 +212,7 @@ def test_a_wrong_file_is_refused_by_line(tmp_path):
         (tmp_path / "g.yaml").write_text(text)
         done = subprocess.run([POMONA, "serve", "--data", str(tmp_path), "--listen", "127.0.0.1:0",
                                "--gateway-config", str(tmp_path / "g.yaml")], capture_output=True, text=True,
-                              timeout=20)
+                              timeout=60)
         assert done.returncode == 1 and words in done.stderr, done.stderr
 
 

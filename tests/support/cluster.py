@@ -28,6 +28,13 @@ MODEL_FILE = Path(os.environ["POMONA_TEST_MODEL"])
 MODEL = MODEL_FILE.name.removesuffix(".gguf")
 
 
+# How long something takes is judged where a test has the machine for itself: with --full, and not of
+# sanitized code (TIMED of cmake/tests.cmake).
+IS_TIMED = bool(os.environ.get("POMONA_TEST_FULL")) and not os.environ.get("POMONA_SANITIZE")
+# A deadline is for what hangs: on a crowded machine, and sanitized, all takes several times as long.
+PATIENCE_S = 120 if os.environ.get("POMONA_SANITIZE") else 60
+
+
 # Below the ports that systems give to outgoing connections: one of these could take a free port
 # between its choice and its use.
 PORTS = range(20000, 32000)
@@ -55,7 +62,8 @@ def free_ports(n):
 
 
 def wait_until(is_true, seconds, what):
-    """Ask again until it is true; the last answer is returned."""
+    """Ask again until it is true, for `seconds` or PATIENCE_S, whichever is longer; the last answer is returned."""
+    seconds = max(seconds, PATIENCE_S)
     until = time.monotonic() + seconds
     while True:
         answer = is_true()
@@ -142,7 +150,7 @@ class Node:
         self.runners()
         self.process.send_signal(number)
         self.process.send_signal(signal.SIGCONT)    # a test that failed may have left it stopped
-        self.process.wait(timeout=15)
+        self.process.wait(timeout=60)
         if number != signal.SIGKILL:
             self.assert_ended_well()
 

@@ -34,7 +34,7 @@ class Guarded:
 
     def answers(self):
         try:
-            return self.ask("GET", "/health", timeout=5)[0] == 200
+            return self.ask("GET", "/health", timeout=60)[0] == 200
         except OSError:
             return False
 
@@ -56,7 +56,7 @@ class Guarded:
     def keys(self, *words):
         """What `pomona keys ...` prints."""
         done = subprocess.run([POMONA, "keys", *words, "--data", str(self.data)],
-                              capture_output=True, text=True, timeout=20)
+                              capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 

@@ -94,7 +94,7 @@ class Hosts:
                                          for k in range(len(rates))]} if len(rates) > 1 else {})}
             for name in self.names]}))
         self.key = folder / "cluster.key"
-        subprocess.run([POMONA, "keys", "cluster", "--file", str(self.key)], check=True, timeout=10,
+        subprocess.run([POMONA, "keys", "cluster", "--file", str(self.key)], check=True, timeout=60,
                        stdout=subprocess.DEVNULL)
         for name in self.names:
             models = folder / f"data-{name}" / "models"

@@ -82,4 +82,4 @@ class Daemon:
 
     def stop(self):
         self.avahi.terminate()
-        self.avahi.wait(timeout=15)
+        self.avahi.wait(timeout=60)
