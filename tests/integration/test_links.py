@@ -5,20 +5,18 @@ Hosts whose control channels go on, over another address as it were, while the p
 runners, drivers and gateways are dropped.  Streams go on within five seconds, with the tokens that
 they would have had.
 """
-import os
 import time
 
 import pytest
 
 from support import netns
-from support.cluster import MODEL, wait_until
+from support.cluster import IS_TIMED, MODEL, wait_until
 from support.hosts import CONTROL, Hosts
 
 pytestmark = pytest.mark.skipif(not netns.is_possible(),
                                 reason="SKIPPED: network namespaces need root and ip(8)")
 
-# Sanitized code is several times slower, loading and computing included.
-RESUMED_WITHIN_S = 30.0 if os.environ.get("POMONA_SANITIZE") else 5.0
+RESUMED_WITHIN_S = 5.0 if IS_TIMED else 30.0
 N_STREAMS = 4
 DEAF_S = 8    # datagrams that do not come are noticed after 5
 MEMORY = {"a": 4.0, "b": 4.0, "g": 0.02}
