@@ -23,11 +23,12 @@ uint64_t random_u64(void)
 void random_hex(char *ret_text, size_t n_bytes)
 {
     static const char digits[] = "0123456789abcdef";
+    uint8_t *bytes = (uint8_t *)ret_text + n_bytes + 1; /* the end: digits never overtake them */
 
+    random_bytes(bytes, n_bytes);
     for (size_t i = 0; i < n_bytes; i++) {
-        uint8_t byte;
+        const uint8_t byte = bytes[i];
 
-        random_bytes(&byte, 1);
         ret_text[2 * i] = digits[byte >> 4];
         ret_text[2 * i + 1] = digits[byte & 15];
     }
