@@ -2,7 +2,11 @@
 /* net/http_client.c - requests to other HTTP servers, many at once, on the loop.
  *
  * libcurl says which sockets it waits for and until when (CURLMOPT_SOCKETFUNCTION, _TIMERFUNCTION); libevent
- * waits, and tells.  A handle of libcurl is costly to make and is kept for the next call.
+ * waits, and tells.  A handle of libcurl is costly to make and to set up, and is kept for the next call: what is
+ * the same for all calls is set once.
+ *
+ * Between two calls a connection that is kept is still waited for, since the next call comes soon and to say so
+ * twice for each call would cost two system calls; libcurl tells when it closes a socket.
  */
 #include "net/http_client.h"
 
@@ -10,6 +14,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 
@@ -33,10 +38,21 @@ struct http_call {
     struct http_call **link, *next;
 };
 
+struct waited {
+    struct event *event; /* NULL: none was needed yet */
+    short events;        /* that libevent waits for now; 0: none */
+    bool is_wanted;      /* by libcurl; else the connection is idle */
+};
+
 struct http_client {
     struct loop *loop;
     CURLM *multi;
+    struct waited *waited; /* by the socket's number, [n_waited] */
+    size_t n_waited;
+    struct event *soon;
     struct loop_timer *timer;
+    uint64_t timer_ns; /* when it is due; 0: it is not set */
+    uint64_t due_ns;   /* when libcurl wants to be called; 0: never */
     struct loop_timer *sweep;
     struct http_call *calls;
     CURL *spare[SPARE_MAX];
@@ -57,7 +73,6 @@ static void call_free(struct http_call *call)
 
     (void)curl_multi_remove_handle(client->multi, call->curl);
     if (client->n_spare < SPARE_MAX && !client->is_ending) {
-        curl_easy_reset(call->curl);
         client->spare[client->n_spare++] = call->curl;
     } else {
         curl_easy_cleanup(call->curl);
@@ -138,55 +153,126 @@ static void reap(struct http_client *client)
 static void on_socket_event(evutil_socket_t fd, short what, void *arg)
 {
     struct http_client *client = arg;
+    struct waited *w = &client->waited[fd];
     const int action =
         ((what & EV_READ) ? CURL_CSELECT_IN : 0) | ((what & EV_WRITE) ? CURL_CSELECT_OUT : 0);
     int n_running;
 
+    if (!w->is_wanted) { /* the other side ended: libcurl sees that when it wants the connection again */
+        (void)event_del(w->event);
+        w->events = 0;
+        return;
+    }
     (void)curl_multi_socket_action(client->multi, (curl_socket_t)fd, action, &n_running);
     reap(client);
+}
+
+static struct waited *waited_of(struct http_client *client, curl_socket_t fd)
+{
+    const size_t i = (size_t)fd;
+
+    if (i >= client->n_waited) {
+        const size_t n = i * 2 + 64;
+        struct waited *more = realloc(client->waited, n * sizeof(*more));
+
+        if (!more)
+            return NULL;
+        memset(more + client->n_waited, 0, (n - client->n_waited) * sizeof(*more));
+        client->waited = more;
+        client->n_waited = n;
+    }
+    return &client->waited[i];
+}
+
+static void wait_for(struct http_client *client, struct waited *w, curl_socket_t fd, short events)
+{
+    if (w->events == events)
+        return;
+    if (w->event)
+        event_free(w->event);
+    w->event = event_new(loop_base(client->loop), fd, (short)(events | EV_PERSIST), on_socket_event,
+                         client);
+    w->events = w->event && event_add(w->event, NULL) == 0 ? events : 0;
 }
 
 /* libcurl's callback: what to wait for at a socket from now on. */
 static int on_socket(CURL *curl, curl_socket_t fd, int what, void *arg, void *socket_arg)
 {
     struct http_client *client = arg;
-    struct event *event = socket_arg;
-    const short wanted =
-        (short)(((what & CURL_POLL_IN) ? EV_READ : 0) | ((what & CURL_POLL_OUT) ? EV_WRITE : 0));
+    struct waited *w = waited_of(client, fd);
 
     (void)curl;
-    if (event)
-        event_free(event);
-    event = NULL;
-    if (what != CURL_POLL_REMOVE) {
-        event = event_new(loop_base(client->loop), fd, (short)(wanted | EV_PERSIST),
-                          on_socket_event, client);
-        if (event)
-            (void)event_add(event, NULL);
-    }
-    (void)curl_multi_assign(client->multi, fd, event);
+    (void)socket_arg;
+    if (!w)
+        return -1; /* no memory: the call fails */
+    w->is_wanted = what != CURL_POLL_REMOVE;
+    if (w->is_wanted)
+        wait_for(client, w, fd,
+                 (short)(((what & CURL_POLL_IN) ? EV_READ : 0) |
+                         ((what & CURL_POLL_OUT) ? EV_WRITE : 0)));
+    else if (w->events & EV_WRITE) /* an idle connection can be written to all the time */
+        wait_for(client, w, fd, EV_READ);
     return 0;
 }
 
+static int on_close_wanted(void *arg, curl_socket_t fd)
+{
+    struct http_client *client = arg;
+
+    if ((size_t)fd < client->n_waited) {
+        if (client->waited[fd].event)
+            event_free(client->waited[fd].event);
+        client->waited[fd] = (struct waited){ 0 };
+    }
+    return close(fd);
+}
+
+static void call_curl(struct http_client *client)
+{
+    int n_running;
+
+    client->due_ns = 0;
+    (void)curl_multi_socket_action(client->multi, CURL_SOCKET_TIMEOUT, 0, &n_running);
+    reap(client);
+}
+
+/* A timer that is due too early is left: it comes back here, while libcurl moves its time with each call. */
 static int on_timer_wanted(CURLM *multi, long ms, void *arg)
 {
     struct http_client *client = arg;
 
     (void)multi;
-    if (ms < 0)
-        loop_timer_stop(client->timer);
-    else
-        loop_timer_once(client->timer, (uint64_t)ms); /* never from in here */
+    client->due_ns = ms < 0 ? 0 : deadline_after_ms((uint64_t)ms);
+    if (ms == 0)
+        event_active(client->soon, EV_TIMEOUT, 0); /* never from in here */
+    if (ms <= 0 || (client->timer_ns && client->timer_ns <= client->due_ns))
+        return 0;
+    client->timer_ns = client->due_ns;
+    loop_timer_once(client->timer, (uint64_t)ms);
     return 0;
+}
+
+static void on_soon(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    call_curl(arg);
 }
 
 static void on_timer(void *arg)
 {
     struct http_client *client = arg;
-    int n_running;
+    const uint64_t now_ns = clock_ns(), due_ns = client->due_ns;
 
-    (void)curl_multi_socket_action(client->multi, CURL_SOCKET_TIMEOUT, 0, &n_running);
-    reap(client);
+    client->timer_ns = 0;
+    if (due_ns == 0)
+        return;
+    if (now_ns >= due_ns) {
+        call_curl(client);
+        return;
+    }
+    client->timer_ns = due_ns;
+    loop_timer_once(client->timer, (due_ns - now_ns) / NS_PER_MS + 1);
 }
 
 /* One at a time, as on_end may end others. */
@@ -289,7 +375,8 @@ static enum status make_headers(struct http_call *call, struct err *err)
     return ST_OK;
 }
 
-static void set_bounds(CURL *curl, const struct http_call_options *o)
+/* What is the same for all calls. */
+static void set_up_handle(struct http_client *client, CURL *curl)
 {
     (void)curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     (void)curl_easy_setopt(curl, CURLOPT_PROXY, "");
@@ -303,31 +390,47 @@ static void set_bounds(CURL *curl, const struct http_call_options *o)
     (void)curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, (long)BUFFER_BYTES);
     (void)curl_easy_setopt(curl, CURLOPT_TCP_NODELAY, 1L);
     (void)curl_easy_setopt(curl, CURLOPT_MAXAGE_CONN, (long)IDLE_S);
-    (void)curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)o->connect_ms);
-    (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)o->total_ms);
     (void)curl_easy_setopt(curl, CURLOPT_USERAGENT, "pomona/" POMONA_VERSION);
+    (void)curl_easy_setopt(curl, CURLOPT_CLOSESOCKETFUNCTION, on_close_wanted);
+    (void)curl_easy_setopt(curl, CURLOPT_CLOSESOCKETDATA, client);
+    (void)curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_curl_bytes);
+    (void)curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_curl_header);
 }
 
+/* Everything else: a handle comes as the call before left it. */
 static enum status set_call(struct http_call *call, struct err *err)
 {
     const struct http_call_options *o = &call->options;
     CURL *curl = call->curl;
 
-    set_bounds(curl, o);
+    (void)curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)o->connect_ms);
+    (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)o->total_ms);
     (void)curl_easy_setopt(curl, CURLOPT_HTTPHEADER, call->headers);
-    (void)curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_curl_bytes);
     (void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, call);
-    (void)curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_curl_header);
     (void)curl_easy_setopt(curl, CURLOPT_HEADERDATA, call);
     (void)curl_easy_setopt(curl, CURLOPT_PRIVATE, call);
     if (o->body) {
         (void)curl_easy_setopt(curl, CURLOPT_POST, 1L);
         (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)o->n_body);
         (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDS, o->body);
+    } else {
+        (void)curl_easy_setopt(curl, CURLOPT_HTTPGET, 1L);
     }
     if (curl_easy_setopt(curl, CURLOPT_URL, o->url) != CURLE_OK)
         return err_set(err, ST_FORMAT, "the address '%s' is no URL", o->url);
     return ST_OK;
+}
+
+static CURL *take_handle(struct http_client *client)
+{
+    CURL *curl;
+
+    if (client->n_spare > 0)
+        return client->spare[--client->n_spare];
+    curl = curl_easy_init();
+    if (curl)
+        set_up_handle(client, curl);
+    return curl;
 }
 
 static void link_call(struct http_client *client, struct http_call *call)
@@ -346,7 +449,7 @@ enum status http_call_start(struct http_client *client, const struct http_call_o
     enum status s;
 
     if (call)
-        call->curl = client->n_spare > 0 ? client->spare[--client->n_spare] : curl_easy_init();
+        call->curl = take_handle(client);
     if (!call || !call->curl) {
         free(call);
         return err_set(err, ST_NOMEM, "a request to another server");
@@ -377,7 +480,8 @@ void http_call_cancel(struct http_call *call)
 static enum status set_multi(struct http_client *client, struct err *err)
 {
     client->multi = curl_multi_init();
-    if (!client->multi || loop_timer_new(client->loop, on_timer, client, &client->timer) != ST_OK ||
+    client->soon = event_new(loop_base(client->loop), -1, 0, on_soon, client);
+    if (!client->multi || !client->soon || loop_timer_new(client->loop, on_timer, client, &client->timer) != ST_OK ||
         loop_timer_new(client->loop, on_sweep, client, &client->sweep) != ST_OK)
         return err_set(err, ST_NOMEM, "a client for other HTTP servers");
     (void)curl_multi_setopt(client->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
@@ -419,7 +523,10 @@ void http_client_free(struct http_client *client)
         curl_easy_cleanup(client->spare[i]);
     if (client->multi)
         (void)curl_multi_cleanup(client->multi);
+    if (client->soon)
+        event_free(client->soon);
     loop_timer_free(client->sweep);
     loop_timer_free(client->timer);
+    free(client->waited);
     free(client);
 }
