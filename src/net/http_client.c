@@ -1,278 +1,51 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* net/http_client.c - requests to other HTTP servers, many at once, on the loop.
+/* net/http_client.c - requests to other HTTP servers, many at once, on the loop: what is the same for both ways.
  *
- * libcurl says which sockets it waits for and until when (CURLMOPT_SOCKETFUNCTION, _TIMERFUNCTION); libevent
- * waits, and tells.  A handle of libcurl is costly to make and to set up, and is kept for the next call: what is
- * the same for all calls is set once.
- *
- * Between two calls a connection that is kept is still waited for, since the next call comes soon and to say so
- * twice for each call would cost two system calls; libcurl tells when it closes a socket.
+ *   http_plain.c  what goes in clear, as a gateway's requests to the servers behind it do, is sent and read by
+ *                 ourselves: a call of libcurl's costs more than all else that a gateway does with a request
+ *   http_curl.c   TLS, and calls that have to be over in a given time; it also makes the connections of the other
  */
-#include "net/http_client.h"
+#include "net/http_client_priv.h"
 
-#include <curl/curl.h>
-#include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 
-enum {
-    SPARE_MAX = 256,        /* handles kept */
-    CONNECTIONS_KEPT = 512, /* idle connections */
-    BUFFER_BYTES = 8 << 10, /* of a call: tokens are small, and calls are many */
-    SWEEP_MS = 1000,        /* how exactly silence is told */
-    IDLE_S = 55,            /* servers close after 60, and a request would meet that */
-};
-
-struct http_call {
-    struct http_client *client;
-    CURL *curl;
-    struct curl_slist *headers;
-    struct http_call_options options;
-    struct http_answer_head head;
-    uint64_t heard_ns;
-    bool has_head;    /* on_head was called */
-    bool was_stopped; /* by its owner */
-    struct http_call **link, *next;
-};
-
-struct waited {
-    struct event *event; /* NULL: none was needed yet */
-    short events;        /* that libevent waits for now; 0: none */
-    bool is_wanted;      /* by libcurl; else the connection is idle */
-};
-
-struct http_client {
-    struct loop *loop;
-    CURLM *multi;
-    struct waited *waited; /* by the socket's number, [n_waited] */
-    size_t n_waited;
-    struct event *soon;
-    struct loop_timer *timer;
-    uint64_t timer_ns; /* when it is due; 0: it is not set */
-    uint64_t due_ns;   /* when libcurl wants to be called; 0: never */
-    struct loop_timer *sweep;
-    struct http_call *calls;
-    CURL *spare[SPARE_MAX];
-    size_t n_spare;
-    bool is_ending;
-};
-
-static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
-
-static void set_up_curl(void)
-{
-    (void)curl_global_init(CURL_GLOBAL_DEFAULT);
-}
+enum { SWEEP_MS = 1000 }; /* how exactly silence is told */
 
 static void call_free(struct http_call *call)
 {
-    struct http_client *client = call->client;
-
-    (void)curl_multi_remove_handle(client->multi, call->curl);
-    if (client->n_spare < SPARE_MAX && !client->is_ending) {
-        client->spare[client->n_spare++] = call->curl;
-    } else {
-        curl_easy_cleanup(call->curl);
-    }
-    curl_slist_free_all(call->headers);
+    if (call->curl)
+        curl_way_leave(call);
+    else
+        plain_way_leave(call);
     *call->link = call->next;
     if (call->next)
         call->next->link = call->link;
     free(call);
 }
 
-static bool is_connected(const struct http_call *call)
+void call_finish(struct http_call *call, enum http_end end, const char *why)
 {
-    curl_off_t us = 0;
+    const struct http_call_options options = call->options;
 
-    (void)curl_easy_getinfo(call->curl, CURLINFO_PRETRANSFER_TIME_T, &us);
-    return us > 0;
+    call_free(call);
+    options.on_end(options.arg, end, why);
 }
 
-/* Before a byte of an answer nothing may have been done there; a broken connection that was kept
- * libcurl tries anew by itself. */
-static enum http_end end_of(const struct http_call *call, CURLcode code)
+bool call_say_head(struct http_call *call)
 {
-    if (code == CURLE_OK)
-        return HTTP_END_WHOLE;
-    if (call->was_stopped)
-        return HTTP_END_STOPPED;
-    if (code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST ||
-        code == CURLE_SSL_CONNECT_ERROR || code == CURLE_PEER_FAILED_VERIFICATION ||
-        code == CURLE_SEND_ERROR)
-        return HTTP_END_UNHEARD;
-    if (code == CURLE_OPERATION_TIMEDOUT)
-        return is_connected(call) ? HTTP_END_LATE : HTTP_END_UNHEARD;
-    return HTTP_END_BROKEN;
-}
-
-static bool say_head(struct http_call *call)
-{
-    long status = 0;
-
     if (call->has_head)
         return true;
     call->has_head = true;
-    (void)curl_easy_getinfo(call->curl, CURLINFO_RESPONSE_CODE, &status);
-    call->head.status = (int)status;
     call->was_stopped = !call->options.on_head(call->options.arg, &call->head);
     return !call->was_stopped;
 }
 
-static void finish(struct http_call *call, CURLcode code)
+bool call_say_bytes(struct http_call *call, const char *bytes, size_t n)
 {
-    const struct http_call_options options = call->options;
-    enum http_end end;
-
-    if (code == CURLE_OK && !say_head(call)) /* an answer without a body */
-        code = CURLE_WRITE_ERROR;
-    end = end_of(call, code);
-    call_free(call);
-    options.on_end(options.arg, end, curl_easy_strerror(code));
-}
-
-static void reap(struct http_client *client)
-{
-    CURLMsg *message;
-    int n_left;
-
-    while ((message = curl_multi_info_read(client->multi, &n_left))) {
-        struct http_call *call = NULL;
-        const CURLcode code = message->data.result;
-
-        if (message->msg != CURLMSG_DONE)
-            continue;
-        (void)curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&call);
-        finish(call, code);
-    }
-}
-
-static void on_socket_event(evutil_socket_t fd, short what, void *arg)
-{
-    struct http_client *client = arg;
-    struct waited *w = &client->waited[fd];
-    const int action =
-        ((what & EV_READ) ? CURL_CSELECT_IN : 0) | ((what & EV_WRITE) ? CURL_CSELECT_OUT : 0);
-    int n_running;
-
-    if (!w->is_wanted) { /* the other side ended: libcurl sees that when it wants the connection again */
-        (void)event_del(w->event);
-        w->events = 0;
-        return;
-    }
-    (void)curl_multi_socket_action(client->multi, (curl_socket_t)fd, action, &n_running);
-    reap(client);
-}
-
-static struct waited *waited_of(struct http_client *client, curl_socket_t fd)
-{
-    const size_t i = (size_t)fd;
-
-    if (i >= client->n_waited) {
-        const size_t n = i * 2 + 64;
-        struct waited *more = realloc(client->waited, n * sizeof(*more));
-
-        if (!more)
-            return NULL;
-        memset(more + client->n_waited, 0, (n - client->n_waited) * sizeof(*more));
-        client->waited = more;
-        client->n_waited = n;
-    }
-    return &client->waited[i];
-}
-
-static void wait_for(struct http_client *client, struct waited *w, curl_socket_t fd, short events)
-{
-    if (w->events == events)
-        return;
-    if (w->event)
-        event_free(w->event);
-    w->event = event_new(loop_base(client->loop), fd, (short)(events | EV_PERSIST), on_socket_event,
-                         client);
-    w->events = w->event && event_add(w->event, NULL) == 0 ? events : 0;
-}
-
-/* libcurl's callback: what to wait for at a socket from now on. */
-static int on_socket(CURL *curl, curl_socket_t fd, int what, void *arg, void *socket_arg)
-{
-    struct http_client *client = arg;
-    struct waited *w = waited_of(client, fd);
-
-    (void)curl;
-    (void)socket_arg;
-    if (!w)
-        return -1; /* no memory: the call fails */
-    w->is_wanted = what != CURL_POLL_REMOVE;
-    if (w->is_wanted)
-        wait_for(client, w, fd,
-                 (short)(((what & CURL_POLL_IN) ? EV_READ : 0) |
-                         ((what & CURL_POLL_OUT) ? EV_WRITE : 0)));
-    else if (w->events & EV_WRITE) /* an idle connection can be written to all the time */
-        wait_for(client, w, fd, EV_READ);
-    return 0;
-}
-
-static int on_close_wanted(void *arg, curl_socket_t fd)
-{
-    struct http_client *client = arg;
-
-    if ((size_t)fd < client->n_waited) {
-        if (client->waited[fd].event)
-            event_free(client->waited[fd].event);
-        client->waited[fd] = (struct waited){ 0 };
-    }
-    return close(fd);
-}
-
-static void call_curl(struct http_client *client)
-{
-    int n_running;
-
-    client->due_ns = 0;
-    (void)curl_multi_socket_action(client->multi, CURL_SOCKET_TIMEOUT, 0, &n_running);
-    reap(client);
-}
-
-/* A timer that is due too early is left: it comes back here, while libcurl moves its time with each call. */
-static int on_timer_wanted(CURLM *multi, long ms, void *arg)
-{
-    struct http_client *client = arg;
-
-    (void)multi;
-    client->due_ns = ms < 0 ? 0 : deadline_after_ms((uint64_t)ms);
-    if (ms == 0)
-        event_active(client->soon, EV_TIMEOUT, 0); /* never from in here */
-    if (ms <= 0 || (client->timer_ns && client->timer_ns <= client->due_ns))
-        return 0;
-    client->timer_ns = client->due_ns;
-    loop_timer_once(client->timer, (uint64_t)ms);
-    return 0;
-}
-
-static void on_soon(evutil_socket_t fd, short what, void *arg)
-{
-    (void)fd;
-    (void)what;
-    call_curl(arg);
-}
-
-static void on_timer(void *arg)
-{
-    struct http_client *client = arg;
-    const uint64_t now_ns = clock_ns(), due_ns = client->due_ns;
-
-    client->timer_ns = 0;
-    if (due_ns == 0)
-        return;
-    if (now_ns >= due_ns) {
-        call_curl(client);
-        return;
-    }
-    client->timer_ns = due_ns;
-    loop_timer_once(client->timer, (due_ns - now_ns) / NS_PER_MS + 1);
+    call->was_stopped = n > 0 && !call->options.on_bytes(call->options.arg, bytes, n);
+    return !call->was_stopped;
 }
 
 /* One at a time, as on_end may end others. */
@@ -283,7 +56,10 @@ static bool end_a_silent_one(struct http_client *client, uint64_t now_ns)
 
         if (allowed_ns == 0 || now_ns - call->heard_ns <= allowed_ns)
             continue;
-        finish(call, CURLE_OPERATION_TIMEDOUT);
+        if (call->curl)
+            curl_way_finish_late(call);
+        else
+            call_finish(call, HTTP_END_LATE, "it was silent for too long");
         return true;
     }
     return false;
@@ -296,141 +72,7 @@ static void on_sweep(void *arg)
 
     while (end_a_silent_one(client, now_ns))
         ;
-}
-
-static size_t on_curl_bytes(char *bytes, size_t size, size_t n, void *arg)
-{
-    struct http_call *call = arg;
-
-    n *= size;
-    call->heard_ns = clock_ns();
-    if (!say_head(call))
-        return 0;
-    if (n > 0 && !call->options.on_bytes(call->options.arg, bytes, n)) {
-        call->was_stopped = true;
-        return 0;
-    }
-    return n;
-}
-
-/* The value of the header `name` in `line` [n], or NULL; *ret_n its length. */
-static const char *header_value(const char *line, size_t n, const char *name, size_t *ret_n)
-{
-    const size_t n_name = strlen(name);
-    size_t from = n_name + 1;
-
-    if (n <= n_name || line[n_name] != ':' || !curl_strnequal(line, name, n_name))
-        return NULL;
-    while (from < n && (line[from] == ' ' || line[from] == '\t'))
-        from++;
-    while (n > from && (line[n - 1] == '\r' || line[n - 1] == '\n' || line[n - 1] == ' '))
-        n--;
-    *ret_n = n - from;
-    return line + from;
-}
-
-static uint32_t small_number(const char *text, size_t n)
-{
-    uint32_t value = 0;
-
-    for (size_t i = 0; i < n && text[i] >= '0' && text[i] <= '9' && value < 100000; i++)
-        value = value * 10 + (uint32_t)(text[i] - '0');
-    return value;
-}
-
-static size_t on_curl_header(char *line, size_t size, size_t n, void *arg)
-{
-    struct http_call *call = arg;
-    const char *value;
-    size_t n_value;
-
-    n *= size;
-    call->heard_ns = clock_ns();
-    if (n > 5 && memcmp(line, "HTTP/", 5) == 0) /* after an interim answer, too */
-        call->head = (struct http_answer_head){ 0 };
-    value = header_value(line, n, "content-type", &n_value);
-    if (value && n_value < sizeof(call->head.type)) {
-        memcpy(call->head.type, value, n_value);
-        call->head.type[n_value] = '\0';
-    }
-    value = header_value(line, n, "retry-after", &n_value);
-    if (value)
-        call->head.retry_after_s = small_number(value, n_value);
-    return n;
-}
-
-static enum status make_headers(struct http_call *call, struct err *err)
-{
-    /* "Expect:" keeps libcurl from asking before it sends a long body, which costs a round trip */
-    static const char *const none[] = { "Expect:" };
-
-    for (size_t i = 0; i < call->options.n_headers + 1; i++) {
-        const char *line = i < call->options.n_headers ? call->options.headers[i] : none[0];
-        struct curl_slist *longer = curl_slist_append(call->headers, line);
-
-        if (!longer)
-            return err_set(err, ST_NOMEM, "the headers of a request");
-        call->headers = longer;
-    }
-    return ST_OK;
-}
-
-/* What is the same for all calls. */
-static void set_up_handle(struct http_client *client, CURL *curl)
-{
-    (void)curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    (void)curl_easy_setopt(curl, CURLOPT_PROXY, "");
-    (void)curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
-#if LIBCURL_VERSION_NUM >= 0x075500
-    (void)curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-#else
-    (void)curl_easy_setopt(curl, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
-#endif
-    (void)curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    (void)curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, (long)BUFFER_BYTES);
-    (void)curl_easy_setopt(curl, CURLOPT_TCP_NODELAY, 1L);
-    (void)curl_easy_setopt(curl, CURLOPT_MAXAGE_CONN, (long)IDLE_S);
-    (void)curl_easy_setopt(curl, CURLOPT_USERAGENT, "pomona/" POMONA_VERSION);
-    (void)curl_easy_setopt(curl, CURLOPT_CLOSESOCKETFUNCTION, on_close_wanted);
-    (void)curl_easy_setopt(curl, CURLOPT_CLOSESOCKETDATA, client);
-    (void)curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_curl_bytes);
-    (void)curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_curl_header);
-}
-
-/* Everything else: a handle comes as the call before left it. */
-static enum status set_call(struct http_call *call, struct err *err)
-{
-    const struct http_call_options *o = &call->options;
-    CURL *curl = call->curl;
-
-    (void)curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)o->connect_ms);
-    (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)o->total_ms);
-    (void)curl_easy_setopt(curl, CURLOPT_HTTPHEADER, call->headers);
-    (void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, call);
-    (void)curl_easy_setopt(curl, CURLOPT_HEADERDATA, call);
-    (void)curl_easy_setopt(curl, CURLOPT_PRIVATE, call);
-    if (o->body) {
-        (void)curl_easy_setopt(curl, CURLOPT_POST, 1L);
-        (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)o->n_body);
-        (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDS, o->body);
-    } else {
-        (void)curl_easy_setopt(curl, CURLOPT_HTTPGET, 1L);
-    }
-    if (curl_easy_setopt(curl, CURLOPT_URL, o->url) != CURLE_OK)
-        return err_set(err, ST_FORMAT, "the address '%s' is no URL", o->url);
-    return ST_OK;
-}
-
-static CURL *take_handle(struct http_client *client)
-{
-    CURL *curl;
-
-    if (client->n_spare > 0)
-        return client->spare[--client->n_spare];
-    curl = curl_easy_init();
-    if (curl)
-        set_up_handle(client, curl);
-    return curl;
+    plain_way_sweep(client, now_ns);
 }
 
 static void link_call(struct http_client *client, struct http_call *call)
@@ -442,27 +84,21 @@ static void link_call(struct http_client *client, struct http_call *call)
     client->calls = call;
 }
 
-enum status http_call_start(struct http_client *client, const struct http_call_options *options,
-                            struct http_call **ret_call, struct err *err)
+enum status call_start(struct http_client *client, const struct http_call_options *options,
+                       struct plain *connects, struct http_call **ret_call, struct err *err)
 {
     struct http_call *call = calloc(1, sizeof(*call));
     enum status s;
 
-    if (call)
-        call->curl = take_handle(client);
-    if (!call || !call->curl) {
-        free(call);
+    if (!call)
         return err_set(err, ST_NOMEM, "a request to another server");
-    }
     call->client = client;
     call->options = *options;
+    call->connects = connects;
     call->heard_ns = clock_ns();
     link_call(client, call);
-    s = make_headers(call, err);
-    if (s == ST_OK)
-        s = set_call(call, err);
-    if (s == ST_OK && curl_multi_add_handle(client->multi, call->curl) != CURLM_OK)
-        s = err_set(err, ST_NOMEM, "a request to another server");
+    s = !connects && plain_way_takes(options) ? plain_way_start(call, err)
+                                              : curl_way_start(call, err);
     if (s != ST_OK) {
         call_free(call);
         return s;
@@ -471,27 +107,16 @@ enum status http_call_start(struct http_client *client, const struct http_call_o
     return ST_OK;
 }
 
+enum status http_call_start(struct http_client *client, const struct http_call_options *options,
+                            struct http_call **ret_call, struct err *err)
+{
+    return call_start(client, options, NULL, ret_call, err);
+}
+
 void http_call_cancel(struct http_call *call)
 {
     if (call)
         call_free(call);
-}
-
-static enum status set_multi(struct http_client *client, struct err *err)
-{
-    client->multi = curl_multi_init();
-    client->soon = event_new(loop_base(client->loop), -1, 0, on_soon, client);
-    if (!client->multi || !client->soon || loop_timer_new(client->loop, on_timer, client, &client->timer) != ST_OK ||
-        loop_timer_new(client->loop, on_sweep, client, &client->sweep) != ST_OK)
-        return err_set(err, ST_NOMEM, "a client for other HTTP servers");
-    (void)curl_multi_setopt(client->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
-    (void)curl_multi_setopt(client->multi, CURLMOPT_SOCKETDATA, client);
-    (void)curl_multi_setopt(client->multi, CURLMOPT_TIMERFUNCTION, on_timer_wanted);
-    (void)curl_multi_setopt(client->multi, CURLMOPT_TIMERDATA, client);
-    (void)curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, (long)CONNECTIONS_KEPT);
-    (void)curl_multi_setopt(client->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
-    loop_timer_every(client->sweep, SWEEP_MS);
-    return ST_OK;
 }
 
 enum status http_client_new(struct loop *loop, struct http_client **ret_client, struct err *err)
@@ -499,15 +124,17 @@ enum status http_client_new(struct loop *loop, struct http_client **ret_client, 
     struct http_client *client = calloc(1, sizeof(*client));
     enum status s;
 
-    pthread_once(&curl_once, set_up_curl);
     if (!client)
         return err_set(err, ST_NOMEM, "a client for other HTTP servers");
     client->loop = loop;
-    s = set_multi(client, err);
+    s = curl_way_new(client, err);
+    if (s == ST_OK && loop_timer_new(loop, on_sweep, client, &client->sweep) != ST_OK)
+        s = err_set(err, ST_NOMEM, "a client for other HTTP servers");
     if (s != ST_OK) {
         http_client_free(client);
         return s;
     }
+    loop_timer_every(client->sweep, SWEEP_MS);
     *ret_client = client;
     return ST_OK;
 }
@@ -519,14 +146,8 @@ void http_client_free(struct http_client *client)
     client->is_ending = true;
     while (client->calls)
         call_free(client->calls);
-    for (size_t i = 0; i < client->n_spare; i++)
-        curl_easy_cleanup(client->spare[i]);
-    if (client->multi)
-        (void)curl_multi_cleanup(client->multi);
-    if (client->soon)
-        event_free(client->soon);
+    plain_way_free(client);
+    curl_way_free(client);
     loop_timer_free(client->sweep);
-    loop_timer_free(client->timer);
-    free(client->waited);
     free(client);
 }

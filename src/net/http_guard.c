@@ -182,7 +182,8 @@ static void meet(struct guard *guard, struct watched *w)
     w->fd = bufferevent_getfd(w->connection);
     if (w->fd < 0 || watched_is_over(w))
         return;
-    (void)setsockopt(w->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)); /* a token waits for none */
+    (void)setsockopt(w->fd, IPPROTO_TCP, TCP_NODELAY, &one,
+                     sizeof(one)); /* a token waits for none */
     note_fd(guard, w);
     address_of(w->fd, w->address);
     if (count_of_address(guard, w->address) <= n_max)

@@ -31,8 +31,9 @@ static size_t skip_space(const char *text, size_t n, size_t at)
 
 /* What is known of a field of the object itself. */
 struct found {
-    size_t at;      /* where its value begins */
-    size_t n_found; /* 1: it is this one; more: some of that name, or of names that are written with escapes */
+    size_t at; /* where its value begins */
+    size_t
+        n_found; /* 1: it is this one; more: some of that name, or of names that are written with escapes */
 };
 
 /* Of a string in the object itself, whether it is a name and which; values are skipped by who calls. */
