@@ -7,6 +7,7 @@
  */
 #include "net/http_client_priv.h"
 
+#include <signal.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -126,6 +127,7 @@ enum status http_client_new(struct loop *loop, struct http_client **ret_client, 
 
     if (!client)
         return err_set(err, ST_NOMEM, "a client for other HTTP servers");
+    (void)signal(SIGPIPE, SIG_IGN); /* a server that closed is an error of write(2), not our end */
     client->loop = loop;
     s = curl_way_new(client, err);
     if (s == ST_OK && loop_timer_new(loop, on_sweep, client, &client->sweep) != ST_OK)

@@ -210,7 +210,7 @@ static void a_request_says_what_it_was_given(void **state)
     assert_int_equal(f->status, 200);
     assert_memory_equal(f->answer, "hi", 2);
     assert_int_equal(call(f, NULL), HTTP_END_WHOLE);
-    assert_memory_equal(f->request, "GET /v1/x?y HTTP/1.1\r\n", 23);
+    assert_memory_equal(f->request, "GET /v1/x?y HTTP/1.1\r\n", 22);
     assert_null(strstr(f->request, "Content-Length"));
 }
 
