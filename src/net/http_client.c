@@ -1,192 +1,52 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* net/http_client.c - requests to other HTTP servers, many at once, on the loop.
+/* net/http_client.c - requests to other HTTP servers, many at once, on the loop: what is the same for both ways.
  *
- * libcurl says which sockets it waits for and until when (CURLMOPT_SOCKETFUNCTION, _TIMERFUNCTION); libevent
- * waits, and tells.  A handle of libcurl is costly to make and is kept for the next call.
+ *   http_plain.c  what goes in clear, as a gateway's requests to the servers behind it do, is sent and read by
+ *                 ourselves: a call of libcurl's costs more than all else that a gateway does with a request
+ *   http_curl.c   TLS, and calls that have to be over in a given time; it also makes the connections of the other
  */
-#include "net/http_client.h"
+#include "net/http_client_priv.h"
 
-#include <curl/curl.h>
-#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/clock.h"
 
-enum {
-    SPARE_MAX = 256,        /* handles kept */
-    CONNECTIONS_KEPT = 512, /* idle connections */
-    BUFFER_BYTES = 8 << 10, /* of a call: tokens are small, and calls are many */
-    SWEEP_MS = 1000,        /* how exactly silence is told */
-    IDLE_S = 55,            /* servers close after 60, and a request would meet that */
-};
-
-struct http_call {
-    struct http_client *client;
-    CURL *curl;
-    struct curl_slist *headers;
-    struct http_call_options options;
-    struct http_answer_head head;
-    uint64_t heard_ns;
-    bool has_head;    /* on_head was called */
-    bool was_stopped; /* by its owner */
-    struct http_call **link, *next;
-};
-
-struct http_client {
-    struct loop *loop;
-    CURLM *multi;
-    struct loop_timer *timer;
-    struct loop_timer *sweep;
-    struct http_call *calls;
-    CURL *spare[SPARE_MAX];
-    size_t n_spare;
-    bool is_ending;
-};
-
-static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
-
-static void set_up_curl(void)
-{
-    (void)curl_global_init(CURL_GLOBAL_DEFAULT);
-}
+enum { SWEEP_MS = 1000 }; /* how exactly silence is told */
 
 static void call_free(struct http_call *call)
 {
-    struct http_client *client = call->client;
-
-    (void)curl_multi_remove_handle(client->multi, call->curl);
-    if (client->n_spare < SPARE_MAX && !client->is_ending) {
-        curl_easy_reset(call->curl);
-        client->spare[client->n_spare++] = call->curl;
-    } else {
-        curl_easy_cleanup(call->curl);
-    }
-    curl_slist_free_all(call->headers);
+    if (call->curl)
+        curl_way_leave(call);
+    else
+        plain_way_leave(call);
     *call->link = call->next;
     if (call->next)
         call->next->link = call->link;
     free(call);
 }
 
-static bool is_connected(const struct http_call *call)
+void call_finish(struct http_call *call, enum http_end end, const char *why)
 {
-    curl_off_t us = 0;
+    const struct http_call_options options = call->options;
 
-    (void)curl_easy_getinfo(call->curl, CURLINFO_PRETRANSFER_TIME_T, &us);
-    return us > 0;
+    call_free(call);
+    options.on_end(options.arg, end, why);
 }
 
-/* Before a byte of an answer nothing may have been done there; a broken connection that was kept
- * libcurl tries anew by itself. */
-static enum http_end end_of(const struct http_call *call, CURLcode code)
+bool call_say_head(struct http_call *call)
 {
-    if (code == CURLE_OK)
-        return HTTP_END_WHOLE;
-    if (call->was_stopped)
-        return HTTP_END_STOPPED;
-    if (code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST ||
-        code == CURLE_SSL_CONNECT_ERROR || code == CURLE_PEER_FAILED_VERIFICATION ||
-        code == CURLE_SEND_ERROR)
-        return HTTP_END_UNHEARD;
-    if (code == CURLE_OPERATION_TIMEDOUT)
-        return is_connected(call) ? HTTP_END_LATE : HTTP_END_UNHEARD;
-    return HTTP_END_BROKEN;
-}
-
-static bool say_head(struct http_call *call)
-{
-    long status = 0;
-
     if (call->has_head)
         return true;
     call->has_head = true;
-    (void)curl_easy_getinfo(call->curl, CURLINFO_RESPONSE_CODE, &status);
-    call->head.status = (int)status;
     call->was_stopped = !call->options.on_head(call->options.arg, &call->head);
     return !call->was_stopped;
 }
 
-static void finish(struct http_call *call, CURLcode code)
+bool call_say_bytes(struct http_call *call, const char *bytes, size_t n)
 {
-    const struct http_call_options options = call->options;
-    enum http_end end;
-
-    if (code == CURLE_OK && !say_head(call)) /* an answer without a body */
-        code = CURLE_WRITE_ERROR;
-    end = end_of(call, code);
-    call_free(call);
-    options.on_end(options.arg, end, curl_easy_strerror(code));
-}
-
-static void reap(struct http_client *client)
-{
-    CURLMsg *message;
-    int n_left;
-
-    while ((message = curl_multi_info_read(client->multi, &n_left))) {
-        struct http_call *call = NULL;
-        const CURLcode code = message->data.result;
-
-        if (message->msg != CURLMSG_DONE)
-            continue;
-        (void)curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&call);
-        finish(call, code);
-    }
-}
-
-static void on_socket_event(evutil_socket_t fd, short what, void *arg)
-{
-    struct http_client *client = arg;
-    const int action =
-        ((what & EV_READ) ? CURL_CSELECT_IN : 0) | ((what & EV_WRITE) ? CURL_CSELECT_OUT : 0);
-    int n_running;
-
-    (void)curl_multi_socket_action(client->multi, (curl_socket_t)fd, action, &n_running);
-    reap(client);
-}
-
-/* libcurl's callback: what to wait for at a socket from now on. */
-static int on_socket(CURL *curl, curl_socket_t fd, int what, void *arg, void *socket_arg)
-{
-    struct http_client *client = arg;
-    struct event *event = socket_arg;
-    const short wanted =
-        (short)(((what & CURL_POLL_IN) ? EV_READ : 0) | ((what & CURL_POLL_OUT) ? EV_WRITE : 0));
-
-    (void)curl;
-    if (event)
-        event_free(event);
-    event = NULL;
-    if (what != CURL_POLL_REMOVE) {
-        event = event_new(loop_base(client->loop), fd, (short)(wanted | EV_PERSIST),
-                          on_socket_event, client);
-        if (event)
-            (void)event_add(event, NULL);
-    }
-    (void)curl_multi_assign(client->multi, fd, event);
-    return 0;
-}
-
-static int on_timer_wanted(CURLM *multi, long ms, void *arg)
-{
-    struct http_client *client = arg;
-
-    (void)multi;
-    if (ms < 0)
-        loop_timer_stop(client->timer);
-    else
-        loop_timer_once(client->timer, (uint64_t)ms); /* never from in here */
-    return 0;
-}
-
-static void on_timer(void *arg)
-{
-    struct http_client *client = arg;
-    int n_running;
-
-    (void)curl_multi_socket_action(client->multi, CURL_SOCKET_TIMEOUT, 0, &n_running);
-    reap(client);
+    call->was_stopped = n > 0 && !call->options.on_bytes(call->options.arg, bytes, n);
+    return !call->was_stopped;
 }
 
 /* One at a time, as on_end may end others. */
@@ -197,7 +57,10 @@ static bool end_a_silent_one(struct http_client *client, uint64_t now_ns)
 
         if (allowed_ns == 0 || now_ns - call->heard_ns <= allowed_ns)
             continue;
-        finish(call, CURLE_OPERATION_TIMEDOUT);
+        if (call->curl)
+            curl_way_finish_late(call);
+        else
+            call_finish(call, HTTP_END_LATE, "it was silent for too long");
         return true;
     }
     return false;
@@ -210,124 +73,7 @@ static void on_sweep(void *arg)
 
     while (end_a_silent_one(client, now_ns))
         ;
-}
-
-static size_t on_curl_bytes(char *bytes, size_t size, size_t n, void *arg)
-{
-    struct http_call *call = arg;
-
-    n *= size;
-    call->heard_ns = clock_ns();
-    if (!say_head(call))
-        return 0;
-    if (n > 0 && !call->options.on_bytes(call->options.arg, bytes, n)) {
-        call->was_stopped = true;
-        return 0;
-    }
-    return n;
-}
-
-/* The value of the header `name` in `line` [n], or NULL; *ret_n its length. */
-static const char *header_value(const char *line, size_t n, const char *name, size_t *ret_n)
-{
-    const size_t n_name = strlen(name);
-    size_t from = n_name + 1;
-
-    if (n <= n_name || line[n_name] != ':' || !curl_strnequal(line, name, n_name))
-        return NULL;
-    while (from < n && (line[from] == ' ' || line[from] == '\t'))
-        from++;
-    while (n > from && (line[n - 1] == '\r' || line[n - 1] == '\n' || line[n - 1] == ' '))
-        n--;
-    *ret_n = n - from;
-    return line + from;
-}
-
-static uint32_t small_number(const char *text, size_t n)
-{
-    uint32_t value = 0;
-
-    for (size_t i = 0; i < n && text[i] >= '0' && text[i] <= '9' && value < 100000; i++)
-        value = value * 10 + (uint32_t)(text[i] - '0');
-    return value;
-}
-
-static size_t on_curl_header(char *line, size_t size, size_t n, void *arg)
-{
-    struct http_call *call = arg;
-    const char *value;
-    size_t n_value;
-
-    n *= size;
-    call->heard_ns = clock_ns();
-    if (n > 5 && memcmp(line, "HTTP/", 5) == 0) /* after an interim answer, too */
-        call->head = (struct http_answer_head){ 0 };
-    value = header_value(line, n, "content-type", &n_value);
-    if (value && n_value < sizeof(call->head.type)) {
-        memcpy(call->head.type, value, n_value);
-        call->head.type[n_value] = '\0';
-    }
-    value = header_value(line, n, "retry-after", &n_value);
-    if (value)
-        call->head.retry_after_s = small_number(value, n_value);
-    return n;
-}
-
-static enum status make_headers(struct http_call *call, struct err *err)
-{
-    /* "Expect:" keeps libcurl from asking before it sends a long body, which costs a round trip */
-    static const char *const none[] = { "Expect:" };
-
-    for (size_t i = 0; i < call->options.n_headers + 1; i++) {
-        const char *line = i < call->options.n_headers ? call->options.headers[i] : none[0];
-        struct curl_slist *longer = curl_slist_append(call->headers, line);
-
-        if (!longer)
-            return err_set(err, ST_NOMEM, "the headers of a request");
-        call->headers = longer;
-    }
-    return ST_OK;
-}
-
-static void set_bounds(CURL *curl, const struct http_call_options *o)
-{
-    (void)curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    (void)curl_easy_setopt(curl, CURLOPT_PROXY, "");
-    (void)curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
-#if LIBCURL_VERSION_NUM >= 0x075500
-    (void)curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-#else
-    (void)curl_easy_setopt(curl, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
-#endif
-    (void)curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    (void)curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, (long)BUFFER_BYTES);
-    (void)curl_easy_setopt(curl, CURLOPT_TCP_NODELAY, 1L);
-    (void)curl_easy_setopt(curl, CURLOPT_MAXAGE_CONN, (long)IDLE_S);
-    (void)curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)o->connect_ms);
-    (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)o->total_ms);
-    (void)curl_easy_setopt(curl, CURLOPT_USERAGENT, "pomona/" POMONA_VERSION);
-}
-
-static enum status set_call(struct http_call *call, struct err *err)
-{
-    const struct http_call_options *o = &call->options;
-    CURL *curl = call->curl;
-
-    set_bounds(curl, o);
-    (void)curl_easy_setopt(curl, CURLOPT_HTTPHEADER, call->headers);
-    (void)curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_curl_bytes);
-    (void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, call);
-    (void)curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_curl_header);
-    (void)curl_easy_setopt(curl, CURLOPT_HEADERDATA, call);
-    (void)curl_easy_setopt(curl, CURLOPT_PRIVATE, call);
-    if (o->body) {
-        (void)curl_easy_setopt(curl, CURLOPT_POST, 1L);
-        (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)o->n_body);
-        (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDS, o->body);
-    }
-    if (curl_easy_setopt(curl, CURLOPT_URL, o->url) != CURLE_OK)
-        return err_set(err, ST_FORMAT, "the address '%s' is no URL", o->url);
-    return ST_OK;
+    plain_way_sweep(client, now_ns);
 }
 
 static void link_call(struct http_client *client, struct http_call *call)
@@ -339,27 +85,21 @@ static void link_call(struct http_client *client, struct http_call *call)
     client->calls = call;
 }
 
-enum status http_call_start(struct http_client *client, const struct http_call_options *options,
-                            struct http_call **ret_call, struct err *err)
+enum status call_start(struct http_client *client, const struct http_call_options *options,
+                       struct plain *connects, struct http_call **ret_call, struct err *err)
 {
     struct http_call *call = calloc(1, sizeof(*call));
     enum status s;
 
-    if (call)
-        call->curl = client->n_spare > 0 ? client->spare[--client->n_spare] : curl_easy_init();
-    if (!call || !call->curl) {
-        free(call);
+    if (!call)
         return err_set(err, ST_NOMEM, "a request to another server");
-    }
     call->client = client;
     call->options = *options;
+    call->connects = connects;
     call->heard_ns = clock_ns();
     link_call(client, call);
-    s = make_headers(call, err);
-    if (s == ST_OK)
-        s = set_call(call, err);
-    if (s == ST_OK && curl_multi_add_handle(client->multi, call->curl) != CURLM_OK)
-        s = err_set(err, ST_NOMEM, "a request to another server");
+    s = !connects && plain_way_takes(options) ? plain_way_start(call, err)
+                                              : curl_way_start(call, err);
     if (s != ST_OK) {
         call_free(call);
         return s;
@@ -368,26 +108,16 @@ enum status http_call_start(struct http_client *client, const struct http_call_o
     return ST_OK;
 }
 
+enum status http_call_start(struct http_client *client, const struct http_call_options *options,
+                            struct http_call **ret_call, struct err *err)
+{
+    return call_start(client, options, NULL, ret_call, err);
+}
+
 void http_call_cancel(struct http_call *call)
 {
     if (call)
         call_free(call);
-}
-
-static enum status set_multi(struct http_client *client, struct err *err)
-{
-    client->multi = curl_multi_init();
-    if (!client->multi || loop_timer_new(client->loop, on_timer, client, &client->timer) != ST_OK ||
-        loop_timer_new(client->loop, on_sweep, client, &client->sweep) != ST_OK)
-        return err_set(err, ST_NOMEM, "a client for other HTTP servers");
-    (void)curl_multi_setopt(client->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
-    (void)curl_multi_setopt(client->multi, CURLMOPT_SOCKETDATA, client);
-    (void)curl_multi_setopt(client->multi, CURLMOPT_TIMERFUNCTION, on_timer_wanted);
-    (void)curl_multi_setopt(client->multi, CURLMOPT_TIMERDATA, client);
-    (void)curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, (long)CONNECTIONS_KEPT);
-    (void)curl_multi_setopt(client->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
-    loop_timer_every(client->sweep, SWEEP_MS);
-    return ST_OK;
 }
 
 enum status http_client_new(struct loop *loop, struct http_client **ret_client, struct err *err)
@@ -395,15 +125,18 @@ enum status http_client_new(struct loop *loop, struct http_client **ret_client, 
     struct http_client *client = calloc(1, sizeof(*client));
     enum status s;
 
-    pthread_once(&curl_once, set_up_curl);
     if (!client)
         return err_set(err, ST_NOMEM, "a client for other HTTP servers");
+    (void)signal(SIGPIPE, SIG_IGN); /* a server that closed is an error of write(2), not our end */
     client->loop = loop;
-    s = set_multi(client, err);
+    s = curl_way_new(client, err);
+    if (s == ST_OK && loop_timer_new(loop, on_sweep, client, &client->sweep) != ST_OK)
+        s = err_set(err, ST_NOMEM, "a client for other HTTP servers");
     if (s != ST_OK) {
         http_client_free(client);
         return s;
     }
+    loop_timer_every(client->sweep, SWEEP_MS);
     *ret_client = client;
     return ST_OK;
 }
@@ -415,11 +148,8 @@ void http_client_free(struct http_client *client)
     client->is_ending = true;
     while (client->calls)
         call_free(client->calls);
-    for (size_t i = 0; i < client->n_spare; i++)
-        curl_easy_cleanup(client->spare[i]);
-    if (client->multi)
-        (void)curl_multi_cleanup(client->multi);
+    plain_way_free(client);
+    curl_way_free(client);
     loop_timer_free(client->sweep);
-    loop_timer_free(client->timer);
     free(client);
 }

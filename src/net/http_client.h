@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* net/http_client.h - requests to other HTTP servers, many at once, on the loop.
  *
- * libcurl's multi interface on libevent.  Connections are kept and used again.  No proxy, no redirects,
- * HTTP and HTTPS only; certificates are checked against the system's.
+ * Connections are kept and used again.  No proxy, no redirects, HTTP and HTTPS only; certificates are checked
+ * against the system's.  What goes over TLS, or is bounded by total_ms, is libcurl's multi interface on libevent;
+ * what goes in clear is sent and read here, over a connection that libcurl made.  A call over a kept connection that
+ * ends without a byte of an answer is sent once more, over a new one.
  *
  *   http_call_start() --> on_head, once --> on_bytes, often --> on_end, once
  *                          \--------------------------------/ on_end may come at any time
@@ -58,6 +60,7 @@ struct http_call_options {
     void *arg;
 };
 
+/* The process ignores SIGPIPE from then on. */
 enum status http_client_new(struct loop *loop, struct http_client **ret_client, struct err *err);
 void http_client_free(struct http_client *client); /* its calls are canceled; NULL is allowed */
 

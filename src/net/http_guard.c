@@ -12,6 +12,7 @@
 #include <event2/bufferevent_ssl.h>
 #include <event2/listener.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/ssl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -175,11 +176,14 @@ static void note_fd(struct guard *guard, struct watched *w)
 static void meet(struct guard *guard, struct watched *w)
 {
     const size_t n_max = guard->bounds.n_per_address;
+    const int one = 1;
 
     w->is_new = false;
     w->fd = bufferevent_getfd(w->connection);
     if (w->fd < 0 || watched_is_over(w))
         return;
+    (void)setsockopt(w->fd, IPPROTO_TCP, TCP_NODELAY, &one,
+                     sizeof(one)); /* a token waits for none */
     note_fd(guard, w);
     address_of(w->fd, w->address);
     if (count_of_address(guard, w->address) <= n_max)

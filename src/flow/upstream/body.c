@@ -29,9 +29,11 @@ static size_t skip_space(const char *text, size_t n, size_t at)
     return at;
 }
 
-struct span {
-    size_t begin, end; /* of the value, its quotes included */
-    bool is_sure;      /* one field of that name, in plain letters */
+/* What is known of a field of the object itself. */
+struct found {
+    size_t at; /* where its value begins */
+    size_t
+        n_found; /* 1: it is this one; more: some of that name, or of names that are written with escapes */
 };
 
 /* Of a string in the object itself, whether it is a name and which; values are skipped by who calls. */
@@ -42,36 +44,33 @@ static bool is_name(const char *text, size_t n, size_t end)
     return at < n && text[at] == ':';
 }
 
-static void take_name(const char *text, size_t n, size_t begin, size_t end, struct span *model,
-                      size_t *n_found)
+static void take_name(const char *text, size_t n, size_t begin, size_t end, const char *name,
+                      struct found *found)
 {
-    static const char name[] = "\"model\"";
+    const size_t n_name = strlen(name);
 
     if (memchr(text + begin, '\\', end - begin)) {
-        *n_found += 2; /* it may be this one */
+        found->n_found += 2; /* it may be this one */
         return;
     }
-    if (end - begin != sizeof(name) - 1 || memcmp(text + begin, name, sizeof(name) - 1) != 0)
+    if (end - begin != n_name + 2 || memcmp(text + begin + 1, name, n_name) != 0)
         return;
-    (*n_found)++;
-    model->begin = skip_space(text, n, skip_space(text, n, end) + 1);
-    if (model->begin < n && text[model->begin] == '"')
-        model->end = string_end(text, n, model->begin);
-    else
-        *n_found += 2; /* not a string */
+    found->n_found++;
+    found->at = skip_space(text, n, skip_space(text, n, end) + 1);
 }
 
-static struct span find_model(const char *text, size_t n)
+/* `text` need not be JSON: what is found then means nothing, but lies within. */
+static struct found find(const char *text, size_t n, const char *name)
 {
-    struct span model = { 0 };
-    size_t depth = 0, n_found = 0;
+    struct found found = { 0 };
+    size_t depth = 0;
 
     for (size_t i = 0; i < n; i++) {
         if (text[i] == '"') {
             const size_t end = string_end(text, n, i);
 
             if (depth == 1 && is_name(text, n, end))
-                take_name(text, n, i, end, &model, &n_found);
+                take_name(text, n, i, end, name, &found);
             i = end - 1;
         } else if (text[i] == '{' || text[i] == '[') {
             depth++;
@@ -79,8 +78,23 @@ static struct span find_model(const char *text, size_t n)
             depth--;
         }
     }
-    model.is_sure = n_found == 1;
-    return model;
+    return found;
+}
+
+json_t *body_field(const char *text, size_t n, const char *name)
+{
+    const struct found found = find(text, n, name);
+    json_t *whole, *value;
+
+    if (found.n_found == 0)
+        return NULL;
+    if (found.n_found == 1)
+        return json_loadb(text + found.at, n - found.at, JSON_DECODE_ANY | JSON_DISABLE_EOF_CHECK,
+                          NULL);
+    whole = json_loadb(text, n, 0, NULL);
+    value = json_incref(json_object_get(whole, name));
+    json_decref(whole);
+    return value;
 }
 
 static int append(const char *bytes, size_t n, void *arg)
@@ -102,15 +116,17 @@ static void write_anew(const json_t *body, const char *model, struct buf *out)
 void body_with_model(const char *text, size_t n, const json_t *body, const char *model,
                      struct buf *out)
 {
-    const struct span at = find_model(text, n);
+    const struct found found = find(text, n, "model");
+    size_t end;
 
-    if (!at.is_sure) {
+    if (found.n_found != 1 || found.at >= n || text[found.at] != '"') {
         write_anew(body, model, out);
         return;
     }
-    buf_append(out, text, at.begin);
+    end = string_end(text, n, found.at);
+    buf_append(out, text, found.at);
     json_out_text(out, model);
-    buf_append(out, text + at.end, n - at.end);
+    buf_append(out, text + end, n - end);
 }
 
 static uint64_t hash_text(const char *text)

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "flow/upstream/body.h"
 #include "flow/upstream/forward_priv.h"
 #include "gateway/http/sse.h"
 
@@ -190,11 +191,10 @@ static void end_stream(struct forward *f)
 
 static uint64_t tokens_of(const struct buf *answer)
 {
-    json_t *whole = json_loadb(answer->data ? answer->data : "", answer->len, 0, NULL);
-    const json_int_t n =
-        json_integer_value(json_object_get(json_object_get(whole, "usage"), "total_tokens"));
+    json_t *usage = body_field(buf_text(answer), answer->len, "usage");
+    const json_int_t n = json_integer_value(json_object_get(usage, "total_tokens"));
 
-    json_decref(whole);
+    json_decref(usage);
     return n > 0 ? (uint64_t)n : 0;
 }
 

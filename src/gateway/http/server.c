@@ -7,7 +7,6 @@
 #include <event2/http.h>
 #include <event2/http_struct.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -160,12 +159,8 @@ static void route(struct http_server *server, struct exchange *x)
 static void on_request(struct evhttp_request *req, void *arg)
 {
     struct http_server *server = arg;
-    struct bufferevent *b = evhttp_connection_get_bufferevent(evhttp_request_get_connection(req));
-    struct exchange *x;
-    const int one = 1;
+    struct exchange *x = exchange_new(req, &server->home);
 
-    (void)setsockopt(bufferevent_getfd(b), IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-    x = exchange_new(req, &server->home);
     if (!x) {
         evhttp_send_error(req, HTTP_INTERNAL, NULL);
         return;
