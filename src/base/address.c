@@ -4,7 +4,6 @@
 
 #include <netdb.h>
 #include <netinet/in.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -51,6 +50,12 @@ void hosts_add(struct hosts *hosts, const char *text)
             return;
     if (hosts->n < HOSTS_MAX && strlen(text) < HOST_NUMERIC_MAX)
         memcpy(hosts->text[hosts->n++], text, strlen(text) + 1);
+}
+
+bool host_is_loopback(const char *host)
+{
+    return strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0 ||
+           strcmp(host, "localhost") == 0;
 }
 
 const char *address_any(void)

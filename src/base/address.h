@@ -9,6 +9,7 @@
 #ifndef POMONA_BASE_ADDRESS_H
 #define POMONA_BASE_ADDRESS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
@@ -37,6 +38,9 @@ enum status address_parse(const char *host, uint16_t port, struct address *ret_a
 
 /* Append an address that is not among them; one too many, or too long, is left out. */
 void hosts_add(struct hosts *hosts, const char *text);
+
+/* Is this numeric address, or "localhost", reached from this machine alone? */
+bool host_is_loopback(const char *host);
 
 /* What to bind to be reached at every address of this machine: "::", which hears IPv4 too, or
  * "0.0.0.0" where it has no IPv6. */
