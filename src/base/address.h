@@ -26,6 +26,9 @@ struct address {
 enum status address_parse(const char *host, uint16_t port, struct address *ret_address,
                           struct err *err);
 
+/* Is this numeric address, or "localhost", reached from this machine alone? */
+bool host_is_loopback(const char *host);
+
 /* What to bind to be reached at every address of this machine: "::", which hears IPv4 too, or
  * "0.0.0.0" where it has no IPv6. */
 const char *address_any(void);

@@ -279,7 +279,6 @@ void link_drop(struct link *link, const char *words);
 /* The same, but the peer may still take it for the one that counts: to close
  * it now could be read as death. */
 void link_retire(struct link *link);
-bool host_is_loopback(const char *host);
 /* End a link.  Its member, if it was up, is called anew or dead (judge.c). */
 void link_lose(struct link *link, const char *words);
 /* Tell the peer why, log it, end the link once that is sent. */

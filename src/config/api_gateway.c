@@ -36,6 +36,7 @@ static const cyaml_schema_field_t issuer_fields[] = {
     CYAML_FIELD_STRING("scopes_claim", CYAML_FLAG_OPTIONAL, struct api_issuer, scopes_claim, 1),
     CYAML_FIELD_STRING("models_claim", CYAML_FLAG_OPTIONAL, struct api_issuer, models_claim, 1),
     CYAML_FIELD_STRING("tenant_claim", CYAML_FLAG_OPTIONAL, struct api_issuer, tenant_claim, 1),
+    CYAML_FIELD_STRING("priority_claim", CYAML_FLAG_OPTIONAL, struct api_issuer, priority_claim, 1),
     CYAML_FIELD_END
 };
 
@@ -106,6 +107,7 @@ static const cyaml_schema_field_t root_fields[] = {
     CYAML_FIELD_MAPPING("auth", CYAML_FLAG_OPTIONAL, struct api_gateway, auth, auth_fields),
     CYAML_FIELD_MAPPING("limits", CYAML_FLAG_OPTIONAL, struct api_gateway, limits, all_limit_fields),
     CYAML_FIELD_MAPPING("tls", CYAML_FLAG_OPTIONAL, struct api_gateway, tls, api_tls_fields),
+    CYAML_FIELD_SEQUENCE("hosts", CYAML_FLAG_OPTIONAL | CYAML_FLAG_POINTER, struct api_gateway, hosts, &word, 0, API_WORDS_MAX),
     CYAML_FIELD_MAPPING("cors", CYAML_FLAG_OPTIONAL, struct api_gateway, cors, api_cors_fields),
     CYAML_FIELD_MAPPING("sizes", CYAML_FLAG_OPTIONAL, struct api_gateway, sizes, api_sizes_fields),
     CYAML_FIELD_MAPPING("timeouts", CYAML_FLAG_OPTIONAL, struct api_gateway, timeouts, api_timeouts_fields),

@@ -60,7 +60,7 @@ struct api_issuer {
     char secret_file[CONFIG_PATH_MAX]; /* of HS256 */
     uint32_t leeway_s, max_lifetime_s, refresh_s, stale_s;
     char scopes_claim[CONFIG_WORDS_MAX], models_claim[CONFIG_WORDS_MAX];
-    char tenant_claim[CONFIG_WORDS_MAX];
+    char tenant_claim[CONFIG_WORDS_MAX], priority_claim[CONFIG_WORDS_MAX];
 };
 
 struct api_auth {
@@ -93,6 +93,8 @@ struct api_gateway {
     struct api_auth auth;
     struct api_all_limits limits;
     struct api_tls tls;
+    char **hosts; /* [hosts_count] by which one may ask without a key on loopback; "*": any */
+    unsigned hosts_count;
     struct api_cors cors;
     struct api_sizes sizes;
     struct api_timeouts timeouts;

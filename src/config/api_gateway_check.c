@@ -41,6 +41,7 @@ static void complete_issuer(struct api_issuer *issuer)
     fill_text(issuer->scopes_claim, "scope");
     fill_text(issuer->models_claim, "models");
     fill_text(issuer->tenant_claim, "tenant");
+    fill_text(issuer->priority_claim, "priority");
 }
 
 void api_gateway_complete(struct api_gateway *c)

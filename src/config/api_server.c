@@ -129,6 +129,14 @@ static bool is_origin(const char *text)
     return strpbrk(host + 3, "/?#") == NULL;
 }
 
+/* A name as in a URL; no port, for that says nothing of who is meant. */
+static bool is_host(const char *text)
+{
+    return strcmp(text, "*") == 0 ||
+           (text[0] && !text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                          "0123456789-._")]);
+}
+
 static const char *tls_fault(const struct api_tls *tls, const char **ret_place)
 {
     *ret_place = tls->certificate[0] ? "tls.certificate" : "tls.private_key";
@@ -153,6 +161,12 @@ enum status api_server_check(const struct api_gateway *c, char *ret_place, struc
         (void)snprintf(ret_place, PLACE_MAX, "%s", n->place);
         return err_set(err, ST_RANGE, "%s: between %llu and %llu", n->place,
                        (unsigned long long)n->min, (unsigned long long)n->max);
+    }
+    for (unsigned i = 0; i < c->hosts_count; i++) {
+        (void)snprintf(ret_place, PLACE_MAX, "hosts[%u]", i);
+        if (!is_host(c->hosts[i]))
+            return err_set(err, ST_RANGE,
+                           "%s: a name without a port, \"llm.example.org\"; or \"*\"", ret_place);
     }
     for (unsigned i = 0; i < c->cors.origins_count; i++) {
         const char *o = c->cors.origins[i];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* flow/encoding.c - a request's prompts become tokens; long ones on a thread of their own.
+/* flow/encoding.c - a request's prompts become tokens, its functions a grammar; long ones on a thread of their own.
  *
  * An encoding owns what its job reads: the request's prompts are moved here
  * and back, and the text is held by the flow, or by the encoding once the
@@ -13,8 +13,19 @@
 #include "net/job.h"
 #include "text/prompt.h"
 #include "text/tokenizer/tokens.h"
+#include "text/tool_grammar.h"
 #include "text/tool_ids.h"
 #include "text/tool_prompt.h"
+
+/* What an answer's calls are held to, where they are. */
+struct calls {
+    bool are_held;
+    enum tool_grammar_from from;
+    json_t *functions; /* struct api_request.tools */
+    char only[TOOL_NAME_MAX];
+    bool once;
+    char *grammar, *trigger; /* made here */
+};
 
 struct encoding {
     struct service *service;
@@ -27,6 +38,7 @@ struct encoding {
     json_t *variables;
     struct api_prompt *prompts;
     size_t n_prompts;
+    struct calls calls;
     struct tokens *tokens; /* [n_prompts] */
     struct buf rendered;   /* TASK_TEMPLATE */
     bool has_failed;
@@ -153,20 +165,54 @@ static void encode_prompt(struct encoding *e, struct api_prompt *prompt, struct 
     }
 }
 
+static void hold_calls(struct encoding *e)
+{
+    const struct tool_format *format = e->text->speech.tools;
+    struct calls *c = &e->calls;
+    struct buf grammar = { 0 };
+    struct err err = { 0 };
+    enum status s = tool_grammar(format, c->functions, c->only[0] ? c->only : NULL, c->from,
+                                 c->once, &grammar, &err);
+
+    if (s == ST_OK)
+        c->grammar = buf_take(&grammar);
+    if (s == ST_OK && c->from == TOOL_GRAMMAR_AFTER_OPEN)
+        c->trigger = strdup(format->open);
+    if (s == ST_OK && (!c->grammar || (c->from == TOOL_GRAMMAR_AFTER_OPEN && !c->trigger)))
+        s = err_set(&err, ST_NOMEM, "There is no memory.");
+    buf_release(&grammar);
+    if (s == ST_NOMEM)
+        fail(e, API_OVERLOADED, NULL, err.words);
+    else if (s != ST_OK)
+        fail(e, API_INVALID_VALUE, "tools", err.words);
+}
+
 /* On the loop, or on a job's thread. */
 static void encode(void *arg)
 {
     struct encoding *e = arg;
 
-    if (e->variables) {
+    if (e->variables)
         encode_chat(e);
+    if (!e->has_failed && e->calls.are_held)
+        hold_calls(e);
+    if (e->variables)
         return;
-    }
     for (size_t i = 0; i < e->n_prompts && !e->has_failed; i++)
         encode_prompt(e, &e->prompts[i], &e->tokens[i]);
 }
 
-static struct encoding *encoding_new(struct flow *f)
+static struct calls calls_of(struct flow *f)
+{
+    struct calls calls = { .once = f->request.calls_once };
+
+    calls.are_held = flow_holds_calls(f, &calls.from);
+    if (calls.are_held && f->request.tool_choice == TOOLS_NAMED)
+        memcpy(calls.only, f->request.tool_name, sizeof(calls.only));
+    return calls;
+}
+
+static struct encoding *encoding_new(struct flow *f, const struct calls *calls)
 {
     struct encoding *e = calloc(1, sizeof(*e));
     struct tokens *tokens = calloc(f->request.n_prompts, sizeof(*tokens));
@@ -187,8 +233,11 @@ static struct encoding *encoding_new(struct flow *f)
         .variables = f->request.variables,
         .prompts = f->request.prompts,
         .n_prompts = f->request.n_prompts,
+        .calls = *calls,
         .tokens = tokens,
     };
+    e->calls.functions = f->request.tools;
+    f->request.tools = NULL;
     memcpy(e->model, f->model.name, sizeof(e->model));
     f->request.variables = NULL;
     f->request.prompts = NULL;
@@ -204,6 +253,11 @@ static void hand_over(struct encoding *e)
     f->request.variables = e->variables;
     f->request.prompts = e->prompts;
     f->request.suffix = e->suffix;
+    f->request.tools = e->calls.functions;
+    if (e->calls.grammar) {
+        f->request.grammar = e->calls.grammar;
+        f->request.grammar_trigger = e->calls.trigger;
+    }
     f->prompts = e->tokens;
     f->rendered = e->rendered;
     if (e->has_failed && !f->has_failed) {
@@ -220,6 +274,9 @@ static void encoding_free(struct encoding *e)
         .prompts = e->prompts,
         .n_prompts = e->n_prompts,
         .suffix = e->suffix,
+        .tools = e->calls.functions,
+        .grammar = e->calls.grammar,
+        .grammar_trigger = e->calls.trigger,
     };
 
     for (size_t i = 0; i < e->n_prompts; i++)
@@ -260,15 +317,34 @@ static enum step start_job(struct flow *f, struct encoding *e)
     return STEP_WAIT;
 }
 
+/* May it hold up the loop?  A reference is followed as often as it is met, so a short schema that has some can
+ * stand for a long one; and "$ref" can be written with escapes. */
+static bool takes_long(const char *body, size_t n, const struct calls *calls)
+{
+    if (n > ENCODE_INLINE_MAX)
+        return true;
+    return calls->are_held &&
+           (n > CALLS_INLINE_MAX || memmem(body, n, "$ref", 4) || memmem(body, n, "\\u", 2));
+}
+
 enum step flow_encode(struct flow *f)
 {
-    struct encoding *e = encoding_new(f);
+    const struct calls calls = calls_of(f);
+    struct encoding *e;
+    const char *body;
     size_t n_body;
 
+    if (calls.are_held && f->request.grammar) {
+        (void)api_error_set(&f->failure, API_INVALID_VALUE, "tool_choice",
+                            "An answer cannot be a call and keep to another format.");
+        f->has_failed = true;
+        return STEP_FAIL;
+    }
+    e = encoding_new(f, &calls);
     if (!e)
         return flow_fail(f, API_OVERLOADED, &(struct err){ .words = "There is no memory." });
-    (void)exchange_body(f->x, &n_body);
-    if (n_body > ENCODE_INLINE_MAX)
+    body = exchange_body(f->x, &n_body);
+    if (takes_long(body, n_body, &calls))
         return start_job(f, e);
     encode(e);
     hand_over(e);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* flow/encoding.h - a request's prompts become tokens; long ones on a thread of their own.
+/* flow/encoding.h - a request's prompts become tokens, its functions a grammar; long ones on a thread of their own.
  *
- * A text of megabytes takes seconds.  On the loop they would be seconds
+ * A text of megabytes takes seconds, and so may the schemas of many functions.  On the loop they would be seconds
  * without a beat to the peers, who would take this node for dead.
  *
  * Threads  the loop's
@@ -13,6 +13,7 @@
 
 enum {
     ENCODE_INLINE_MAX = 64 << 10, /* bytes of a body that are encoded at once: milliseconds */
+    CALLS_INLINE_MAX = 8 << 10,   /* the same, where its functions become a grammar */
     ENCODINGS_MAX = 64,           /* jobs at the same time */
 };
 

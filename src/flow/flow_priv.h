@@ -8,12 +8,14 @@
 #include "contract/plan.h"
 #include "contract/route.h"
 #include "flow/clients.h"
+#include "flow/count.h"
 #include "flow/flow.h"
 #include "flow/outage.h"
 #include "flow/service_priv.h"
 #include "flow/text_cache.h"
 #include "gateway/dialect/answer.h"
 #include "text/tokenizer/tokenizer.h"
+#include "text/tool_grammar.h"
 
 enum {
     FLOW_PLACE_MS = 600000,   /* from the request to its instance being ready */
@@ -135,7 +137,8 @@ enum status flow_echo(struct choice *c, struct err *err); /* once, before any te
 
 /* How a choice's text is told apart.  speech.c */
 void flow_speech(const struct flow *f, size_t choice, struct aggregate_options *options);
-enum step flow_force_call(struct flow *f); /* where the request wants one, or one that is held */
+/* Is a call asked for, or to be held from its mark on?  Where its grammar then begins. */
+bool flow_holds_calls(const struct flow *f, enum tool_grammar_from *ret_from);
 bool flow_begins_in_thoughts(const struct flow *f, size_t choice);
 bool flow_has_thought_enough(const struct flow *f, const struct aggregate *aggregate);
 enum status flow_end_of_thoughts(const struct flow *f, struct tokens *ret_tokens, struct err *err);
@@ -145,9 +148,6 @@ void flow_start_stream(struct flow *f);
 
 /* What becomes of requests is counted.  metrics.c */
 void flow_count_token(const struct choice *c); /* before it is taken */
-void flow_count_finish(enum finish_reason finish);
-void flow_count_end(const struct flow *f, const struct reply_usage *usage);
-void flow_count_failure(const struct api_error *e);
 
 /* Stage 6 on the way: more text of a choice. */
 void flow_on_delta(void *arg, const struct reply_delta *delta);

@@ -76,7 +76,9 @@ void flow_start_stream(struct flow *f)
     f->is_streaming = true;
     buf_clear(&f->events);
     answer_begin(f->answer, &usage, &f->events);
-    if (f->events.len > 0)
+    if (buf_status(&f->events) != ST_OK)
+        (void)flow_fail(f, API_OVERLOADED, &(struct err){ .words = "There is no memory." });
+    else if (f->events.len > 0)
         sse_send(f->x, &f->events);
     buf_clear(&f->events);
 }
@@ -455,7 +457,7 @@ enum step flow_aggregate(struct flow *f)
              " ms",
              exchange_id(f->x), f->model.name, usage.prompt_tokens, usage.completion_tokens,
              (uint64_t)((clock_ns() - f->begun_ns) / NS_PER_MS));
-    flow_count_end(f, &usage);
+    flow_count_end(&usage, f->begun_ns);
     exchange_note_tokens(f->x, usage.prompt_tokens, usage.completion_tokens);
     exchange_on_close(f->x, NULL, NULL);
     if (f->request.task == TASK_EMBED) {
@@ -468,6 +470,10 @@ enum step flow_aggregate(struct flow *f)
         return STEP_NEXT;
     }
     answer_end(f->answer, &usage, &body);
+    if (buf_status(&body) != ST_OK) { /* a stream without its end would pass for cut */
+        buf_release(&body);
+        return flow_fail(f, API_OVERLOADED, &(struct err){ .words = "There is no memory." });
+    }
     sse_send(f->x, &body);
     if (f->request.dialect->end)
         exchange_stream_end(f->x);

@@ -24,13 +24,13 @@ void flow_count_token(const struct choice *c)
         metric_observe(METRIC_NEXT_TOKEN, seconds_since(f->last_token_ns));
 }
 
-void flow_count_end(const struct flow *f, const struct reply_usage *usage)
+void flow_count_end(const struct reply_usage *usage, uint64_t begun_ns)
 {
     metric_add(METRIC_PROMPT_TOKENS, 0, usage->prompt_tokens);
     metric_add(METRIC_LOOKED_UP_TOKENS, 0, usage->prompt_tokens);
     metric_add(METRIC_CACHED_TOKENS, 0, usage->cached_tokens);
     metric_add(METRIC_ANSWER_TOKENS, 0, usage->completion_tokens);
-    metric_observe(METRIC_WHOLE, seconds_since(f->begun_ns));
+    metric_observe(METRIC_WHOLE, seconds_since(begun_ns));
 }
 
 void flow_count_finish(enum finish_reason finish)
@@ -44,10 +44,8 @@ void flow_count_finish(enum finish_reason finish)
     }
 }
 
-void flow_count_failure(const struct api_error *e)
+void flow_count_failure(int http)
 {
-    const int http = api_error_http(e->kind);
-
     metric_add(METRIC_FAILED, http < 500 ? 0 : http == 503 ? 1 : http == 504 ? 2 : 3, 1);
 }
 

@@ -74,6 +74,52 @@ static enum step check_tokens(struct flow *f)
     return STEP_NEXT;
 }
 
+/* Room for [n] more, where they are not too many; NULL otherwise. */
+static struct logit_bias *more_biases(struct flow *f, size_t n)
+{
+    const size_t n_now = f->request.sampling.n_logit_bias;
+    struct logit_bias *grown = NULL;
+
+    if (n_now + n <= REQUEST_LOGIT_BIAS_MAX)
+        grown = realloc(f->request.logit_bias, (n_now + n) * sizeof(*grown));
+    if (!grown)
+        return NULL;
+    f->request.logit_bias = grown;
+    f->request.sampling.logit_bias = grown;
+    f->request.sampling.n_logit_bias = n_now + n;
+    return grown + n_now;
+}
+
+/* Each token of each text. */
+static enum step find_biased(struct flow *f)
+{
+    const json_t *pair;
+    size_t i;
+
+    json_array_foreach(f->request.bias_texts, i, pair)
+    {
+        const json_t *text = json_array_get(pair, 0);
+        const float bias = (float)json_number_value(json_array_get(pair, 1));
+        struct tokens tokens = { 0 };
+        struct logit_bias *more;
+        struct err err;
+
+        if (tokenizer_encode(f->text->tokenizer, json_string_value(text), json_string_length(text),
+                             NULL, &tokens, &err) != ST_OK)
+            return flow_fail(f, API_OVERLOADED, &err);
+        more = tokens.n > 0 ? more_biases(f, tokens.n) : NULL;
+        for (size_t k = 0; more && k < tokens.n; k++)
+            more[k] = (struct logit_bias){ tokens.ids[k], bias };
+        tokens_release(&tokens);
+        if (!more)
+            return invalid(f, "logit_bias",
+                           "A text of 'logit_bias' is empty, or they are too many.");
+    }
+    json_decref(f->request.bias_texts);
+    f->request.bias_texts = NULL;
+    return STEP_NEXT;
+}
+
 /* Now that its size is known: may it wait? */
 static enum step admit(struct flow *f)
 {
@@ -123,8 +169,8 @@ enum step flow_prompt(struct flow *f)
     }
     if (step == STEP_NEXT)
         step = check_tokens(f);
-    if (step == STEP_NEXT && !f->answer)
-        step = flow_force_call(f);
+    if (step == STEP_NEXT && f->request.bias_texts)
+        step = find_biased(f);
     f->context_tokens = f->model.context_tokens; /* an instance may have less */
     if (step == STEP_NEXT)
         step = flow_check_context(f);

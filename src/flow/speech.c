@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "flow/flow_priv.h"
-#include "text/tool_grammar.h"
 
 enum { PROMPT_END_TOKENS = 16 };
 
@@ -46,47 +45,16 @@ static bool can_hold_from_mark(const struct flow *f)
            tools->body != TOOL_BODY_XML;
 }
 
-static enum status hold_calls(struct flow *f, enum tool_grammar_from from, struct err *err)
-{
-    const char *only = f->request.tool_choice == TOOLS_NAMED ? f->request.tool_name : NULL;
-    struct buf grammar = { 0 };
-    enum status s = tool_grammar(f->text->speech.tools, f->request.tools, only, from,
-                                 f->request.calls_once, &grammar, err);
-
-    if (s == ST_OK)
-        f->request.grammar = buf_take(&grammar);
-    if (s == ST_OK && from == TOOL_GRAMMAR_AFTER_OPEN) {
-        f->request.grammar_trigger = strdup(f->text->speech.tools->open);
-        if (!f->request.grammar_trigger)
-            s = err_set(err, ST_NOMEM, "There is no memory.");
-    }
-    buf_release(&grammar);
-    return s;
-}
-
-enum step flow_force_call(struct flow *f)
+bool flow_holds_calls(const struct flow *f, enum tool_grammar_from *ret_from)
 {
     const bool must_call =
         f->request.tool_choice == TOOLS_REQUIRED || f->request.tool_choice == TOOLS_NAMED;
-    struct err err = { 0 };
-    enum status s;
 
-    if (!f->request.tools || (!must_call && !can_hold_from_mark(f)))
-        return STEP_NEXT;
-    if (f->request.grammar) {
-        (void)api_error_set(&f->failure, API_INVALID_VALUE, "tool_choice",
-                            "An answer cannot be a call and keep to another format.");
-        f->has_failed = true;
-        return STEP_FAIL;
-    }
-    s = hold_calls(f, must_call ? TOOL_GRAMMAR_WHOLE : TOOL_GRAMMAR_AFTER_OPEN, &err);
-    if (s == ST_OK)
-        return STEP_NEXT;
-    if (s == ST_NOMEM)
-        return flow_fail(f, API_OVERLOADED, &err);
-    (void)api_error_set(&f->failure, API_INVALID_VALUE, "tools", "%s", err.words);
-    f->has_failed = true;
-    return STEP_FAIL;
+    if (f->request.task != TASK_GENERATE || !f->request.tools ||
+        (!must_call && !can_hold_from_mark(f)))
+        return false;
+    *ret_from = must_call ? TOOL_GRAMMAR_WHOLE : TOOL_GRAMMAR_AFTER_OPEN;
+    return true;
 }
 
 void flow_speech(const struct flow *f, size_t choice, struct aggregate_options *options)

@@ -251,98 +251,6 @@ static void ready(void *arg, struct exchange *x)
     g->handlers->ready(g->arg, x);
 }
 
-static void state(void *arg, struct exchange *x)
-{
-    struct gateway *g = arg;
-
-    g->handlers->state(g->arg, x);
-}
-
-static void plan(void *arg, struct exchange *x)
-{
-    struct gateway *g = arg;
-    struct place_request request;
-    struct api_error e;
-
-    if (place_request_from_query(exchange_query(x), &request, &e) == ST_OK)
-        g->handlers->plan(g->arg, x, &request);
-    else
-        exchange_fail(x, &e);
-}
-
-static void place(void *arg, struct exchange *x)
-{
-    struct gateway *g = arg;
-    struct place_request request;
-    struct api_error e;
-    json_t *body = gateway_body(x);
-    enum status s;
-
-    if (!body)
-        return;
-    s = place_request_from_json(body, &request, &e);
-    json_decref(body);
-    if (s == ST_OK)
-        g->handlers->place(g->arg, x, &request);
-    else
-        exchange_fail(x, &e);
-}
-
-static void unplace(void *arg, struct exchange *x)
-{
-    struct gateway *g = arg;
-    struct place_request request;
-    struct api_error e;
-    json_t *body = gateway_body(x);
-    enum status s;
-
-    if (!body)
-        return;
-    s = place_request_from_json(body, &request, &e);
-    json_decref(body);
-    if (s == ST_OK)
-        g->handlers->unplace(g->arg, x, request.model);
-    else
-        exchange_fail(x, &e);
-}
-
-/* {"node":"name"} */
-static bool node_of(struct exchange *x, char *ret_node)
-{
-    struct api_error e;
-    json_t *body = gateway_body(x);
-    enum status s;
-
-    if (!body)
-        return false;
-    ret_node[0] = '\0';
-    s = param_text(body, "node", ret_node, NODE_NAME_MAX, &e);
-    if (s == ST_OK && !ret_node[0])
-        s = api_error_set(&e, API_MISSING, "node", "Name the node.");
-    json_decref(body);
-    if (s != ST_OK)
-        exchange_fail(x, &e);
-    return s == ST_OK;
-}
-
-static void drain(void *arg, struct exchange *x)
-{
-    struct gateway *g = arg;
-    char node[NODE_NAME_MAX];
-
-    if (node_of(x, node))
-        g->handlers->drain(g->arg, x, node);
-}
-
-static void undrain(void *arg, struct exchange *x)
-{
-    struct gateway *g = arg;
-    char node[NODE_NAME_MAX];
-
-    if (node_of(x, node))
-        g->handlers->undrain(g->arg, x, node);
-}
-
 /* A dialect is a row here and a handler above. */
 static const struct http_route routes[] = {
     { "POST", "/chat/completions", chat },
@@ -385,12 +293,12 @@ static const struct http_route routes[] = {
     { "GET", "/health", live },
     { "GET", "/livez", live },
     { "GET", "/readyz", ready },
-    { "GET", "/cluster/state", state },
-    { "GET", "/cluster/plan", plan },
-    { "POST", "/cluster/place", place },
-    { "POST", "/cluster/unplace", unplace },
-    { "POST", "/cluster/drain", drain },
-    { "POST", "/cluster/undrain", undrain },
+    { "GET", "/cluster/state", gateway_cluster_state },
+    { "GET", "/cluster/plan", gateway_cluster_plan },
+    { "POST", "/cluster/place", gateway_cluster_place },
+    { "POST", "/cluster/unplace", gateway_cluster_unplace },
+    { "POST", "/cluster/drain", gateway_cluster_drain },
+    { "POST", "/cluster/undrain", gateway_cluster_undrain },
     { "GET", "/node_id", gateway_exo_node_id },
     { "GET", "/state", gateway_exo_state },
     { "GET", "/state/", gateway_exo_state },
@@ -457,7 +365,7 @@ enum status gateway_new(struct loop *loop, const char *host, uint16_t port,
     g->call_texts = call_texts_new();
     g->known_grammars = known_grammars_new();
     s = g->store && g->call_texts && g->known_grammars
-            ? access_new(loop, resume, g, &g->access, err)
+            ? access_new(loop, host, resume, g, &g->access, err)
             : err_set(err, ST_NOMEM, "the API could not be started");
     if (s == ST_OK)
         s = readers_new(loop, was_read, g, &g->readers, err);

@@ -37,6 +37,14 @@ void gateway_ollama_show(void *arg, struct exchange *x);
 void gateway_ollama_pull(void *arg, struct exchange *x);
 void gateway_ollama_not_done(void *arg, struct exchange *x);
 
+/* Handlers of the cluster's addresses, gateway_cluster.c; arg: struct gateway */
+void gateway_cluster_state(void *arg, struct exchange *x);
+void gateway_cluster_plan(void *arg, struct exchange *x);
+void gateway_cluster_place(void *arg, struct exchange *x);
+void gateway_cluster_unplace(void *arg, struct exchange *x);
+void gateway_cluster_drain(void *arg, struct exchange *x);
+void gateway_cluster_undrain(void *arg, struct exchange *x);
+
 /* Handlers of exo's addresses, gateway_exo.c; arg: struct gateway */
 void gateway_exo_node_id(void *arg, struct exchange *x);
 void gateway_exo_state(void *arg, struct exchange *x);

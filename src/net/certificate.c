@@ -9,6 +9,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -64,13 +65,18 @@ static bool set_up(SSL_CTX *ctx, enum certificate_tls min)
            SSL_CTX_set_cipher_list(ctx, suites_1_2) == 1 && SSL_CTX_set_num_tickets(ctx, 0) == 1;
 }
 
-/* The first reason that OpenSSL has, if it has one. */
+/* The first reason that OpenSSL has, if it has one; memory, where that is one of its reasons. */
 static enum status ssl_fault(enum status s, const char *path, const char *what, struct err *err)
 {
-    const unsigned long code = ERR_get_error();
+    const unsigned long code = ERR_peek_error();
     const char *why = code ? ERR_reason_error_string(code) : NULL;
+    bool has_no_memory = false;
+    unsigned long each;
 
-    ERR_clear_error();
+    while ((each = ERR_get_error()) != 0)
+        has_no_memory |= ERR_GET_REASON(each) == ERR_R_MALLOC_FAILURE;
+    if (has_no_memory)
+        return err_set(err, ST_NOMEM, "read %s", path);
     return err_set(err, s, "%s: %s%s%s", path, what, why ? ": " : "", why ? why : "");
 }
 

@@ -233,16 +233,15 @@ enum status guard_new(struct loop *loop, struct evhttp *http, struct evhttp_boun
 
     if (guard)
         guard->soon = event_new(loop_base(loop), -1, 0, on_soon, guard);
-    if (!guard || !guard->soon || loop_timer_new(loop, sweep, guard, &guard->timer) != ST_OK) {
-        if (guard && guard->soon)
-            event_free(guard->soon);
-        free(guard);
+    if (guard && guard->soon && loop_timer_new(loop, sweep, guard, &guard->timer) == ST_OK)
+        loop_timer_every(guard->timer, SWEEP_MS);
+    if (!guard || !guard->timer || !loop_timer_is_set(guard->timer)) { /* late clients would stay */
+        guard_free(guard);
         return err_set(err, ST_NOMEM, "watch the connections of clients");
     }
     guard->socket = socket;
     guard->bounds = *bounds;
     evhttp_set_bevcb(http, on_connection, guard);
-    loop_timer_every(guard->timer, SWEEP_MS);
     *ret_guard = guard;
     return ST_OK;
 }
@@ -257,7 +256,8 @@ void guard_free(struct guard *guard)
         guard->all = w->next;
         watched_free(w);
     }
-    event_free(guard->soon);
+    if (guard->soon)
+        event_free(guard->soon);
     loop_timer_free(guard->timer);
     certificate_unref(guard->certificate);
     free(guard->by_fd);

@@ -160,6 +160,11 @@ void loop_timer_every(struct loop_timer *timer, uint64_t ms)
     timer_arm(timer, ms, EV_PERSIST);
 }
 
+bool loop_timer_is_set(const struct loop_timer *timer)
+{
+    return event_pending(timer->event, EV_TIMEOUT, NULL) != 0;
+}
+
 void loop_timer_stop(struct loop_timer *timer)
 {
     (void)event_del(timer->event);

@@ -11,6 +11,7 @@
 #define POMONA_NET_LOOP_H
 
 #include <event2/event.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/status.h"
@@ -39,6 +40,8 @@ enum status loop_timer_new(struct loop *loop, loop_fn *fn, void *arg,
 void loop_timer_once(struct loop_timer *timer, uint64_t ms);
 void loop_timer_every(struct loop_timer *timer, uint64_t ms);
 void loop_timer_stop(struct loop_timer *timer);
+bool loop_timer_is_set(
+    const struct loop_timer *timer); /* false after setting it, too: there was no memory */
 void loop_timer_free(struct loop_timer *timer); /* NULL is allowed */
 
 /* fn(arg) on the loop's thread whenever signal `number` arrives. */

@@ -2,6 +2,8 @@
 /* text/tool_ids.c - ids of calls for templates that want them short. */
 #include "text/tool_ids.h"
 
+#include "text/json_whole.h"
+
 #include <ctype.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -63,7 +65,7 @@ static json_t *with_short_ids(json_t *message)
 json_t *tool_ids_shorten(const json_t *variables)
 {
     const json_t *from = json_object_get(variables, "messages");
-    json_t *made = json_copy((json_t *)(uintptr_t)variables);
+    json_t *made = json_whole_copy(variables);
     json_t *messages = json_array();
     bool is_done = made && messages;
 

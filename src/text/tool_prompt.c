@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "text/json_whole.h"
 #include "text/template/template.h"
 
 static void put_json(struct buf *out, const json_t *value)
@@ -114,7 +115,7 @@ json_t *tool_prompt(const json_t *variables, const struct tool_format *format)
     const json_t *from = json_object_get(variables, "messages");
     const json_t *first = json_array_get(from, 0);
     const bool has_system = has_role(first, "system");
-    json_t *told = json_copy((json_t *)(uintptr_t)variables);
+    json_t *told = json_whole_copy(variables);
     json_t *messages = json_array();
     size_t i = has_system ? 1 : 0;
     bool is_done = told && messages &&

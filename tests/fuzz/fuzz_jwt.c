@@ -85,6 +85,7 @@ static void verify(const char *text, size_t n, const struct jwks *keys)
         .scopes_claim = "scope",
         .models_claim = "models",
         .tenant_claim = "tenant",
+        .priority_claim = "priority",
     };
     struct principal who;
     struct jwt jwt;

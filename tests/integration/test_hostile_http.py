@@ -335,6 +335,45 @@ def test_other_pages_may_not_ask(node):
     assert seen == 403 and "Access-Control-Allow-Methods" not in headers
 
 
+def test_a_page_that_may_ask_reads_why_it_was_refused_early(node):
+    fine = "https://chat.example.org"
+    too_long = POST + b"Origin: %s\r\nContent-Length: 300000000\r\n\r\n"
+    no_key = POST + b"Origin: %s\r\nContent-Length: 1000000\r\n\r\n"
+    for request, status in ((too_long, 413), (no_key, 401)):
+        for origin, allowed in ((fine, fine), ("https://evil.example", None)):
+            (seen, header, _), = split(say(node, request % origin.encode()))
+            assert (seen, header["Access-Control-Allow-Origin"]) == (status, allowed)
+            assert header["Vary"] == "Origin"
+            assert ("x-request-id" in header.get("Access-Control-Expose-Headers", "")) == bool(allowed)
+
+
+def test_without_keys_nobody_asks_for_a_host_that_is_not_here(tmp_path):
+    """A page whose own name was made to mean 127.0.0.1: to the browser it asks its own server."""
+    with Guarded(tmp_path, "hosts: [ llm.example.org ]") as node:
+        at = f":{node.port}"
+        machine = socket.gethostname()
+        for host in ("localhost", "localhost" + at, "LocalHost.", "a.localhost", "127.0.0.1" + at, "10.1.2.3",
+                     "[::1]" + at, machine + at, machine.partition(".")[0] + ".local", "llm.example.org:80"):
+            assert node.ask("GET", "/v1/models", headers={"Host": host})[0] == 200, host
+        for host in ("evil.example" + at, "localhost.evil.example", "127.0.0.1.evil.example", "notlocalhost",
+                     "[evil.example]", "0x7f.1", "llm.example.org.evil.example", "[::1", ":80"):
+            origin = {"Host": host, "Origin": f"http://{host}"}
+            seen, _, body = node.ask("GET", "/v1/models", headers=origin)
+            assert seen == 403 and body["error"]["code"] == "host_not_allowed", host
+            assert "'hosts'" in body["error"]["message"]
+            assert node.ask("GET", "/health", headers=origin)[0] == 403
+        evil = b"Host: evil.example\r\n"
+        body = node.ask("POST", "/v1/messages", body={}, headers={"Host": "evil.example"})[2]
+        assert body["type"] == "error" and body["error"]["type"] == "permission_error"
+        (seen, _, _), = split(say(node, POST.replace(HOST, evil) + b"Content-Length: 1000000\r\n\r\n"))
+        assert seen == 403                                  # before its body is read
+        assert b" 200 OK\r\n" in say(node, b"GET /health HTTP/1.0\r\n\r\n")        # as no browser asks
+        node.config.write_text("auth: { required: true }")
+        wait_until(lambda: node.ask("GET", "/v1/models")[0] == 401, 20, "keys are needed")
+        key = node.key("good")
+        assert node.ask("GET", "/v1/models", key, headers={"Host": "evil.example"})[0] == 200
+
+
 def test_the_access_log_tells_no_content(node):
     canary = "canary-7f3a"
     begun = len(node.log())

@@ -261,7 +261,7 @@ def test_a_text_that_takes_seconds_to_read_holds_up_nobody(client, node):
 
     body = json.dumps({"model": MODEL, "prompt": "a" * 4_000_000}).encode()
     leaver = socket.create_connection(("127.0.0.1", node.api_port))
-    leaver.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
+    leaver.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n"
                    % len(body) + body)
     leaver.close()
     assert node.health()["status"] == "ok"
@@ -297,7 +297,7 @@ def test_a_client_that_leaves_frees_its_place_at_once(client, node):
         body = json.dumps({"model": MODEL, "messages": STORY, "max_tokens": 4000,
                            "ignore_eos": True}).encode()
         whole = socket.create_connection(("127.0.0.1", node.api_port))
-        whole.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
+        whole.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n"
                       % len(body) + body)
         return whole.close
 
@@ -365,18 +365,18 @@ def raw(node, request, seconds=10):
 
 
 @pytest.mark.parametrize("request_bytes,status,words", [
-    (b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 6"
+    (b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 6"
      b"\r\n\r\n{\"a\":x", b"400", b'"code":"invalid_json"'),
-    (b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 3"
+    (b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nContent-Length: 3"
      b"\r\n\r\n{} ", b"400", b"more than once"),
-    (b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n"
+    (b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n"
      b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", b"400", b""),
-    (b"GET /v1/models HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 20000 + b"\r\n\r\n", b"4", b""),
-    (b"GET /v1/nothing HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", b"404",
+    (b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 20000 + b"\r\n\r\n", b"4", b""),
+    (b"GET /v1/nothing HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", b"404",
      b'"code":"unknown_url"'),
-    (b"GET /v1/chat/completions HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", b"405",
+    (b"GET /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", b"405",
      b"Allow: POST\r\n"),
-    (b"HEAD /v1/models?x=1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", b"200",
+    (b"HEAD /v1/models?x=1 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", b"200",
      b"Content-Length: "),
 ], ids=["bad json", "two lengths", "length and chunks", "huge header", "unknown path",
         "wrong method", "head"])
@@ -388,7 +388,7 @@ def test_hostile_requests_get_an_answer(node, request_bytes, status, words):
 
 def test_a_body_that_trickles_is_cut_off(node):
     with socket.create_connection(("127.0.0.1", node.api_port), timeout=30) as s:
-        s.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n")
+        s.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n")
         begun = time.monotonic()
         try:
             while time.monotonic() - begun < 60:

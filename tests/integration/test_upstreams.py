@@ -3,11 +3,13 @@
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import threading
 import time
+import urllib.request
 
 import pytest
 import yaml
@@ -165,7 +167,7 @@ def test_a_client_that_leaves_ends_the_work_upstream(tmp_path):
         up.pause, up.events = 0.02, [chunk("x")] * 1000
         s = socket.create_connection(("127.0.0.1", gateway.api_port))
         body = b'{"model":"m","messages":[],"stream":true}'
-        s.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s"
+        s.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s"
                   % (len(body), body))
         assert b"data:" in s.recv(65536) + s.recv(65536)
         s.close()
@@ -178,7 +180,7 @@ def test_a_slow_reader_is_cut_and_takes_no_memory(tmp_path):
         before = resident_bytes(gateway.process.pid)
         body = b'{"model":"m","messages":[],"stream":true}'
         with socket.create_connection(("127.0.0.1", gateway.api_port)) as s:
-            s.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s"
+            s.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s"
                       % (len(body), body))
             wait_until(lambda: up.n_left == 1, 20, "the upstream is left")
             assert resident_bytes(gateway.process.pid) - before < 16 << 20
@@ -377,3 +379,46 @@ def test_settings_that_change_hold_for_the_next_request(tmp_path):
         wait_until(lambda: ask(gateway)[0] == 200 and b.requests, 5, "b is asked")
         thread.join()
         assert answers[0][0] == 200 and answers[0][2].endswith(b"[DONE]\n\n")
+
+
+def test_an_answer_from_an_upstream_is_counted_as_one_from_here(tmp_path):
+    """The same request, answered here and by another Pomona: the same in metrics and access log."""
+    asked = {"model": "m", "prompt": "The capital of France is", "temperature": 0, "max_tokens": 8}
+    names = ["prompt_tokens_total", "generation_tokens_total", "cache_looked_up_tokens_total",
+             "request_duration_seconds_count", 'requests_finished_total{finished_reason="length"}']
+    of_streams = ["time_to_first_token_seconds_count", "inter_token_seconds_count"]
+    with Gateway(tmp_path / "far", [], model=str(MODEL_FILE), log={"access": True}) as far:
+        upstream = entry("far", far, kind="pomona", there=MODEL)
+        with Gateway(tmp_path / "near", [upstream], log={"access": True}) as near:
+            for i, (path, more) in enumerate((
+                    ("completions", {}),
+                    ("completions", {"stream": True, "stream_options": {"include_usage": True}}),
+                    ("chat/completions", {"stream": True, "stream_options": {"include_usage": True}}),
+                    ("messages", {}), ("messages", {"stream": True}))):
+                body = {**asked, "messages": [{"role": "user", "content": "Hi"}], **more}
+                del body["messages" if path == "completions" else "prompt"]
+                before = [scrape(node) for node in (near, far)]
+                connection = http.client.HTTPConnection("127.0.0.1", near.api_port, timeout=60)
+                connection.request("POST", f"/v1/{path}", json.dumps(body),
+                                   {"Content-Type": "application/json", "x-request-id": f"case-{i}"})
+                response = connection.getresponse()
+                assert response.status == 200 and response.read()
+                connection.close()
+                is_streamed = "stream" in more or path == "messages"    # which asks for a stream there
+
+                def counted():
+                    """By both alike; the record of a stream is written when its last byte went out."""
+                    found = [{name: now[name] - then[name] for name in names + of_streams * is_streamed}
+                             for then, now in zip(before, (scrape(node) for node in (near, far)))]
+                    tokens = [re.findall(rf"(\d+) prompt tokens, (\d+) answered, id case-{i},", node.log.read_text())
+                              for node in (near, far)]
+                    return found[0] == found[1] and len(tokens[0]) == 1 and tokens[0] == tokens[1] and found[0]
+                same = wait_until(counted, 20, f"{path} {body} is counted alike")
+                assert same["generation_tokens_total"] == 8 and same["request_duration_seconds_count"] == 1
+
+
+def scrape(node):
+    """{name without prefix: value}"""
+    with urllib.request.urlopen(f"http://127.0.0.1:{node.api_port}/metrics", timeout=10) as answer:
+        rows = [line.rsplit(" ", 1) for line in answer.read().decode().splitlines() if line[:7] == "pomona_"]
+    return {name.removeprefix("pomona_"): float(value) for name, value in rows}

@@ -199,7 +199,7 @@ static void make_request(const char *model)
         "\"stream\":%s,\"max_tokens\":%ld}",
         model, n_tokens > 0 ? "true" : "false", n_tokens);
     n_request = (size_t)snprintf(request, sizeof(request),
-                                 "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: "
+                                 "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: "
                                  "application/json\r\nContent-Length: %zu\r\n\r\n%s",
                                  strlen(body), body);
 }

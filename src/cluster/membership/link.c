@@ -136,12 +136,6 @@ static void drop_oldest_stranger(struct cluster *cluster)
         link_drop(oldest, "others wait too");
 }
 
-bool host_is_loopback(const char *host)
-{
-    return strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0 ||
-           strcmp(host, "localhost") == 0;
-}
-
 static enum status accept_channel(struct cluster *cluster, int fd, struct link *link,
                                   struct err *err)
 {

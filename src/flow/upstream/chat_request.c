@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "text/json_whole.h"
 #include "text/template/template.h"
 
 static const float NEUTRAL =
@@ -212,7 +213,7 @@ static json_t *message_of(const json_t *from, unsigned can, struct called *calle
 {
     const json_t *calls = json_object_get(from, "tool_calls");
     const char *role = json_string_value(json_object_get(from, "role"));
-    json_t *message = json_copy((json_t *)(uintptr_t)from);
+    json_t *message = json_whole_copy(from);
     bool is_whole = message != NULL;
 
     if (is_whole && json_array_size(calls) > 0) {

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "flow/count.h"
 #include "flow/upstream/body.h"
 #include "flow/upstream/chat_request.h"
 #include "flow/upstream/forward_priv.h"
@@ -16,6 +17,7 @@
 #include "gateway/guard/access.h"
 #include "gateway/guard/reservation.h"
 #include "gateway/http/sse.h"
+#include "metrics/metrics.h"
 
 void forward_leave(struct forward *f)
 {
@@ -68,6 +70,7 @@ static void client_left(void *arg)
     struct forward *f = arg;
 
     log_debug("request %s: the client left", exchange_id(f->x));
+    metric_add(METRIC_LEFT, 0, 1);
     f->x = NULL;
     forward_free(f);
 }
@@ -78,6 +81,7 @@ void forward_fail(struct forward *f, enum api_error_kind kind, const char *words
     struct api_error e;
 
     (void)api_error_set(&e, kind, NULL, "%s", words);
+    flow_count_failure(api_error_http(kind));
     log_warn("request %s for %s failed: %s", exchange_id(x), f->model, words);
     exchange_on_close(x, NULL, NULL);
     f->x = NULL;
@@ -176,6 +180,7 @@ static bool begin_anew(struct forward *f)
     if (is_out(f) || !f->words)
         return true;
     f->seen = (struct events_seen){ 0 };
+    f->tally = (struct tally){ 0 };
     return translation_again(f->words, &err) == ST_OK;
 }
 

@@ -86,6 +86,7 @@ static bool pass_on(struct forward *f, const char *bytes, size_t n)
         return false;
     if (seen.n_events > f->seen.n_events)
         note_first(f, f->last_ns);
+    forward_count_events(f, &seen, bytes, n);
     f->seen = seen;
     if (f->words)
         return translate(f, bytes, n);
@@ -178,6 +179,7 @@ static void end_stream(struct forward *f)
 {
     struct exchange *x = f->x;
 
+    forward_count_end(f);
     exchange_on_close(x, NULL, NULL);
     f->x = NULL;
     if (f->words) {
@@ -237,6 +239,7 @@ static void translate_refusal(struct forward *f)
                             : "The server of this model cannot answer now.");
     e.retry_ms = f->head.retry_after_s * UINT64_C(1000);
     json_decref(whole);
+    forward_count_end(f);
     exchange_on_close(x, NULL, NULL);
     f->x = NULL;
     translation_fail(f->words, &e);
@@ -269,6 +272,7 @@ void forward_reply(struct forward *f)
         translate_refusal(f);
         return;
     }
+    forward_count_end(f);
     f->n_used_tokens = f->reservation ? tokens_of(&body) : 0;
     f->held = (struct buf){ 0 };
     exchange_on_close(x, NULL, NULL);

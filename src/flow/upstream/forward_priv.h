@@ -8,6 +8,7 @@
 #include "flow/upstream/events.h"
 #include "flow/upstream/forward.h"
 #include "flow/upstream/pool_priv.h"
+#include "flow/upstream/tally.h"
 #include "flow/upstream/translation.h"
 
 /* Says to another Pomona that this request was passed on already. */
@@ -53,10 +54,12 @@ struct forward {
     bool is_waiting;   /* its prompt counts as waiting at the upstream */
     struct buf held;   /* came, and was not passed on */
     struct events_seen seen;
+    struct tally tally;
     struct reservation *reservation; /* owned; NULL: nothing is reserved */
     uint64_t n_used_tokens;          /* as a whole answer says; 0: none did */
     uint64_t n_waiting_tokens;       /* there when it was sent, its own with them */
     uint64_t begun_ns, sent_ns, first_ns, last_ns;
+    uint64_t token_ns; /* when the last token came; 0: none did */
 
     struct forward **link, *next;
 };
@@ -84,6 +87,13 @@ void forward_free(struct forward *f);
 
 /* Is what comes a stream of events, as was asked? */
 bool forward_is_stream(const struct forward *f);
+
+/* Whole events [n], of which `seen` is what is known with them; before f->seen says so, too. forward_count.c */
+void forward_count_events(struct forward *f, const struct events_seen *seen, const char *bytes,
+                          size_t n);
+
+/* Its answer, or an upstream's error, is complete, and the exchange is open yet. */
+void forward_count_end(struct forward *f);
 
 /* The callbacks of its call. forward_answer.c */
 bool forward_on_head(void *arg, const struct http_answer_head *head);

@@ -19,6 +19,7 @@ struct translation {
     struct chat_events *events;
     struct buf out;
     bool has_begun;
+    bool has_lost;     /* something did not fit in memory: the answer has a hole */
     uint64_t n_tokens; /* of an answer in one piece, which then is `out` */
 };
 
@@ -32,6 +33,14 @@ static struct reply_usage usage_of(const struct translation *t)
     if (usage.prompt_tokens == 0)
         usage.prompt_tokens = n / BYTES_OF_A_TOKEN + 1;
     return usage;
+}
+
+static void send(struct translation *t)
+{
+    if (buf_status(&t->out) != ST_OK)
+        t->has_lost = true;
+    else if (t->out.len > 0)
+        sse_send(t->x, &t->out);
 }
 
 void translation_start(struct translation *t)
@@ -48,8 +57,7 @@ void translation_start(struct translation *t)
         sse_start(t->x);
     buf_clear(&t->out);
     answer_begin(t->answer, &usage, &t->out);
-    if (t->out.len > 0)
-        sse_send(t->x, &t->out);
+    send(t);
 }
 
 static void on_delta(void *arg, const struct reply_delta *delta)
@@ -63,8 +71,7 @@ static void on_delta(void *arg, const struct reply_delta *delta)
     translation_start(t);
     buf_clear(&t->out);
     answer_events(t->answer, delta, &t->out);
-    if (buf_status(&t->out) == ST_OK && t->out.len > 0)
-        sse_send(t->x, &t->out);
+    send(t);
 }
 
 static enum status begin(struct translation *t, struct err *err)
@@ -129,7 +136,7 @@ const struct api_request *translation_request(const struct translation *t)
 
 static enum status checked(const struct translation *t, enum status s, struct err *err)
 {
-    if (s == ST_OK && buf_status(&t->out) != ST_OK)
+    if (s == ST_OK && (t->has_lost || buf_status(&t->out) != ST_OK))
         return err_set(err, ST_NOMEM, "an upstream's answer");
     return s;
 }
@@ -156,6 +163,7 @@ void translation_keep_alive(struct translation *t)
 enum status translation_again(struct translation *t, struct err *err)
 {
     end(t);
+    t->has_lost = false;
     return begin(t, err);
 }
 
@@ -163,6 +171,7 @@ void translation_finish(struct translation *t)
 {
     struct reply_usage usage;
     struct buf body = { 0 };
+    struct api_error e;
 
     if (one_answer_is_asked(&t->request)) {
         exchange_reply(t->x, 200, "application/json", &t->out);
@@ -177,6 +186,12 @@ void translation_finish(struct translation *t)
         return;
     }
     answer_end(t->answer, &usage, &body);
+    if (t->has_lost || buf_status(&body) != ST_OK) {
+        (void)api_error_set(&e, API_OVERLOADED, NULL, "There is no memory for this answer.");
+        buf_release(&body);
+        translation_fail(t, &e);
+        return;
+    }
     sse_send(t->x, &body);
     buf_release(&body);
     if (t->request.dialect->end)

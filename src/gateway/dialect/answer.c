@@ -97,7 +97,7 @@ void answer_free(struct answer *a)
     free(a);
 }
 
-/* Past the bound, and without memory, the answer has a hole, which answer_whole() tells. */
+/* Past the bound, and without memory, the answer has a hole, which is told where it is written. */
 static void begin_call(struct answer *a, struct answer_choice *c, const struct reply_delta *delta)
 {
     const char *prefix = a->dialect->call_prefix ? a->dialect->call_prefix : "call_";
@@ -169,6 +169,18 @@ void answer_collect(struct answer *a, const struct reply_delta *delta)
     note_end(a, c, delta);
 }
 
+/* Something of it did not fit in memory: an answer with a hole is none. */
+static bool has_hole(const struct answer_choice *c)
+{
+    bool has = c->text.failed || c->thoughts.failed;
+
+    for (size_t i = 0; i < LOGPROB_LISTS; i++)
+        has |= c->logprobs[i].failed;
+    for (size_t i = 0; i < c->n_calls; i++)
+        has |= c->calls[i].name.failed || c->calls[i].arguments.failed;
+    return has;
+}
+
 static void write_usage(const struct reply_usage *usage, struct buf *out)
 {
     buf_printf(out,
@@ -182,6 +194,8 @@ static void write_usage(const struct reply_usage *usage, struct buf *out)
 
 void answer_whole(const struct answer *a, const struct reply_usage *usage, struct buf *out)
 {
+    for (size_t i = 0; i < a->n_choices; i++)
+        out->failed |= has_hole(&a->choices[i]);
     if (a->dialect->whole) {
         a->dialect->whole(a, usage, out);
         return;
@@ -191,8 +205,6 @@ void answer_whole(const struct answer *a, const struct reply_usage *usage, struc
         if (i > 0)
             buf_putc(out, ',');
         a->dialect->choice(&a->choices[i], (uint32_t)i, out);
-        if (buf_status(&a->choices[i].text) != ST_OK)
-            out->failed = true; /* an answer with a hole is none */
     }
     buf_puts(out, "],\"usage\":");
     write_usage(usage, out);
@@ -222,6 +234,7 @@ void answer_events(struct answer *a, const struct reply_delta *delta, struct buf
         note_end(a, c, delta);
     }
     a->dialect->events(a, delta, out);
+    out->failed |= has_hole(c);
     for (size_t i = 0; i < LOGPROB_LISTS; i++)
         buf_clear(&c->logprobs[i]);
 }
@@ -279,10 +292,14 @@ void answer_finish_word(enum finish_reason finish, struct buf *out)
 
 void answer_arguments(const struct answer_call *call, struct buf *out)
 {
-    json_t *object = json_loadb(buf_text(&call->arguments), call->arguments.len, 0, NULL);
-    char *text = json_is_object(object) ? json_dumps(object, JSON_COMPACT) : NULL;
+    const char *given = buf_text(&call->arguments);
+    json_t *object = json_loadb(given, call->arguments.len, 0, NULL);
 
-    buf_puts(out, text ? text : "{}");
-    free(text);
+    if (!object && call->arguments.len > 0) /* cut, or there was no memory: then this succeeds */
+        object = json_loadb(given, call->arguments.len, 0, NULL);
+    if (json_is_object(object))
+        json_out_value(out, object);
+    else
+        buf_puts(out, "{}");
     json_decref(object);
 }

@@ -68,7 +68,7 @@ static void write_call(const struct answer_call *call, struct buf *out)
 
 static void comma(struct buf *out)
 {
-    if (out->data[out->len - 1] != '[')
+    if (out->len > 0 && out->data[out->len - 1] != '[')
         buf_putc(out, ',');
 }
 

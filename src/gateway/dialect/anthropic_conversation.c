@@ -78,7 +78,9 @@ static enum status read_result(const json_t *block, struct turn *t, struct api_e
     if (json_is_true(json_object_get(block, "is_error")))
         buf_puts(&text, "Error:");
     s = read_text(json_object_get(block, "content"), t->path, &text, e);
-    if (s == ST_OK && buf_status(&text) == ST_OK)
+    if (s == ST_OK && buf_status(&text) != ST_OK)
+        s = param_no_memory(e);
+    if (s == ST_OK)
         s = append(t->list,
                    json_pack("{s:s,s:s%,s:s}", "role", "tool", "content", buf_text(&text), text.len,
                              "tool_call_id", id),
@@ -204,6 +206,8 @@ static enum status read_system(const json_t *system, json_t *list, struct api_er
             strncmp(json_string_value(words), volatile_sign, sizeof(volatile_sign) - 1) != 0)
             add_text(&text, words);
     }
+    if (s == ST_OK && buf_status(&text) != ST_OK)
+        s = param_no_memory(e);
     if (s == ST_OK && text.len > 0)
         s = append(list,
                    json_pack("{s:s,s:s%}", "role", "system", "content", buf_text(&text), text.len),

@@ -16,6 +16,7 @@ void api_request_release(struct api_request *r)
 {
     reservation_end(r->reservation, 0, false); /* nobody said that it was served */
     json_decref(r->variables);
+    json_decref(r->bias_texts);
     json_decref(r->tools);
     json_decref(r->context);
     json_decref(r->schema);

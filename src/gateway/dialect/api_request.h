@@ -78,6 +78,7 @@ struct api_request {
     bool has_seed;
     struct sampling sampling; /* logit_bias is owned */
     struct logit_bias *logit_bias;
+    json_t *bias_texts; /* the same by text, which is not yet tokens: [[text, bias]...]; owned */
 
     json_t *tools; /* what may be called (tools.h); owned.  NULL: nothing */
     enum tool_choice tool_choice;

@@ -14,7 +14,11 @@
 #include "base/size.h"
 #include "gateway/dialect/constraint.h"
 
-enum { TOKENS_MAX = 1 << 30, TOKEN_ID_MAX = 1 << 30 };
+enum {
+    TOKENS_MAX = 1 << 30,
+    TOKEN_ID_MAX = 1 << 30,
+    BIAS_TEXT_BYTES_MAX = 4096, /* made tokens on the loop */
+};
 
 bool is_false_value(const json_t *value, const json_t *body)
 {
@@ -162,21 +166,53 @@ static enum status parse_stop_tokens(const json_t *body, struct api_request *r, 
     return ST_OK;
 }
 
-static enum status parse_bias(json_int_t id, const json_t *value, struct logit_bias *ret,
-                              struct api_error *e)
+static enum status bias_of(const json_t *value, double *ret, struct api_error *e)
 {
     const double bias = json_is_false(value) ? -100 : json_number_value(value); /* false: never */
 
-    if (id < 0 || id > TOKEN_ID_MAX)
-        return api_error_set(e, API_INVALID_VALUE, "logit_bias",
-                             "The keys of 'logit_bias' must be token ids.");
     if (!json_is_number(value) && !json_is_false(value))
         return param_wrong_type("logit_bias", "numbers as its values", value, e);
     if (!(bias >= -100 && bias <= 100))
         return api_error_set(e, API_INVALID_VALUE, "logit_bias",
                              "The values of 'logit_bias' must be between -100 and 100.");
-    *ret = (struct logit_bias){ (int32_t)id, (float)bias };
+    *ret = bias;
     return ST_OK;
+}
+
+static enum status add_bias(json_int_t id, const json_t *value, struct api_request *r,
+                            struct api_error *e)
+{
+    double bias = 0;
+    enum status s = bias_of(value, &bias, e);
+
+    if (s != ST_OK)
+        return s;
+    if (id < 0 || id > TOKEN_ID_MAX)
+        return api_error_set(e, API_INVALID_VALUE, "logit_bias",
+                             "The keys of 'logit_bias' must be token ids.");
+    r->logit_bias[r->sampling.n_logit_bias++] = (struct logit_bias){ (int32_t)id, (float)bias };
+    return ST_OK;
+}
+
+/* Which tokens that is the model says. */
+static enum status add_bias_text(const json_t *text, const json_t *value, size_t *n_bytes,
+                                 struct api_request *r, struct api_error *e)
+{
+    double bias = 0;
+    enum status s = bias_of(value, &bias, e);
+
+    if (s != ST_OK)
+        return s;
+    *n_bytes += json_string_length(text);
+    if (*n_bytes > BIAS_TEXT_BYTES_MAX)
+        return api_error_set(e, API_INVALID_VALUE, "logit_bias",
+                             "The texts of 'logit_bias' are more than %d bytes together.",
+                             BIAS_TEXT_BYTES_MAX);
+    if (!r->bias_texts)
+        r->bias_texts = json_array();
+    return json_array_append_new(r->bias_texts, json_pack("[Of]", text, bias)) == 0
+               ? ST_OK
+               : param_no_memory(e);
 }
 
 /* -1: it is no number. */
@@ -190,36 +226,36 @@ static json_int_t token_id(const char *key)
     return errno || end == key || *end ? -1 : id;
 }
 
-/* [[id, bias]...], as llama.cpp has it.  Tokens of texts would need the model here. */
-static enum status parse_bias_pairs(const json_t *pairs, struct logit_bias *ret,
-                                    struct api_error *e)
+/* [[id or text, bias]...], as llama.cpp has it. */
+static enum status parse_bias_pairs(const json_t *pairs, struct api_request *r, struct api_error *e)
 {
     enum status s = ST_OK;
+    size_t n_bytes = 0;
 
     for (size_t i = 0; i < json_array_size(pairs) && s == ST_OK; i++) {
         const json_t *pair = json_array_get(pairs, i);
-        const json_t *id = json_array_get(pair, 0);
+        const json_t *which = json_array_get(pair, 0), *value = json_array_get(pair, 1);
 
-        if (json_array_size(pair) != 2 || !json_is_integer(id))
-            return param_wrong_type("logit_bias", "pairs of a token id and a number", pair, e);
-        s = parse_bias(json_integer_value(id), json_array_get(pair, 1), &ret[i], e);
+        if (json_array_size(pair) != 2 || (!json_is_integer(which) && !json_is_string(which)))
+            return param_wrong_type("logit_bias", "pairs of a token id or a text, and a number",
+                                    pair, e);
+        s = json_is_string(which) ? add_bias_text(which, value, &n_bytes, r, e)
+                                  : add_bias(json_integer_value(which), value, r, e);
     }
     return s;
 }
 
-static enum status parse_bias_object(json_t *bias, struct logit_bias *ret, struct api_error *e)
+static enum status parse_bias_object(json_t *bias, struct api_request *r, struct api_error *e)
 {
     const char *key;
     json_t *value;
-    size_t n = 0;
 
     json_object_foreach(bias, key, value)
     {
-        const enum status s = parse_bias(token_id(key), value, &ret[n], e);
+        const enum status s = add_bias(token_id(key), value, r, e);
 
         if (s != ST_OK)
             return s;
-        n++;
     }
     return ST_OK;
 }
@@ -242,9 +278,7 @@ static enum status parse_logit_bias(const json_t *body, struct api_request *r, s
     if (!r->logit_bias)
         return param_no_memory(e);
     r->sampling.logit_bias = r->logit_bias;
-    r->sampling.n_logit_bias = n;
-    return json_is_array(bias) ? parse_bias_pairs(bias, r->logit_bias, e)
-                               : parse_bias_object(bias, r->logit_bias, e);
+    return json_is_array(bias) ? parse_bias_pairs(bias, r, e) : parse_bias_object(bias, r, e);
 }
 
 /* Newer names win: max_completion_tokens over max_tokens over llama.cpp's n_predict. */

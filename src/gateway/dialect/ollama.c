@@ -17,6 +17,7 @@
 #include "gateway/dialect/ollama_priv.h"
 #include "gateway/dialect/param.h"
 #include "gateway/dialect/vectors.h"
+#include "gateway/http/json_out.h"
 
 static const char *const same_options[] = {
     "temperature",
@@ -161,16 +162,23 @@ static json_t *translate_call(const struct api_request *r, const json_t *call, s
     const char *name = json_string_value(json_object_get(function, "name"));
     const char *given = json_string_value(json_object_get(call, "id"));
     char *text = call_texts_get(r->call_texts, r->owner, name ? name : "", arguments);
+    struct buf written = { 0 };
     char id[32];
-    json_t *made;
+    json_t *made = NULL;
 
     (void)snprintf(id, sizeof(id), "call_%zu", i);
     if (!given)
         given = id;
-    if (!text && arguments)
-        text = json_dumps(arguments, JSON_COMPACT);
-    made = json_pack("{s:s,s:s,s:{s:s,s:s}}", "id", given, "type", "function", "function", "name",
-                     name ? name : "", "arguments", text ? text : "{}");
+    if (text)
+        buf_puts(&written, text);
+    else if (arguments)
+        json_out_value(&written, arguments);
+    else
+        buf_puts(&written, "{}");
+    if (buf_status(&written) == ST_OK)
+        made = json_pack("{s:s,s:s,s:{s:s,s:s}}", "id", given, "type", "function", "function",
+                         "name", name ? name : "", "arguments", buf_text(&written));
+    buf_release(&written);
     free(text);
     return made;
 }
@@ -296,10 +304,12 @@ static enum status add_prompt_messages(const json_t *body, json_t *to, struct ap
 {
     json_t *system = param_get(body, "system"), *list = json_array();
 
-    if (list && json_string_length(system) > 0)
-        (void)json_array_append_new(list,
-                                    json_pack("{s:s,s:O}", "role", "system", "content", system));
-    if (list &&
+    bool is_whole = list != NULL;
+
+    if (is_whole && json_string_length(system) > 0)
+        is_whole = json_array_append_new(
+                       list, json_pack("{s:s,s:O}", "role", "system", "content", system)) == 0;
+    if (is_whole &&
         json_array_append_new(list, json_pack("{s:s,s:O}", "role", "user", "content",
                                               param_get(body, "prompt"))) == 0 &&
         json_object_set(to, "messages", list) == 0) {

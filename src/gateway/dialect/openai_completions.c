@@ -13,6 +13,7 @@
 #include "gateway/dialect/common.h"
 #include "gateway/dialect/prompts.h"
 #include "gateway/http/json_out.h"
+#include "text/json_whole.h"
 
 enum { DEFAULT_TOKENS = 16 }; /* the API's default of max_tokens */
 
@@ -74,7 +75,7 @@ static enum status parse_shared(const json_t *body, struct api_request *r, struc
 
     if (!r->makes_none)
         return common_parse(body, r, e);
-    copy = json_copy((json_t *)(uintptr_t)body);
+    copy = json_whole_copy(body);
     if (!copy || json_object_del(copy, "max_tokens") != 0) {
         json_decref(copy);
         return param_no_memory(e);

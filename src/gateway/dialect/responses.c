@@ -203,8 +203,10 @@ static enum status make_messages(const json_t *body, const json_t *turns, json_t
         buf_puts(&text, text.len ? "\n\n" : "");
         buf_puts(&text, json_string_value(json_object_get(turn, "content")));
     }
-    if (text.len > 0 && json_array_append_new(list, json_pack("{s:s,s:s%}", "role", "system",
-                                                              "content", text.data, text.len)))
+    if (buf_status(&text) != ST_OK)
+        s = param_no_memory(e);
+    else if (text.len > 0 && json_array_append_new(list, json_pack("{s:s,s:s%}", "role", "system",
+                                                                   "content", text.data, text.len)))
         s = param_no_memory(e);
     for (size_t i = first; i < json_array_size(turns) && s == ST_OK; i++) {
         if (json_array_append(list, json_array_get(turns, i)) != 0)
@@ -243,10 +245,12 @@ static json_t *repeated(const json_t *body)
     for (size_t i = 0; object && i < ARRAY_LEN(names); i++) {
         json_t *value = param_get(body, names[i]);
 
-        if (!value && !json_object_get(object, names[i]))
-            (void)json_object_set_new(object, names[i], json_null());
-        else if (value)
-            (void)json_object_set(object, names[i], value);
+        if ((value && json_object_set(object, names[i], value) != 0) ||
+            (!value && !json_object_get(object, names[i]) &&
+             json_object_set_new(object, names[i], json_null()) != 0)) {
+            json_decref(object);
+            return NULL;
+        }
     }
     return object;
 }

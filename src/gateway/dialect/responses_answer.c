@@ -19,17 +19,7 @@
 #include "gateway/dialect/responses_store.h"
 #include "gateway/dialect/tools.h"
 #include "gateway/http/json_out.h"
-
-static void write_json(const json_t *value, struct buf *out)
-{
-    char *text = value ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
-
-    if (text)
-        buf_puts(out, text);
-    else
-        out->failed = true;
-    free(text);
-}
+#include "text/json_whole.h"
 
 static json_t *usage_json(const struct reply_usage *u)
 {
@@ -45,7 +35,7 @@ static json_t *response_json(const struct answer *a, const char *status, json_t 
                              const struct reply_usage *usage, const struct api_error *e)
 {
     const bool is_cut = strcmp(status, "incomplete") == 0;
-    json_t *r = json_copy(json_object_get(a->context, "response"));
+    json_t *r = json_whole_copy(json_object_get(a->context, "response"));
     json_t *own =
         json_pack("{s:s,s:s,s:I,s:s,s:s,s:O,s:o,s:o,s:o,s:O}", "id", a->id, "object", "response",
                   "created_at", (json_int_t)a->created_unix_s, "status", status, "model", a->model,
@@ -71,27 +61,32 @@ static const char *status_of(const struct answer_choice *c)
     return c->finish == FINISH_LENGTH ? "incomplete" : "completed";
 }
 
-/* The turn that the answer was, for whoever goes on with it. */
+/* The turn that the answer was, for whoever goes on with it; NULL: no memory. */
 static json_t *turn_json(const struct answer_choice *c)
 {
     json_t *calls = json_array();
     json_t *turn =
         json_pack("{s:s,s:s%}", "role", "assistant", "content", buf_text(&c->text), c->text.len);
+    bool is_whole = turn && calls;
 
-    for (size_t i = 0; i < c->n_calls; i++) {
+    for (size_t i = 0; i < c->n_calls && is_whole; i++) {
         const struct answer_call *call = &c->calls[i];
 
-        (void)json_array_append_new(calls, tool_call_for_template(call->id, buf_text(&call->name),
-                                                                  buf_text(&call->arguments),
-                                                                  call->arguments.len));
+        is_whole =
+            json_array_append_new(calls, tool_call_for_template(call->id, buf_text(&call->name),
+                                                                buf_text(&call->arguments),
+                                                                call->arguments.len)) == 0;
     }
-    if (c->thoughts.len > 0)
-        (void)json_object_set_new(turn, "reasoning_content",
-                                  json_stringn(c->thoughts.data, c->thoughts.len));
-    if (c->n_calls > 0)
-        (void)json_object_set(turn, "tool_calls", calls);
+    if (is_whole && c->thoughts.len > 0)
+        is_whole = json_object_set_new(turn, "reasoning_content",
+                                       json_stringn(c->thoughts.data, c->thoughts.len)) == 0;
+    if (is_whole && c->n_calls > 0)
+        is_whole = json_object_set(turn, "tool_calls", calls) == 0;
     json_decref(calls);
-    return turn;
+    if (is_whole)
+        return turn;
+    json_decref(turn);
+    return NULL;
 }
 
 static void keep(const struct answer *a, json_t *response)
@@ -100,7 +95,7 @@ static void keep(const struct answer *a, json_t *response)
 
     if (!a->store || !json_is_true(json_object_get(a->context, "stores")))
         return;
-    turns = json_copy(json_object_get(a->context, "turns"));
+    turns = json_whole_copy(json_object_get(a->context, "turns"));
     if (turns && json_array_append_new(turns, turn_json(&a->choices[0])) == 0) {
         record = json_pack("{s:O,s:O,s:O,s:O}", "response", response, "input",
                            json_object_get(a->context, "input"), "turns", turns, "user",
@@ -112,28 +107,33 @@ static void keep(const struct answer *a, json_t *response)
     json_decref(turns);
 }
 
-static void append_items(const struct answer *a, json_t *output)
+/* False: no memory. */
+static bool append_items(const struct answer *a, json_t *output)
 {
     const struct answer_choice *c = &a->choices[0];
     char id[REQUEST_ID_MAX];
+    bool is_whole = true;
 
     if (c->thoughts.len > 0) {
         responses_make_id("rs_", id);
-        (void)json_array_append_new(output,
-                                    responses_thoughts(id, c->thoughts.data, c->thoughts.len));
+        is_whole = json_array_append_new(
+                       output, responses_thoughts(id, c->thoughts.data, c->thoughts.len)) == 0;
     }
-    if (c->text.len > 0 || c->n_calls == 0) {
+    if (is_whole && (c->text.len > 0 || c->n_calls == 0)) {
         responses_make_id("msg_", id);
-        (void)json_array_append_new(output, responses_message(id, buf_text(&c->text), c->text.len,
-                                                              &c->logprobs[0], status_of(c)));
+        is_whole =
+            json_array_append_new(output, responses_message(id, buf_text(&c->text), c->text.len,
+                                                            &c->logprobs[0], status_of(c))) == 0;
     }
-    for (size_t i = 0; i < c->n_calls; i++) {
+    for (size_t i = 0; i < c->n_calls && is_whole; i++) {
         const struct answer_call *call = &c->calls[i];
 
         responses_make_id(call->is_custom ? "ctc_" : "fc_", id);
-        (void)json_array_append_new(
-            output, responses_call(id, call, buf_text(&call->arguments), call->arguments.len));
+        is_whole =
+            json_array_append_new(output, responses_call(id, call, buf_text(&call->arguments),
+                                                         call->arguments.len)) == 0;
     }
+    return is_whole;
 }
 
 void responses_whole(const struct answer *a, const struct reply_usage *usage, struct buf *out)
@@ -141,12 +141,12 @@ void responses_whole(const struct answer *a, const struct reply_usage *usage, st
     json_t *output = json_array();
     json_t *response;
 
-    append_items(a, output);
-    response = response_json(a, status_of(&a->choices[0]), output, usage, NULL);
-    write_json(response, out);
-    keep(a, response);
-    if (a->choices[0].text.failed)
+    if (!append_items(a, output))
         out->failed = true;
+    response = response_json(a, status_of(&a->choices[0]), output, usage, NULL);
+    json_out_value(out, response);
+    if (buf_status(out) == ST_OK)
+        keep(a, response);
     json_decref(response);
     json_decref(output);
 }
@@ -167,7 +167,7 @@ static void response_event(struct answer *a, const char *type, const json_t *res
 {
     event_begin(a, type, out);
     buf_puts(out, ",\"response\":");
-    write_json(response, out);
+    json_out_value(out, response);
     event_end(out);
 }
 
@@ -223,7 +223,7 @@ static const struct answer_call *open_call(const struct answer *a)
     return &a->choices[0].calls[a->choices[0].n_calls - 1];
 }
 
-/* The open item as far as it is known; in_progress: as it is announced, empty. */
+/* The open item as far as it is known; in_progress: as it is announced, empty.  NULL: no memory. */
 static json_t *item_json(const struct answer *a, bool in_progress)
 {
     const char *text = buf_text(&a->item);
@@ -236,12 +236,14 @@ static json_t *item_json(const struct answer *a, bool in_progress)
         item = responses_thoughts(a->item_id, text, a->item.len);
     else
         item = responses_call(a->item_id, &a->call, text, a->item.len);
-    if (in_progress) {
-        (void)json_object_set_new(item, "status", json_string("in_progress"));
-        if (json_object_get(item, "content"))
-            (void)json_object_set_new(item, "content", json_array());
-    }
-    return item;
+    if (!in_progress)
+        return item;
+    if (json_object_set_new(item, "status", json_string("in_progress")) == 0 &&
+        (!json_object_get(item, "content") ||
+         json_object_set_new(item, "content", json_array()) == 0))
+        return item;
+    json_decref(item);
+    return NULL;
 }
 
 static void item_done_event(struct answer *a, const char *type, bool in_progress, struct buf *out)
@@ -250,7 +252,7 @@ static void item_done_event(struct answer *a, const char *type, bool in_progress
 
     event_begin(a, type, out);
     buf_printf(out, ",\"output_index\":%u,\"item\":", a->n_blocks - 1);
-    write_json(item, out);
+    json_out_value(out, item);
     event_end(out);
     if (!in_progress && json_array_append(a->output, item) != 0)
         out->failed = true;
@@ -267,6 +269,8 @@ static void close_call(struct answer *a, struct buf *out)
         return;
     }
     input = tools_custom_input(text, a->item.len);
+    if (!input)
+        out->failed = true;
     text_event(a, "response.custom_tool_call_input.delta", "delta", json_string_value(input),
                json_string_length(input), out);
     text_event(a, "response.custom_tool_call_input.done", "input", json_string_value(input),
@@ -278,6 +282,8 @@ static void close_item(struct answer *a, struct buf *out)
 {
     if (!a->has_block)
         return;
+    if (buf_status(&a->item) != ST_OK || buf_status(&a->item_logprobs) != ST_OK)
+        out->failed = true;
     if (a->block == REPLY_TOOL_NAME) {
         close_call(a, out);
     } else {
@@ -386,7 +392,7 @@ void responses_canceled(const struct answer *a, struct buf *out)
     json_t *output = a->output ? json_incref(a->output) : json_array();
     json_t *response = response_json(a, "cancelled", output, NULL, NULL);
 
-    write_json(response, out);
+    json_out_value(out, response);
     json_decref(response);
     json_decref(output);
 }

@@ -36,7 +36,7 @@ static enum status read_parts(const json_t *content, struct place *p, struct buf
 {
     if (json_is_string(content)) {
         buf_append(text, json_string_value(content), json_string_length(content));
-        return ST_OK;
+        return buf_status(text) == ST_OK ? ST_OK : param_no_memory(e);
     }
     if (content && !json_is_null(content) && !json_is_array(content))
         return param_wrong_type(p->path, "a string or an array", content, e);

@@ -6,6 +6,7 @@
 #include "base/random.h"
 #include "gateway/dialect/responses.h"
 #include "gateway/dialect/tools.h"
+#include "text/json_whole.h"
 
 json_t *responses_thoughts(const char *id, const char *text, size_t n)
 {
@@ -59,24 +60,29 @@ static json_t *text_item(const json_t *text)
 /* As it was sent, but with a type and an id, and its content in parts. */
 static json_t *told_again(const json_t *item)
 {
-    json_t *copy = json_copy((json_t *)(uintptr_t)item);
+    json_t *copy = json_whole_copy(item);
     json_t *content = json_object_get(copy, "content");
     const char *role = json_string_value(json_object_get(copy, "role"));
     const bool is_answer = role && strcmp(role, "assistant") == 0;
     char id[REQUEST_ID_MAX];
 
-    if (copy && !json_object_get(copy, "type"))
-        (void)json_object_set_new(copy, "type", json_string("message"));
-    if (json_is_string(content))
-        (void)json_object_set_new(copy, "content",
-                                  json_pack("[{s:s,s:O}]", "type",
-                                            is_answer ? "output_text" : "input_text", "text",
-                                            content));
-    if (copy && !json_is_string(json_object_get(copy, "id"))) {
+    bool is_whole = copy != NULL;
+
+    if (is_whole && !json_object_get(copy, "type"))
+        is_whole = json_object_set_new(copy, "type", json_string("message")) == 0;
+    if (is_whole && json_is_string(content))
+        is_whole = json_object_set_new(copy, "content",
+                                       json_pack("[{s:s,s:O}]", "type",
+                                                 is_answer ? "output_text" : "input_text", "text",
+                                                 content)) == 0;
+    if (is_whole && !json_is_string(json_object_get(copy, "id"))) {
         responses_make_id("item_", id);
-        (void)json_object_set_new(copy, "id", json_string(id));
+        is_whole = json_object_set_new(copy, "id", json_string(id)) == 0;
     }
-    return copy;
+    if (is_whole)
+        return copy;
+    json_decref(copy);
+    return NULL;
 }
 
 json_t *responses_input_items(const json_t *input)

@@ -268,11 +268,17 @@ json_t *tool_call_for_template(const char *id, const char *name, const char *arg
 {
     json_t *value = n ? json_loadb(arguments, n, 0, NULL) : json_object();
 
+    if (!value && n > 0) /* no JSON, or no memory: then this succeeds, or the copy below fails */
+        value = json_loadb(arguments, n, 0, NULL);
+    if (!value && n == 0)
+        return NULL;
     if (!json_is_object(value)) { /* a template shows what is no JSON as it is */
         json_decref(value);
         value = json_stringn(arguments, n);
-    } else if (n > 0) {
-        (void)json_object_set_new(value, TEMPLATE_WRITTEN, json_stringn(arguments, n));
+    } else if (n > 0 &&
+               json_object_set_new(value, TEMPLATE_WRITTEN, json_stringn(arguments, n)) != 0) {
+        json_decref(value);
+        return NULL;
     }
     return json_pack("{s:s,s:s,s:{s:s,s:o}}", "id", id, "type", "function", "function", "name",
                      name, "arguments", value);

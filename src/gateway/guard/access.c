@@ -11,7 +11,10 @@
 #include <strings.h>
 #include <xxhash.h>
 
+#include "base/address.h"
 #include "base/clock.h"
+#include "gateway/guard/accounts.h"
+#include "gateway/guard/hosts.h"
 #include "gateway/guard/issuers.h"
 #include "gateway/guard/jwt.h"
 #include "gateway/guard/limit_words.h"
@@ -40,6 +43,7 @@ struct access {
     size_t n_parked;
     access_resume_fn *resume;
     void *resume_arg;
+    bool is_on_loopback;
 };
 
 /* Who asks, kept by the exchange. */
@@ -100,8 +104,8 @@ static bool park(struct access *a, struct exchange *x)
     return true;
 }
 
-enum status access_new(struct loop *loop, access_resume_fn *resume, void *arg,
-                       struct access **ret_access, struct err *err)
+enum status access_new(struct loop *loop, const char *listen_host, access_resume_fn *resume,
+                       void *arg, struct access **ret_access, struct err *err)
 {
     struct access *a = calloc(1, sizeof(*a));
     enum status s;
@@ -110,6 +114,7 @@ enum status access_new(struct loop *loop, access_resume_fn *resume, void *arg,
         return err_set(err, ST_NOMEM, "the guard of the API");
     a->resume = resume;
     a->resume_arg = arg;
+    a->is_on_loopback = host_is_loopback(listen_host);
     s = issuers_new(loop, &a->issuers, err);
     if (s == ST_OK)
         s = limits_new(&a->limits, err);
@@ -250,42 +255,14 @@ static enum status identify(struct access *a, const struct credentials *given,
     return memchr(text, '.', n) ? by_token(a, text, n, ret, e) : by_key(a, text, n, ret, e);
 }
 
-/* Its own limits, else those of the settings. */
-static struct limits_of key_account(const struct access *a, const struct principal *who)
+static const struct api_all_limits *limits_now(const struct access *a)
 {
-    const struct api_all_limits *all = &a->files->settings->limits;
-
-    return (struct limits_of){ LIMITS_KEY, who->name, who->has_limits ? who->limits : all->key };
-}
-
-static struct limits_of named_account(enum limits_kind kind, const char *name,
-                                      const struct api_named_limits *rows, unsigned n,
-                                      const struct api_limits *otherwise)
-{
-    for (unsigned i = 0; i < n; i++)
-        if (strcmp(rows[i].name, name) == 0)
-            return (struct limits_of){ kind, name, rows[i].limits };
-    return (struct limits_of){ kind, name, *otherwise };
-}
-
-static struct limits_of tenant_account(const struct access *a, const struct principal *who)
-{
-    const struct api_all_limits *all = &a->files->settings->limits;
-
-    return named_account(LIMITS_TENANT, who->tenant[0] ? who->tenant : who->name, all->tenants,
-                         all->tenants_count, &all->tenant);
-}
-
-static struct limits_of model_account(const struct access *a, const char *model)
-{
-    const struct api_all_limits *all = &a->files->settings->limits;
-
-    return named_account(LIMITS_MODEL, model, all->models, all->models_count, &all->model);
+    return &a->files->settings->limits;
 }
 
 static void show_limits(struct access *a, struct exchange *x, const struct principal *who)
 {
-    const struct limits_of of = key_account(a, who);
+    const struct limits_of of = account_of_key(limits_now(a), who);
     const struct limits_view view = limits_look(a->limits, &of, clock_ns());
 
     limit_headers(x, &view);
@@ -294,7 +271,8 @@ static void show_limits(struct access *a, struct exchange *x, const struct princ
 /* One request of the key and the tenant. */
 static enum status count_request(struct access *a, struct caller *c, struct api_error *e)
 {
-    const struct limits_of of[] = { key_account(a, &c->who), tenant_account(a, &c->who) };
+    const struct limits_of of[] = { account_of_key(limits_now(a), &c->who),
+                                    account_of_tenant(limits_now(a), &c->who) };
     const struct limits_cost one = { .requests = 1 };
     const struct limits_answer answer =
         limits_take(a->limits, of, 2, one, clock_ns(), today(), &c->claim);
@@ -339,6 +317,18 @@ static enum status admit(struct access *a, struct exchange *x, const struct poli
     return s;
 }
 
+/* Who needs no key is known by nothing but that it asks on this machine, which a page can make a browser do. */
+static bool is_strange_host(const struct access *a, const char *host, struct api_error *e)
+{
+    if (!a->is_on_loopback || host_may_be_asked(host, a->files->settings))
+        return false;
+    (void)api_error_set(e, API_HOST, NULL,
+                        "Nobody may ask here for the host '%.100s'; 'hosts' of the gateway's "
+                        "settings says by which names one may, beside localhost and addresses.",
+                        host);
+    return true;
+}
+
 bool access_admit(struct access *a, struct exchange *x, const char *route_path)
 {
     const struct policy *policy = policy_find(route_path);
@@ -346,7 +336,15 @@ bool access_admit(struct access *a, struct exchange *x, const char *route_path)
     enum status s;
 
     exchange_shape_errors(x, policy->errors);
-    if (!a->files || !a->files->settings->auth.required || policy->is_public)
+    if (!a->files)
+        return true;
+    if (!a->files->settings->auth.required) {
+        if (!is_strange_host(a, exchange_header(x, "Host"), &e))
+            return true;
+        exchange_fail(x, &e);
+        return false;
+    }
+    if (policy->is_public)
         return true;
     s = admit(a, x, policy, &e);
     if (s == ST_OK)
@@ -368,9 +366,13 @@ bool access_refuses(struct access *a, const struct http_head *head, const char *
     struct principal who;
     enum status s;
 
-    if (!a->files || !a->files->settings->auth.required || policy->is_public)
-        return false;
     *ret_errors = policy->errors;
+    if (!a->files)
+        return false;
+    if (!a->files->settings->auth.required)
+        return is_strange_host(a, http_head_find(head, "Host"), e);
+    if (policy->is_public)
+        return false;
     s = identify(a, &given, &who, e);
     if (s == ST_OK)
         s = check_scope(&who, policy, e);
@@ -391,12 +393,13 @@ static uint64_t estimate(const struct exchange *x, const struct api_request *r)
 static enum status reserve(struct access *a, const struct caller *c, const char *model,
                            uint64_t n_tokens, struct reservation *reservation, struct api_error *e)
 {
-    const struct limits_of of_model = model_account(a, model);
+    const struct limits_of of_model = account_of_model(limits_now(a), model);
     struct limits_cost cost = { .running = 1, .tokens = n_tokens };
     struct limits_answer answer;
 
     if (c) {
-        const struct limits_of of[] = { key_account(a, &c->who), tenant_account(a, &c->who) };
+        const struct limits_of of[] = { account_of_key(limits_now(a), &c->who),
+                                        account_of_tenant(limits_now(a), &c->who) };
 
         answer = limits_take(a->limits, of, 2, cost, clock_ns(), today(),
                              &reservation->claims[reservation->n_claims]);
@@ -429,7 +432,7 @@ uint64_t access_tenant(const struct exchange *x)
 
     if (!c)
         return 0;
-    tenant = c->who.tenant[0] ? c->who.tenant : c->who.name;
+    tenant = account_tenant(&c->who);
     return XXH3_64bits(tenant, strlen(tenant));
 }
 
@@ -438,26 +441,6 @@ bool access_may_end(const struct exchange *x, uint64_t owner)
     const struct caller *c = exchange_caller(x);
 
     return !c || (c->who.scopes & SCOPE_ADMIN) || access_tenant(x) == owner;
-}
-
-/* As the settings say of a tenant, or of a model. */
-static bool is_batch(const struct api_named_limits *rows, unsigned n, const char *name)
-{
-    for (unsigned i = 0; i < n; i++)
-        if (strcmp(rows[i].name, name) == 0)
-            return rows[i].priority == API_BATCH;
-    return false;
-}
-
-/* Nobody is served sooner than the settings allow, whatever the request says of itself. */
-static void set_priority(const struct access *a, const struct caller *c, struct api_request *r)
-{
-    const struct api_all_limits *all = &a->files->settings->limits;
-
-    if (is_batch(all->models, all->models_count, r->model) || (c && c->who.is_batch) ||
-        (c && is_batch(all->tenants, all->tenants_count,
-                       c->who.tenant[0] ? c->who.tenant : c->who.name)))
-        r->priority = PRIORITY_BATCH;
 }
 
 enum status access_grant(struct access *a, struct exchange *x, struct api_request *r,
@@ -469,7 +452,9 @@ enum status access_grant(struct access *a, struct exchange *x, struct api_reques
 
     if (s != ST_OK || !a->files)
         return s;
-    set_priority(a, c, r);
+    /* nobody is served sooner than the settings allow, whatever the request says of itself */
+    if (account_is_batch(limits_now(a), c ? &c->who : NULL, r->model))
+        r->priority = PRIORITY_BATCH;
     reservation = calloc(1, sizeof(*reservation));
     if (!reservation) {
         (void)api_error_set(e, API_OVERLOADED, NULL, "There is no memory for this request.");

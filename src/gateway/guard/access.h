@@ -22,10 +22,11 @@
 struct access;
 typedef void access_resume_fn(void *arg, struct exchange *x);
 
-/* resume(arg, x)  routes an exchange again that had to wait for an issuer's keys
+/* listen_host     numeric; on loopback an API without keys is asked by its own names alone (hosts.h)
+ * resume(arg, x)  routes an exchange again that had to wait for an issuer's keys
  * Errors          ST_NOMEM */
-enum status access_new(struct loop *loop, access_resume_fn *resume, void *arg,
-                       struct access **ret_access, struct err *err);
+enum status access_new(struct loop *loop, const char *listen_host, access_resume_fn *resume,
+                       void *arg, struct access **ret_access, struct err *err);
 void access_free(struct access *access); /* after its exchanges; NULL is allowed */
 
 /* From now on these hold.  Takes a reference. */

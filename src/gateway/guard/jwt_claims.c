@@ -120,6 +120,12 @@ static bool read_text(const json_t *claim, char *ret, size_t capacity)
     return true;
 }
 
+/* Any other word, and none, is the priority that there is without one. */
+static bool is_batch(const json_t *claim)
+{
+    return json_is_string(claim) && strcmp(json_string_value(claim), "batch") == 0;
+}
+
 enum jwt_fault jwt_claims_check(const json_t *claims, const struct api_issuer *issuer,
                                 int64_t now_s, struct principal *ret)
 {
@@ -136,6 +142,7 @@ enum jwt_fault jwt_claims_check(const json_t *claims, const struct api_issuer *i
         !read_text(json_object_get(claims, issuer->tenant_claim), p.tenant, sizeof(p.tenant)) ||
         !read_models(json_object_get(claims, issuer->models_claim), &p))
         return JWT_CLAIMS;
+    p.is_batch = is_batch(json_object_get(claims, issuer->priority_claim));
     read_scopes(json_object_get(claims, issuer->scopes_claim), &p);
     (void)snprintf(p.name, sizeof(p.name), "jwt:%08x:%s", /* two issuers may know one name */
                    (unsigned)XXH3_64bits(issuer->issuer, strlen(issuer->issuer)), subject);

@@ -30,6 +30,7 @@ enum { PARAM_MAX = 96 };
     X(API_KEY_INVALID, 401, "authentication_error", "invalid_api_key")                             \
     X(API_TOKEN_EXPIRED, 401, "authentication_error", "token_expired")                             \
     X(API_ORIGIN, 403, "permission_error", "origin_not_allowed")                                   \
+    X(API_HOST, 403, "permission_error", "host_not_allowed")                                       \
     X(API_SCOPE, 403, "permission_error", "insufficient_scope")                                    \
     X(API_MODEL_DENIED, 403, "permission_error", "model_not_allowed")                              \
     X(API_UNKNOWN_URL, 404, "invalid_request_error", "unknown_url")                                \

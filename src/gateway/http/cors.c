@@ -25,6 +25,11 @@ enum cors_verdict cors_judge(const struct api_cors *cors, const char *origin, co
     return CORS_REFUSED;
 }
 
+const char *cors_told(const struct api_cors *cors, const char *origin)
+{
+    return strcmp(cors->origins[0], "*") == 0 ? "*" : origin;
+}
+
 bool cors_are_names(const char *names)
 {
     for (const char *c = names; *c; c++)

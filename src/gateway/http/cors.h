@@ -22,6 +22,14 @@ enum cors_verdict {
 /* origin, host  the headers; NULL: there is none */
 enum cors_verdict cors_judge(const struct api_cors *cors, const char *origin, const char *host);
 
+/* To whom an answer has to be told to be open, once the verdict is CORS_ALLOWED: "*", or `origin` itself. */
+const char *cors_told(const struct api_cors *cors, const char *origin);
+
+/* Headers of an answer that a page may read. */
+#define CORS_EXPOSED                                                                               \
+    "x-request-id, request-id, retry-after, retry-after-ms, x-ratelimit-remaining-requests, "      \
+    "x-ratelimit-remaining-tokens"
+
 /* May a list of header names be repeated to the browser? */
 bool cors_are_names(const char *names);
 

@@ -73,6 +73,19 @@ void json_out_string(struct buf *out, const char *bytes, size_t n)
     buf_putc(out, '"');
 }
 
+static int append(const char *bytes, size_t n, void *arg)
+{
+    buf_append(arg, bytes, n);
+    return 0;
+}
+
+/* Not json_dumps(): where memory fails for a piece it leaves that out. */
+void json_out_value(struct buf *out, const json_t *value)
+{
+    if (!value || json_dump_callback(value, append, out, JSON_COMPACT | JSON_ENCODE_ANY) != 0)
+        out->failed = true;
+}
+
 void json_out_text(struct buf *out, const char *text)
 {
     json_out_string(out, text, strlen(text));

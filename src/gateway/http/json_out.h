@@ -7,6 +7,7 @@
 #ifndef POMONA_GATEWAY_HTTP_JSON_OUT_H
 #define POMONA_GATEWAY_HTTP_JSON_OUT_H
 
+#include <jansson.h>
 #include <stddef.h>
 
 #include "base/buf.h"
@@ -16,6 +17,9 @@ void json_out_string(struct buf *out, const char *bytes, size_t n);
 
 /* As json_out_string(), of a C string. */
 void json_out_text(struct buf *out, const char *text);
+
+/* Any value on one line; `out` has failed where it is NULL, or there is no memory. */
+void json_out_value(struct buf *out, const json_t *value);
 
 /* A logarithm of a probability: JSON has no infinity, so -9999 is the least. */
 void json_out_logprob(struct buf *out, double value);

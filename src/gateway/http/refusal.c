@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "gateway/http/cors.h"
 #include "gateway/http/reason.h"
 
 int refusal_render(const struct refusal *r, struct buf *out)
@@ -26,6 +27,13 @@ int refusal_render(const struct refusal *r, struct buf *out)
         buf_printf(out, "%s: %s\r\n", r->errors->id_header, r->id);
     if (r->allow)
         buf_printf(out, "Allow: %s\r\n", r->allow);
+    if (r->varies)
+        buf_puts(out, "Vary: Origin\r\n");
+    if (r->origin)
+        buf_printf(out,
+                   "Access-Control-Allow-Origin: %s\r\n"
+                   "Access-Control-Expose-Headers: " CORS_EXPOSED "\r\n",
+                   r->origin);
     if (status == 401)
         buf_puts(out, "WWW-Authenticate: Bearer error=\"invalid_token\"\r\n");
     if (status == 429 || status == 503)

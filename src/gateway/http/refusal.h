@@ -11,6 +11,8 @@ struct refusal {
     const struct error_shape *errors; /* NULL: OpenAI's */
     const char *id;                   /* the x-request-id */
     const char *allow;                /* with 405; NULL otherwise */
+    bool varies;                      /* what a page is told is another thing for another page */
+    const char *origin;               /* whose page may read this, or "*"; NULL: none is told so */
     bool is_head;                     /* asked by HEAD: there is no body */
 };
 

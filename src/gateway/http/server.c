@@ -94,13 +94,9 @@ static void answer_preflight(struct exchange *x)
 /* What a page may read of the answer. */
 static void tell_browser(struct exchange *x, const struct api_cors *cors)
 {
-    const bool is_any = strcmp(cors->origins[0], "*") == 0;
-
     exchange_set_header(x, "Access-Control-Allow-Origin",
-                        is_any ? "*" : exchange_header(x, "Origin"));
-    exchange_set_header(x, "Access-Control-Expose-Headers",
-                        "x-request-id, request-id, retry-after, retry-after-ms, "
-                        "x-ratelimit-remaining-requests, x-ratelimit-remaining-tokens");
+                        cors_told(cors, exchange_header(x, "Origin")));
+    exchange_set_header(x, "Access-Control-Expose-Headers", CORS_EXPOSED);
 }
 
 /* Answered before routing?  Then the answer is on its way. */
@@ -171,6 +167,19 @@ static void on_request(struct evhttp_request *req, void *arg)
 
 /* ---- before evhttp ---- */
 
+/* A page that may ask may read why it got nothing. */
+static void tell_page(const struct http_server *server, const struct http_head *head,
+                      struct refusal *refusal)
+{
+    const struct api_cors *cors = &server->home.settings->cors;
+    const char *origin = http_head_find(head, "Origin");
+
+    refusal->varies = cors->origins_count > 0;
+    if (http_head_count(head, "Origin") == 1 &&
+        cors_judge(cors, origin, http_head_find(head, "Host")) == CORS_ALLOWED)
+        refusal->origin = cors_told(cors, origin);
+}
+
 static void tell_refused(const struct http_server *server, const struct http_head *head,
                          const char *route_path, const char *id, int status, size_t n)
 {
@@ -200,6 +209,7 @@ static void refuse_fault(const struct http_server *server, const struct http_hea
                                          : API_INVALID;
 
     (void)api_error_set(&e, kind, NULL, "%s", http_fault_words(fault));
+    tell_page(server, head, &refusal);
     request_id_choose(http_head_find(head, "x-request-id"), id);
     tell_refused(server, head, NULL, id, refusal_render(&refusal, answer), answer->len);
 }
@@ -231,6 +241,7 @@ static bool judge_long(const struct http_server *server, const struct http_head 
                             head->method, head->path);
         break;
     }
+    tell_page(server, head, &refusal);
     request_id_choose(http_head_find(head, "x-request-id"), id);
     tell_refused(server, head, match.route ? match.route->path : NULL, id,
                  refusal_render(&refusal, answer), answer->len);

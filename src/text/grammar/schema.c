@@ -7,6 +7,7 @@
 
 #include "base/size.h"
 #include "text/grammar/schema_priv.h"
+#include "text/json_whole.h"
 
 enum type { OBJECT, ARRAY, STRING, NUMBER, INTEGER, BOOLEAN, NOTHING, N_TYPES };
 
@@ -281,7 +282,7 @@ static enum status lower_types(struct lowering *l, const json_t *schema, unsigne
 /* `schema` without `keyword`; kept. */
 static const json_t *without(struct lowering *l, const json_t *schema, const char *keyword)
 {
-    json_t *copy = json_copy((json_t *)(uintptr_t)schema);
+    json_t *copy = json_whole_copy(schema);
 
     if (copy)
         (void)json_object_del(copy, keyword);

@@ -4,6 +4,8 @@
 
 #include "text/grammar/schema_priv.h"
 
+#include "text/json_whole.h"
+
 static bool is_nothing(const json_t *schema)
 {
     return json_is_true(schema) || (json_is_object(schema) && json_object_size(schema) == 0);
@@ -113,13 +115,13 @@ static enum status merge_keyword(struct lowering *l, json_t *into, const char *k
         }
         (void)json_object_set_new(into, key, types);
     } else if (strcmp(key, "properties") == 0 && json_is_object(old) && json_is_object(value)) {
-        json_t *copy = json_copy(old);
+        json_t *copy = json_whole_copy(old);
         const enum status s = copy ? merge_properties(l, copy, value) : ST_NOMEM;
 
         (void)json_object_set_new(into, key, copy);
         return s;
     } else if (strcmp(key, "required") == 0 && json_is_array(old) && json_is_array(value)) {
-        json_t *copy = json_copy(old);
+        json_t *copy = json_whole_copy(old);
 
         merge_lists(copy, value);
         (void)json_object_set_new(into, key, copy);
@@ -208,7 +210,7 @@ static const json_t *flat(struct lowering *l, const json_t *schema, unsigned dep
     target = schema_resolve(l, schema);
     if (!target || depth > SCHEMA_DEPTH_MAX)
         return NULL;
-    rest = json_copy((json_t *)(uintptr_t)schema);
+    rest = json_whole_copy(schema);
     if (!rest)
         return NULL;
     (void)json_object_del(rest, "$ref");
@@ -241,7 +243,7 @@ enum status schema_merge(struct lowering *l, const json_t *a, const json_t *b, c
         return l->err && l->err->status != ST_OK
                    ? l->err->status
                    : err_set(l->err, ST_FORMAT, "a '$ref' leads nowhere in this schema");
-    both = json_copy((json_t *)(uintptr_t)a);
+    both = json_whole_copy(a);
     if (!both)
         return err_set(l->err, ST_NOMEM, "a schema");
     s = merge_into(l, both, b);

@@ -10,6 +10,8 @@
 
 #include "text/grammar/schema_priv.h"
 
+#include "text/json_whole.h"
+
 struct pair {
     struct rule_name rule; /* "name": value */
     bool is_required;
@@ -156,7 +158,7 @@ static enum status add_more(struct lowering *l, struct object *o, const json_t *
     s = schema_lower(l, more ? more : json_true(), depth + 1, &value);
     if (s == ST_OK && has_declared) {
         json_t *declared = json_object_get(schema, "properties");
-        json_t *names = declared ? json_copy(declared) : json_object();
+        json_t *names = declared ? json_whole_copy(declared) : json_object();
 
         for (size_t i = 0; i < json_array_size(json_object_get(schema, "required")); i++)
             (void)json_object_set_new(

@@ -55,6 +55,7 @@ static void the_shipped_file_says_the_defaults(void **state)
     assert_memory_equal(&shipped->connections, &otherwise->connections,
                         sizeof(shipped->connections));
     assert_false(shipped->log.access);
+    assert_int_equal(shipped->hosts_count, 0);
     assert_int_equal(shipped->cors.origins_count, 0);
     assert_string_equal(shipped->tls.certificate, "");
     assert_false(shipped->auth.required);
@@ -132,6 +133,7 @@ static void mistakes_are_told_with_line_and_column(void **state)
         { "connections: { total: -1 }\n", ":1:" },
         { "cors:\n  origins: [ \"https://a\", \"https://b/path\" ]\n", ":2:" },
         { "cors:\n  origins: [ \"https://a\", \"*\" ]\n", ":2:" },
+        { "hosts:\n  - llm.example.org:80\n", ":2:" },
         { "log: { access: loud }\n", ":1:" },
         { "auth: &a\n  required: false\nlimits: *a\n", ":3:" },
     };

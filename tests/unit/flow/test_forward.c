@@ -7,6 +7,7 @@
 
 #include "flow/upstream/body.h"
 #include "flow/upstream/events.h"
+#include "flow/upstream/tally.h"
 
 static void becomes(const char *text, const char *expected)
 {
@@ -157,9 +158,47 @@ static void what_matters_is_seen_and_nothing_else(void **state)
     assert_true(seen.is_done && seen.has_error);
 }
 
+static void what_an_upstream_says_of_its_answer_is_found(void **state)
+{
+    static const char whole[] =
+        "{\"choices\":[{\"text\":\"\\\"usage\\\":{\\\"prompt_tokens\\\":9}\",\"finish_reason\": \"stop\"},"
+        "{\"finish_reason\":\"length\"}],\"usage\" : {\"prompt_tokens\":5, \"completion_tokens\":7,"
+        "\"prompt_tokens_details\":{\"cached_tokens\":2}}}";
+    static const char stream[] =
+        "data: {\"choices\":[{\"finish_reason\":null}],\"usage\":null}\n\n"
+        "data: {\"choices\":[{\"finish_reason\":\"tool_calls\"}]}\n\n"
+        "data: {\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2}}\n\n"
+        "data: {\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":3}}\n\n";
+    struct tally tally = { 0 };
+
+    (void)state;
+    tally_look(&tally, whole, sizeof(whole) - 1);
+    assert_true(tally.has_usage);
+    assert_int_equal(tally.usage.prompt_tokens, 5);
+    assert_int_equal(tally.usage.completion_tokens, 7);
+    assert_int_equal(tally.usage.cached_tokens, 2);
+    assert_int_equal(tally.n_stopped, 1);
+    assert_int_equal(tally.n_too_long, 1);
+    tally = (struct tally){ 0 };
+    tally_look(&tally, stream, sizeof(stream) - 1);
+    assert_int_equal(tally.usage.completion_tokens, 3);
+    assert_int_equal(tally.n_called, 1);
+    assert_int_equal(tally.n_stopped + tally.n_other, 0);
+    for (size_t n = 0; n < sizeof(whole); n++) { /* cut anywhere */
+        char *cut = malloc(n + 1);
+
+        assert_non_null(cut);
+        memcpy(cut, whole, n);
+        tally = (struct tally){ 0 };
+        tally_look(&tally, cut, n);
+        free(cut);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_an_upstream_says_of_its_answer_is_found),
         cmocka_unit_test(only_the_models_name_changes),
         cmocka_unit_test(any_body_stays_what_it_was_but_for_the_name),
         cmocka_unit_test(a_name_written_twice_or_in_escapes_is_written_anew),

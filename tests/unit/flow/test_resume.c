@@ -291,7 +291,7 @@ static struct buf ask(struct fixture *f, const char *streams, const char *header
                "\"stream\":%s}",
                MAX_TOKENS, streams);
     buf_printf(&request,
-               "POST /v1/completions HTTP/1.1\r\nHost: x\r\nConnection: close\r\n%s"
+               "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n%s"
                "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
                headers, body.len, buf_text(&body));
     fd = dial(service_port(f->service));

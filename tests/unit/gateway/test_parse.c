@@ -100,6 +100,9 @@ static const struct bad bad_anywhere[] = {
     { "\"stream_options\":true", "stream_options", "invalid_type" },
     { "\"stream_options\":{\"include_usage\":1}", "include_usage", "invalid_type" },
     { "\"logit_bias\":[1]", "logit_bias", "invalid_type" },
+    { "\"logit_bias\":[[null,1]]", "logit_bias", "invalid_type" },
+    { "\"logit_bias\":[[\"x\",\"y\"]]", "logit_bias", "invalid_type" },
+    { "\"logit_bias\":[[\"x\",-101]]", "logit_bias", "invalid_value" },
     { "\"logit_bias\":{\"x\":1}", "logit_bias", "invalid_value" },
     { "\"logit_bias\":{\"-1\":1}", "logit_bias", "invalid_value" },
     { "\"logit_bias\":{\"1\":101}", "logit_bias", "invalid_value" },
@@ -352,7 +355,8 @@ static void a_cache_key_names_what_is_gone_on_with(void **state)
 
 static void biases_come_as_an_object_or_as_pairs(void **state)
 {
-    struct api_request r = parse_ok(&openai_completions, "\"logit_bias\":[[7,-1.5],[9,false]],");
+    struct api_request r =
+        parse_ok(&openai_completions, "\"logit_bias\":[[7,-1.5],[\"a\",2],[9,false]],");
 
     (void)state;
     assert_int_equal(r.sampling.n_logit_bias, 2);
@@ -360,6 +364,8 @@ static void biases_come_as_an_object_or_as_pairs(void **state)
     assert_float_equal(r.logit_bias[0].bias, -1.5f, 0);
     assert_int_equal(r.logit_bias[1].token, 9);
     assert_float_equal(r.logit_bias[1].bias, -100.0f, 0);
+    assert_int_equal(json_array_size(r.bias_texts), 1);
+    assert_string_equal(json_string_value(json_array_get(json_array_get(r.bias_texts, 0), 0)), "a");
     api_request_release(&r);
 }
 

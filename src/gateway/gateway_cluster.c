@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gateway/gateway_cluster.c - the addresses by which the cluster is watched and led. */
+#include "gateway/dialect/param.h"
+#include "gateway/gateway_priv.h"
+
+void gateway_cluster_state(void *arg, struct exchange *x)
+{
+    struct gateway *g = arg;
+
+    g->handlers->state(g->arg, x);
+}
+
+void gateway_cluster_plan(void *arg, struct exchange *x)
+{
+    struct gateway *g = arg;
+    struct place_request request;
+    struct api_error e;
+
+    if (place_request_from_query(exchange_query(x), &request, &e) == ST_OK)
+        g->handlers->plan(g->arg, x, &request);
+    else
+        exchange_fail(x, &e);
+}
+
+void gateway_cluster_place(void *arg, struct exchange *x)
+{
+    struct gateway *g = arg;
+    struct place_request request;
+    struct api_error e;
+    json_t *body = gateway_body(x);
+    enum status s;
+
+    if (!body)
+        return;
+    s = place_request_from_json(body, &request, &e);
+    json_decref(body);
+    if (s == ST_OK)
+        g->handlers->place(g->arg, x, &request);
+    else
+        exchange_fail(x, &e);
+}
+
+void gateway_cluster_unplace(void *arg, struct exchange *x)
+{
+    struct gateway *g = arg;
+    struct place_request request;
+    struct api_error e;
+    json_t *body = gateway_body(x);
+    enum status s;
+
+    if (!body)
+        return;
+    s = place_request_from_json(body, &request, &e);
+    json_decref(body);
+    if (s == ST_OK)
+        g->handlers->unplace(g->arg, x, request.model);
+    else
+        exchange_fail(x, &e);
+}
+
+/* {"node":"name"} */
+static bool node_of(struct exchange *x, char *ret_node)
+{
+    struct api_error e;
+    json_t *body = gateway_body(x);
+    enum status s;
+
+    if (!body)
+        return false;
+    ret_node[0] = '\0';
+    s = param_text(body, "node", ret_node, NODE_NAME_MAX, &e);
+    if (s == ST_OK && !ret_node[0])
+        s = api_error_set(&e, API_MISSING, "node", "Name the node.");
+    json_decref(body);
+    if (s != ST_OK)
+        exchange_fail(x, &e);
+    return s == ST_OK;
+}
+
+void gateway_cluster_drain(void *arg, struct exchange *x)
+{
+    struct gateway *g = arg;
+    char node[NODE_NAME_MAX];
+
+    if (node_of(x, node))
+        g->handlers->drain(g->arg, x, node);
+}
+
+void gateway_cluster_undrain(void *arg, struct exchange *x)
+{
+    struct gateway *g = arg;
+    char node[NODE_NAME_MAX];
+
+    if (node_of(x, node))
+        g->handlers->undrain(g->arg, x, node);
+}
