@@ -17,6 +17,7 @@
 #include "model/keep.h"
 #include "model/model.h"
 #include "model/share/fetch.h"
+#include "transport/mpi/mpi.h"
 
 enum {
     /* Other ranks may fetch their parts for as long as bytes come; the node knows when they
@@ -188,17 +189,12 @@ static enum status open_model(struct work *w, struct err *err)
     return s;
 }
 
-static enum status join_ring(struct work *w, struct err *err)
+static enum status join_tcp(struct work *w, struct err *err)
 {
     const struct assignment *a = w->assignment;
     struct tcp_join join = { .rank = a->rank, .n_ranks = a->n_ranks };
-    enum status s;
+    enum status s = ST_OK;
 
-    s = await(w, ORDER_CONNECT, CONNECT_MS, err);
-    if (s != ST_OK)
-        return s;
-    if (w->endpoints->n != a->n_ranks)
-        return err_set(err, ST_RANGE, "%u addresses for %u ranks", w->endpoints->n, a->n_ranks);
     if (a->has_data_key)
         s = tls_new(&a->data_key, TLS_ROWS, &w->tls, err);
     if (s != ST_OK)
@@ -210,6 +206,19 @@ static enum status join_ring(struct work *w, struct err *err)
     tcp_listener_close(w->assignment->listener);
     w->assignment->listener = NULL;
     return s;
+}
+
+static enum status join_ring(struct work *w, struct err *err)
+{
+    const struct assignment *a = w->assignment;
+    const struct mpi_join job = { .rank = a->rank, .n_ranks = a->n_ranks };
+    const enum status s = await(w, ORDER_CONNECT, CONNECT_MS, err);
+
+    if (s != ST_OK)
+        return s;
+    if (w->endpoints->n != a->n_ranks)
+        return err_set(err, ST_RANGE, "%u addresses for %u ranks", w->endpoints->n, a->n_ranks);
+    return a->transport == TRANSPORT_MPI ? mpi_join(&job, &w->ring, err) : join_tcp(w, err);
 }
 
 /* A team sums over the ring. */
