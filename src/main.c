@@ -33,6 +33,7 @@ static const struct command commands[] = {
     { "undrain", cmd_undrain, "let a drained node take part again" },
     { "plan", cmd_plan, "show every way to run a model, and what each would be like" },
     { "measure", cmd_measure, "measure how fast this machine computes, for plans" },
+    { "mlx-config", cmd_mlx_config, "write and check the host files of distributed MLX" },
     { "keys", cmd_keys, "make the key that the nodes of a cluster share" },
     { "doctor", cmd_doctor, "check this machine: is anything missing?" },
     { "version", cmd_version, "show which Pomona this is" },

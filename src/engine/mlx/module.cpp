@@ -357,7 +357,8 @@ static const char *graph_name(const mlx_graph *graph)
 }
 
 static const mlx_module module = {
-    MLX_MODULE_VERSION, graph_open, graph_close, graph_step, graph_rows, graph_is_half, graph_name,
+    MLX_MODULE_VERSION, mx::version, graph_open,    graph_close,
+    graph_step,         graph_rows,  graph_is_half, graph_name,
 };
 
 extern "C" const mlx_module *pomona_mlx_module(void)

@@ -23,7 +23,7 @@ extern "C" {
 #include "engine/engine.h" /* written in C, which C++ has to be told */
 
 /* Of this header, and of what it includes: another number is another module. */
-enum { MLX_MODULE_VERSION = 1 };
+enum { MLX_MODULE_VERSION = 2 };
 
 struct mlx_graph;
 
@@ -44,6 +44,8 @@ struct mlx_watch {
 
 struct mlx_module {
     uint32_t version; /* MLX_MODULE_VERSION */
+
+    const char *(*mlx_version)(void); /* "0.32.4"; lent for ever */
 
     /* Copies what it needs of the weights; `watch` is copied. */
     int (*open)(const struct shard_weights *weights, const struct engine_options *options,
