@@ -39,7 +39,7 @@ enum { PLACEMENT_CONTEXT_MAX = 1 << 20, PLACEMENT_STREAMS_MAX = 4096, PLACEMENT_
       OPTION_TEXT, &(p)->kv, 0, 0 },                                                                \
     { "activations", 0, "BITS", "of numbers that meet quantised weights: 16, 8 (default: the node's)",\
       OPTION_U32, &(p)->activations, 1, 32 },                                                       \
-    { "transport", 0, "NAME", "between nodes: tcp, mpi, which needs SSH keys (default tcp)",           \
+    { "transport", 0, "NAME", "between nodes: tcp, mpi over SSH, ring of MLX for teams (default tcp)",\
       OPTION_TEXT, &(p)->transport, 0, 0 },                                                         \
     { "draft", 0, "MODEL", "a small model of the same vocabulary that guesses tokens ahead",        \
       OPTION_TEXT, &(p)->draft, 0, 0 },                                                             \

@@ -7,6 +7,7 @@
 static const char *const names[N_TRANSPORT_KINDS] = {
     [TRANSPORT_TCP] = "tcp",
     [TRANSPORT_MPI] = "mpi",
+    [TRANSPORT_RING] = "ring",
 };
 
 const char *transport_kind_name(enum transport_kind kind)
@@ -23,6 +24,6 @@ enum status transport_kind_find(const char *name, enum transport_kind *ret_kind,
             *ret_kind = (enum transport_kind)i;
             return ST_OK;
         }
-    return err_set(err, ST_RANGE, "no transport '%s'; there are: %s, %s", name,
-                   names[TRANSPORT_TCP], names[TRANSPORT_MPI]);
+    return err_set(err, ST_RANGE, "no transport '%s'; there are: %s, %s, %s", name,
+                   names[TRANSPORT_TCP], names[TRANSPORT_MPI], names[TRANSPORT_RING]);
 }

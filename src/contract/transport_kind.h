@@ -6,6 +6,8 @@
  *         runners themselves
  *   mpi   Open MPI: the node of rank 0 has mpirun start a runner on each node, over SSH
  *         (cluster/supervise/mpirun.c); bytes go in clear
+ *   ring  MLX's own ring for the sums of a team whose members all have the engine 'mlx', in clear; all
+ *         else as tcp
  */
 #ifndef POMONA_CONTRACT_TRANSPORT_KIND_H
 #define POMONA_CONTRACT_TRANSPORT_KIND_H
@@ -15,6 +17,7 @@
 enum transport_kind {
     TRANSPORT_TCP, /* the default */
     TRANSPORT_MPI,
+    TRANSPORT_RING,
     N_TRANSPORT_KINDS,
 };
 

@@ -195,7 +195,7 @@ static enum status listen_for(struct runner *r, struct assignment *a, struct err
 {
     enum status s = ST_OK;
 
-    if (a->n_ranks > 1 && a->transport == TRANSPORT_TCP)
+    if (a->n_ranks > 1 && a->transport != TRANSPORT_MPI)
         s = tcp_listen(a->listen_host, &a->listener, err);
     if (s == ST_OK && a->rank + 1 == a->n_ranks)
         s = listen_for_gateways(r, a, err);

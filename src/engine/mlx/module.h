@@ -39,6 +39,9 @@ enum mlx_kv { MLX_KEY, MLX_VALUE };
 struct mlx_watch {
     void (*on_loaded)(void *arg, uint64_t done_bytes, uint64_t total_bytes);
     void (*on_layer)(void *arg);
+    void (*on_wait)(void *arg, bool is_begin); /* for other members of the team */
+    /* As of struct engine_options; a negative status with words. */
+    int (*sum)(void *arg, float *rows, size_t n_floats, char *words);
     void *arg;
 };
 

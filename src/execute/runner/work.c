@@ -6,11 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "contract/plan.h"
 #include "execute/collective.h"
+#include "execute/runner/ring_file.h"
 #include "execute/runner/serve.h"
 #include "execute/shard/follower.h"
 #include "execute/spec/draft_model.h"
@@ -258,7 +260,14 @@ static void on_lost(void *arg, const struct err *why)
 static enum status open_engine(struct work *w, struct err *err)
 {
     const struct assignment *a = w->assignment;
+    char ring_file[PATH_MAX_BYTES] = "";
     struct model_keep keep;
+    enum status s = ST_OK;
+
+    if (a->transport == TRANSPORT_RING && a->n_ranks > 1)
+        s = ring_file_write(a, w->endpoints, w->sums, ring_file, err);
+    if (s != ST_OK)
+        return s;
 
     model_keep_init(&keep, w->model);
     keep.engine.on_lost = on_lost;
@@ -275,6 +284,7 @@ static enum status open_engine(struct work *w, struct err *err)
         .keep = keep.engine,
         .sum = w->sums ? collective_sum : NULL,
         .sum_arg = w->sums,
+        .ring_file = ring_file[0] ? ring_file : NULL,
         .on_progress = on_progress,
         .progress_arg = w,
         .on_pulse = pulse_feel,
@@ -285,7 +295,10 @@ static enum status open_engine(struct work *w, struct err *err)
     if (!w->engine)
         return err_set(err, ST_UNSUPPORTED, "there is no engine '%s'; there are: cpu, mlx",
                        a->engine);
-    return w->engine->open(&w->weights, &options, &w->shard, err);
+    s = w->engine->open(&w->weights, &options, &w->shard, err);
+    if (ring_file[0])
+        (void)unlink(ring_file);
+    return s;
 }
 
 /* On the driver, where the plan has one. */
