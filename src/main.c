@@ -45,8 +45,8 @@ static int help(FILE *to, const char *program, int exit_status)
     fprintf(to, "usage: %s <command> [options]\n\n", program);
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
         if (commands[i].summary)
-            fprintf(to, "  %-9s %s\n", commands[i].name, commands[i].summary);
-    fprintf(to, "  %-9s %s\n\n", "help", "show this, or the help of a command");
+            fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].summary);
+    fprintf(to, "  %-10s %s\n\n", "help", "show this, or the help of a command");
     fprintf(to, "'%s <command> --help' lists a command's options.\n", program);
     return exit_status;
 }
