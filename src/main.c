@@ -33,6 +33,7 @@ static const struct command commands[] = {
     { "undrain", cmd_undrain, "let a drained node take part again" },
     { "plan", cmd_plan, "show every way to run a model, and what each would be like" },
     { "measure", cmd_measure, "measure how fast this machine computes, for plans" },
+    { "mlx-config", cmd_mlx_config, "write and check the host files of distributed MLX" },
     { "keys", cmd_keys, "make the key that the nodes of a cluster share" },
     { "doctor", cmd_doctor, "check this machine: is anything missing?" },
     { "version", cmd_version, "show which Pomona this is" },
@@ -44,8 +45,8 @@ static int help(FILE *to, const char *program, int exit_status)
     fprintf(to, "usage: %s <command> [options]\n\n", program);
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
         if (commands[i].summary)
-            fprintf(to, "  %-9s %s\n", commands[i].name, commands[i].summary);
-    fprintf(to, "  %-9s %s\n\n", "help", "show this, or the help of a command");
+            fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].summary);
+    fprintf(to, "  %-10s %s\n\n", "help", "show this, or the help of a command");
     fprintf(to, "'%s <command> --help' lists a command's options.\n", program);
     return exit_status;
 }

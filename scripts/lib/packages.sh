@@ -28,6 +28,10 @@ build      libssl-dev                 openssl@3
 build      libcmocka-dev              cmocka
 build      libavahi-compat-libdnssd-dev -
 build      -                          mlx
+test       libopenmpi-dev             open-mpi
+test       openmpi-bin                -
+test       openssh-client             -
+test       openssh-server             -
 run        ca-certificates            -
 run        curl                       -
 run        procps                     -

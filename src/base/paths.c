@@ -112,3 +112,15 @@ enum status path_of_self(char *ret_path, struct err *err)
     return ST_OK;
 #endif
 }
+
+enum status path_beside_self(const char *name, char *ret_path, struct err *err)
+{
+    char self[PATH_MAX_BYTES];
+    const enum status s = path_of_self(self, err);
+    char *slash = s == ST_OK ? strrchr(self, '/') : NULL;
+
+    if (!slash)
+        return s;
+    *slash = '\0';
+    return path_join(self, name, ret_path, err);
+}

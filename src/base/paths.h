@@ -33,4 +33,7 @@ enum status path_make(const char *path, struct err *err);
 /* The path of the running executable, symbolic links resolved. */
 enum status path_of_self(char *ret_path, struct err *err);
 
+/* That of file `name` in the executable's folder, into ret_path [PATH_MAX_BYTES]. */
+enum status path_beside_self(const char *name, char *ret_path, struct err *err);
+
 #endif

@@ -36,8 +36,9 @@
 #include "net/channel.h"
 
 enum {
-    PROTOCOL = 4, /* 2: joining; boot, host and port in Hello.  3: leaders, epochs, topology,
-                   * probes.  4: teams */
+    PROTOCOL = 5, /* 2: joining; boot, host and port in Hello.  3: leaders, epochs, topology,
+                   * probes.  4: teams.  5: transports */
+    PROTOCOL_TRANSPORTS = 5,
     PROTOCOL_TEAMS = 4,
     PROTOCOL_TOPOLOGY = 3,
     PROTOCOL_MIN = 1,

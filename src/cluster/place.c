@@ -27,7 +27,10 @@
 /* Progress is told to the peers in steps no smaller than this. */
 static const double PROGRESS_STEP = 0.01;
 
-enum { TELL_EVERY_MS = 1000 };
+enum {
+    TELL_EVERY_MS = 1000,
+    SSH_TIMES = 3, /* as long, where runners are started over SSH */
+};
 
 enum phase { PHASE_REQUESTED, PHASE_ASSIGNING, PHASE_LOADING };
 
@@ -72,7 +75,8 @@ static const struct {
 
 static bool same_shards(const struct plan *a, const struct plan *b)
 {
-    if (a->n_shards != b->n_shards || a->context_tokens != b->context_tokens)
+    if (a->n_shards != b->n_shards || a->context_tokens != b->context_tokens ||
+        a->transport != b->transport)
         return false;
     for (size_t i = 0; i < a->n_shards; i++)
         if (strcmp(a->shards[i].node, b->shards[i].node) != 0 ||
@@ -99,18 +103,23 @@ static struct instance *find_to_join(const struct cluster *cluster, const struct
     return NULL;
 }
 
-/* A node of an older version takes a plan with teams for a broken one. */
+/* A node of an older version takes a plan with teams for a broken one, and one of another transport
+ * for one of TCP. */
 static enum status check_versions(const struct cluster *cluster, const struct plan *plan,
                                   struct err *err)
 {
-    for (size_t i = 0; i < cluster->n_members && plan_has_teams(plan); i++) {
+    const bool has_teams = plan_has_teams(plan), has_transport = plan->transport != TRANSPORT_TCP;
+    const uint32_t least = has_transport ? PROTOCOL_TRANSPORTS : has_teams ? PROTOCOL_TEAMS : 0;
+
+    for (size_t i = 0; i < cluster->n_members && least > 0; i++) {
         const struct member *m = &cluster->members[i];
 
-        if (m->link && m->link->is_up && m->link->protocol < PROTOCOL_TEAMS)
+        if (m->link && m->link->is_up && m->link->protocol < least)
             return err_set(err, ST_UNSUPPORTED,
-                           "'%s' cannot be placed on a team: node '%s' runs an older version of "
+                           "'%s' cannot be placed %s%s: node '%s' runs an older version of "
                            "Pomona that knows none; update it first",
-                           plan->model, m->info.name);
+                           plan->model, has_transport ? "over " : "on a team",
+                           has_transport ? transport_kind_name(plan->transport) : "", m->info.name);
     }
     return ST_OK;
 }
@@ -256,7 +265,9 @@ static void begin(struct cluster *cluster, struct instance *in)
 {
     const int local = instance_rank_of(in, cluster->self->info.name);
 
-    enter(in->placing, PHASE_ASSIGNING, cluster->assign_ms);
+    enter(in->placing, PHASE_ASSIGNING,
+          in->view.plan.transport == TRANSPORT_MPI ? SSH_TIMES * cluster->assign_ms
+                                                   : cluster->assign_ms);
     for (size_t i = 0; i < in->view.plan.n_shards; i++)
         if ((int)i != local)
             assign_remote(cluster, in, (uint32_t)i);

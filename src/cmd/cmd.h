@@ -65,6 +65,7 @@ int cmd_drain(struct app *app, int argc, char **argv);
 int cmd_import(struct app *app, int argc, char **argv);
 int cmd_keys(struct app *app, int argc, char **argv);
 int cmd_measure(struct app *app, int argc, char **argv);
+int cmd_mlx_config(struct app *app, int argc, char **argv);
 int cmd_models(struct app *app, int argc, char **argv);
 int cmd_place(struct app *app, int argc, char **argv);
 int cmd_plan(struct app *app, int argc, char **argv);

@@ -80,6 +80,10 @@ struct engine_options {
     enum status (*sum)(void *arg, float *rows, size_t n_floats, struct err *err);
     void *sum_arg;
 
+    /* File of the team's addresses, as MLX's ring has it (MLX_HOSTFILE), one a member, borrowed during open: the
+     * engine 'mlx' sums over that ring, and `sum` is not called.  NULL: none. */
+    const char *ring_file;
+
     /* May be NULL.  Called on the thread that steps, as a step begins and ends, and many times
      * between, after less than a millisecond of work each: so that whoever watches can tell
      * a step that takes long from one that is stuck.  While a sum waits for other members the step

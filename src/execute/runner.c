@@ -37,7 +37,7 @@ struct runner {
     struct gateways *gateways; /* the driver's, from its assignment until told of a failure */
     struct tls *tls;           /* with gateways; NULL: in clear */
     bool is_assigned, is_failing;
-    uint16_t transport_port; /* where this rank listens for the others; 0: it is alone */
+    uint16_t transport_port; /* where this rank listens for the others; 0: for none */
 };
 
 static void on_flush_time(void *arg)
@@ -202,7 +202,7 @@ static enum status listen_for(struct runner *r, struct assignment *a, struct err
 {
     enum status s = ST_OK;
 
-    if (a->n_ranks > 1)
+    if (a->n_ranks > 1 && a->transport != TRANSPORT_MPI)
         s = tcp_listen(a->listen_host, &a->listener, err);
     if (s == ST_OK && a->rank + 1 == a->n_ranks)
         s = listen_for_gateways(r, a, err);

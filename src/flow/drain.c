@@ -133,7 +133,8 @@ static enum fit plan_move(struct drain *d, const struct cluster_instance *in,
                                   .has_kv_format = true,
                                   .kv_format = in->plan.kv_format,
                                   .has_activations = true,
-                                  .activations = in->plan.activations };
+                                  .activations = in->plan.activations,
+                                  .transport = in->plan.transport };
     struct model_info model;
 
     (void)api_error_set(e, API_MODEL_NOT_FOUND, NULL, "No node holds '%s'.", in->view.model);

@@ -34,6 +34,7 @@ static void take_instance(struct flow *f, const struct cluster_instance *instanc
         return;
     f->kv_format = instance->plan.kv_format;
     f->activations = instance->plan.activations;
+    f->transport = instance->plan.transport;
     memcpy(f->draft, instance->plan.draft, sizeof(f->draft));
     f->strategy = placement_strategy(&instance->plan);
 }
@@ -180,7 +181,8 @@ static enum status plan_again(struct flow *f, struct plan *plan, struct api_erro
                                   .has_kv_format = true,
                                   .kv_format = f->kv_format,
                                   .has_activations = true,
-                                  .activations = f->activations };
+                                  .activations = f->activations,
+                                  .transport = f->transport };
     const char *strategy = f->strategy ? f->strategy : "";
 
     memcpy(like.draft, f->draft, sizeof(like.draft));

@@ -260,10 +260,12 @@ enum status placement_plan(struct service *service, const struct model_info *mod
             options.kv_format = request->kv_format;
     }
     s = make_connected_plan(service, model, nodes, request, &options, ret_plan, e);
-    if (s == ST_OK)
-        ret_plan->activations =
-            request && request->has_activations ? request->activations : service->activations;
-    return s;
+    if (s != ST_OK)
+        return s;
+    ret_plan->activations =
+        request && request->has_activations ? request->activations : service->activations;
+    ret_plan->transport = request ? request->transport : TRANSPORT_TCP;
+    return ST_OK;
 }
 
 bool placement_join(struct service *service, const struct model_info *model,

@@ -2,7 +2,8 @@
 /* cluster/supervise/runner.c - the runners of this node.
  *
  *   started --Listening--> --Ready--> serving --EOF: instance ends--> ending --reaped--> freed
- *        \-------- ShardFailed, instance ends ----------------------^
+ *      ^ \-------- ShardFailed, instance ends ----------------------^
+ *      awaited, where mpirun starts it (mpirun.c)
  *
  * A runner ends by losing its control socket; one that is still there after
  * RUNNER_GRACE_MS is killed.  One that leaves too many beats without an
@@ -21,7 +22,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "cluster/cluster_priv.h"
+#include "cluster/supervise/runner_priv.h"
 #include "cluster/supervise/spawn.h"
 #include "cluster/topology/figures.h"
 #include "contract/runner.pb-c.h"
@@ -34,24 +35,16 @@ enum {
     BEATS_STUCK_MAX = 8,      /* steps get on many times a millisecond */
 };
 
-struct runner {
-    struct cluster *cluster;
-    char instance_id[INSTANCE_ID_MAX];
-    uint32_t rank;
-    pid_t pid;               /* 0: reaped */
-    struct channel *channel; /* NULL: ending */
-    uint64_t kill_at_ns;     /* while ending */
-    bool is_ready;
-    unsigned n_unanswered; /* beats since the last message */
-    unsigned n_stuck;      /* answers since its step last got on */
-    uint64_t n_felt;       /* as it last said */
-    struct runner *next;
-};
+/* It computes for its instance, or is to come. */
+static bool is_held(const struct runner *r)
+{
+    return r->channel || r->awaited;
+}
 
 static struct runner *runner_find(const struct cluster *cluster, const char *instance_id)
 {
     for (struct runner *r = cluster->runners; r; r = r->next)
-        if (r->channel && strcmp(r->instance_id, instance_id) == 0)
+        if (is_held(r) && strcmp(r->instance_id, instance_id) == 0)
             return r;
     return NULL;
 }
@@ -61,7 +54,7 @@ static void runner_free_reaped(struct cluster *cluster)
     for (struct runner **at = &cluster->runners; *at;) {
         struct runner *r = *at;
 
-        if (r->pid != 0 || r->channel) {
+        if (r->pid != 0 || r->job_pid != 0 || is_held(r)) {
             at = &r->next;
             continue;
         }
@@ -74,6 +67,8 @@ static void runner_close(struct runner *r)
 {
     channel_free(r->channel);
     r->channel = NULL;
+    mpirun_await_no_more(r);
+    mpirun_end(r);
     r->kill_at_ns = deadline_after_ms(RUNNER_GRACE_MS);
 }
 
@@ -91,8 +86,7 @@ void runner_end_instance(struct cluster *cluster, const char *instance_id)
         runner_close(r);
 }
 
-/* The whole instance ends with a runner. */
-static void runner_lost(struct runner *r, enum status status, const char *words)
+void runner_lost(struct runner *r, enum status status, const char *words)
 {
     struct cluster *cluster = r->cluster;
     struct instance *in = instance_find(cluster, r->instance_id);
@@ -217,136 +211,44 @@ static const struct channel_events runner_events = {
     .on_close = on_close,
 };
 
-static const char *path_of(const struct cluster *cluster, const char *model)
-{
-    for (size_t i = 0; i < cluster->self->n_models; i++)
-        if (strcmp(cluster->self->models[i].name, model) == 0)
-            return cluster->paths[i];
-    return NULL;
-}
-
-/* What a ShardAssign says of its file points in here. */
-struct file_message {
-    Wire__Endpoint endpoints[CLUSTER_SOURCES_MAX];
-    Wire__Endpoint *wholes[CLUSTER_SOURCES_MAX], *parts[CLUSTER_SOURCES_MAX];
-    char *hosts[CLUSTER_SOURCES_MAX][HOSTS_MAX];
-};
-
-static void assign_file(Wire__ShardAssign *assign, const struct cluster_file *file,
-                        struct file_message *m)
-{
-    assign->model_path = (char *)file->path;
-    assign->is_fetched = file->is_fetched;
-    assign->sources = m->wholes;
-    assign->part_sources = m->parts;
-    for (size_t i = 0; i < file->n_sources; i++) {
-        wire__endpoint__init(&m->endpoints[i]);
-        m->endpoints[i].host = (char *)file->sources[i].host;
-        m->endpoints[i].port = file->sources[i].port;
-        wire_of_hosts(&file->sources[i].hosts, m->hosts[i], &m->endpoints[i]);
-        if (file->sources[i].is_part)
-            m->parts[assign->n_part_sources++] = &m->endpoints[i];
-        else
-            m->wholes[assign->n_sources++] = &m->endpoints[i];
-    }
-    assign->fetch_key.data = (uint8_t *)file->key;
-    assign->fetch_key.len = file->key && file->is_fetched ? SHARE_KEY_BYTES : 0;
-    assign->model_root.data = (uint8_t *)file->root;
-    assign->model_root.len = file->has_root ? sizeof(file->root) : 0;
-    if (!file->is_fetched)
-        return;
-    assign->fetch_begin = file->begin;
-    assign->origin = (char *)file->origin;
-    assign->hub_endpoint = (char *)file->hub_endpoint;
-    assign->hub_token = (char *)file->hub_token;
-}
-
-/* What a ShardAssign says of teams points in here. */
-struct team_message {
-    uint32_t sizes[PLAN_SHARDS_MAX], shares[PLAN_SHARDS_MAX];
-};
-
-static void assign_teams(Wire__ShardAssign *assign, const struct plan *plan, uint32_t rank,
-                         struct team_message *m)
-{
-    size_t n_teams = 0, mine = 0;
-
-    if (!plan_has_teams(plan))
-        return;
-    for (size_t i = 0; i < plan->n_shards; i++) {
-        if (i == 0 || !plan_is_same_team(plan, i))
-            m->sizes[n_teams++] = 0;
-        m->sizes[n_teams - 1]++;
-        if (i == rank)
-            mine = n_teams - 1;
-    }
-    assign->team_sizes = m->sizes;
-    assign->n_team_sizes = n_teams;
-    for (size_t i = 0, team = 0, k = 0; i < plan->n_shards; i++, k++) {
-        if (k == m->sizes[team]) {
-            team++;
-            k = 0;
-        }
-        if (team == mine && plan->shards[i].share > 0)
-            m->shares[assign->n_shares++] = plan->shards[i].share;
-    }
-    assign->shares = m->shares;
-}
-
-static void assign_send(struct runner *r, const struct instance *in, const uint8_t *digest,
-                        const struct cluster_file *file)
-{
-    struct file_message file_message;
-    struct team_message team_message;
-    const struct cluster *cluster = r->cluster;
-    const struct plan *plan = &in->view.plan;
-    const struct driver_address *driver = &in->view.view.driver;
-    Wire__RunnerMessage message = WIRE__RUNNER_MESSAGE__INIT;
-    Wire__ShardAssign assign = WIRE__SHARD_ASSIGN__INIT;
-
-    assign.instance_id = r->instance_id;
-    assign.key.data = (uint8_t *)driver->key;
-    assign.key.len = sizeof(driver->key);
-    assign_file(&assign, file, &file_message);
-    if (driver->is_secured)
-        assign.data_key =
-            (ProtobufCBinaryData){ sizeof(driver->data_key), (uint8_t *)driver->data_key };
-    assign.model_name = (char *)plan->model;
-    assign.model_digest.data = (uint8_t *)digest;
-    assign.model_digest.len = MODEL_DIGEST_BYTES;
-    assign.rank = r->rank;
-    assign.n_ranks = (uint32_t)plan->n_shards;
-    assign.first_layer = plan->shards[r->rank].first_layer;
-    assign.n_layers = plan->shards[r->rank].n_layers;
-    assign_teams(&assign, plan, r->rank, &team_message);
-    if (r->rank + 1 == plan->n_shards && plan->draft[0])
-        assign.draft_path = (char *)path_of(cluster, plan->draft);
-    assign.context_tokens = plan->context_tokens;
-    assign.kv_tokens = plan->kv_tokens;
-    assign.kv_format = (uint32_t)plan->kv_format;
-    assign.activations = (uint32_t)plan->activations;
-    assign.n_threads = cluster->n_threads;
-    assign.listen_host =
-        (char *)(cluster->hears_everywhere ? address_any() : cluster->self->info.host);
-    if (cluster->engine)
-        assign.engine = cluster->engine;
-    if (cluster->kernels)
-        assign.kernels = cluster->kernels;
-    message.body_case = WIRE__RUNNER_MESSAGE__BODY_ASSIGN;
-    message.assign = &assign;
-    channel_send(r->channel, &message.base);
-}
-
 /* The driver's node needs the draft model too. */
 static enum status check_draft(const struct cluster *cluster, const struct plan *plan,
                                uint32_t rank, struct err *err)
 {
-    if (!plan->draft[0] || rank + 1 < plan->n_shards || path_of(cluster, plan->draft))
+    if (!plan->draft[0] || rank + 1 < plan->n_shards || assign_path_of(cluster, plan->draft))
         return ST_OK;
     return err_set(err, ST_NOTFOUND,
                    "node '%s' is to drive '%s' and does not hold '%s', its draft "
                    "model",
                    cluster->self->info.name, plan->model, plan->draft);
+}
+
+/* One without a process is freed when runners are reaped next. */
+static struct runner *runner_new(struct cluster *cluster, const struct instance *in, uint32_t rank)
+{
+    struct runner *r = calloc(1, sizeof(*r));
+
+    if (!r)
+        return NULL;
+    r->cluster = cluster;
+    r->rank = rank;
+    r->hold_fd = -1;
+    memcpy(r->instance_id, in->view.view.id, sizeof(r->instance_id));
+    r->next = cluster->runners;
+    cluster->runners = r;
+    return r;
+}
+
+enum status runner_attach(struct runner *r, int fd, struct err *err)
+{
+    const enum status s = channel_new(r->cluster->loop, fd, &runner_events, r, &r->channel, err);
+
+    if (s == ST_OK)
+        log_info("runner %u of instance %.8s started, process %ld", r->rank, r->instance_id,
+                 (long)r->pid);
+    else
+        r->kill_at_ns = clock_ns(); /* its socket is closed; the next tick sees to the process */
+    return s;
 }
 
 enum status runner_start(struct cluster *cluster, struct instance *in, uint32_t rank,
@@ -362,28 +264,18 @@ enum status runner_start(struct cluster *cluster, struct instance *in, uint32_t 
         s = check_draft(cluster, &in->view.plan, rank, err);
     if (s != ST_OK)
         return s;
-    r = calloc(1, sizeof(*r));
+    r = runner_new(cluster, in, rank);
     if (!r)
         return err_set(err, ST_NOMEM, "a runner of '%s'", in->view.view.model);
-    r->cluster = cluster;
-    r->rank = rank;
-    memcpy(r->instance_id, in->view.view.id, sizeof(r->instance_id));
     measuring_stop(cluster->measuring);
+    if (mpirun_starts(&in->view.plan))
+        return mpirun_await(r, in, digest, root, err);
     s = spawn_runner(cluster->runner_program, &r->pid, &fd, err);
-    if (s != ST_OK) {
-        free(r);
-        return s;
-    }
-    r->next = cluster->runners;
-    cluster->runners = r;
-    s = channel_new(cluster->loop, fd, &runner_events, r, &r->channel, err);
-    if (s != ST_OK) {
-        r->kill_at_ns = clock_ns(); /* its socket is closed; the next tick sees to the process */
-        return s;
-    }
-    log_info("runner %u of instance %.8s started, process %ld", rank, r->instance_id, (long)r->pid);
-    assign_send(r, in, digest, &file);
-    return ST_OK;
+    if (s == ST_OK)
+        s = runner_attach(r, fd, err);
+    if (s == ST_OK)
+        assign_send(r, in, digest, &file);
+    return s;
 }
 
 /* Where the ranks' endpoints, as the coordinator told them, are reached from here. */
@@ -417,7 +309,7 @@ void runner_connect(struct cluster *cluster, const char *instance_id, size_t n_r
     Wire__RunnerMessage message = WIRE__RUNNER_MESSAGE__INIT;
     Wire__ShardConnect connect = WIRE__SHARD_CONNECT__INIT;
 
-    if (!r || !in || n_ranks != in->view.plan.n_shards)
+    if (!r || !r->channel || !in || n_ranks != in->view.plan.n_shards)
         return;
     fill_ways(cluster, in, n_ranks, ranks, &ways);
     connect.ranks = ways.list;
@@ -443,7 +335,13 @@ void runners_reap(struct cluster *cluster)
     for (struct runner *r = cluster->runners; r; r = r->next) {
         int how;
 
-        if (r->pid == 0 || waitpid(r->pid, &how, WNOHANG) != r->pid)
+        mpirun_reap(r);
+        if (r->hold_fd >= 0 && mpirun_has_ended(r)) {
+            close(r->hold_fd);
+            r->hold_fd = -1;
+            r->pid = 0;
+        }
+        if (r->pid == 0 || r->hold_fd >= 0 || waitpid(r->pid, &how, WNOHANG) != r->pid)
             continue;
         r->pid = 0;
         log_exit(r, how);
@@ -462,6 +360,14 @@ static void beat(struct runner *r)
     r->n_unanswered++;
 }
 
+static void kill_by_force(const struct runner *r, uint64_t now_ns)
+{
+    if (r->pid != 0 && now_ns >= r->kill_at_ns)
+        (void)kill(r->pid, SIGKILL);
+    if (now_ns >= r->kill_at_ns + MPIRUN_GRACE_MS * NS_PER_MS)
+        mpirun_kill(r);
+}
+
 static void runner_tick(struct runner *r, uint64_t now_ns)
 {
     const unsigned most = r->is_ready ? BEATS_UNANSWERED_MAX : BEATS_LOADING_MAX;
@@ -470,8 +376,8 @@ static void runner_tick(struct runner *r, uint64_t now_ns)
         runner_lost(r, ST_DEADLINE, "stopped answering");
     else if (r->channel)
         beat(r);
-    else if (r->pid != 0 && now_ns >= r->kill_at_ns)
-        (void)kill(r->pid, SIGKILL);
+    else if (!r->awaited)
+        kill_by_force(r, now_ns);
 }
 
 bool cluster_is_stalled(const struct cluster *cluster)
@@ -503,14 +409,20 @@ void runners_free(struct cluster *cluster)
     const uint64_t until = deadline_after_ms(WAIT_AT_END_MS);
 
     for (struct runner *r = cluster->runners; r; r = r->next)
-        if (r->channel)
+        if (is_held(r))
             runner_close(r);
     for (runners_reap(cluster); cluster->runners && clock_ns() < until; runners_reap(cluster))
         wait_step();
     for (struct runner *r = cluster->runners; r; r = r->next) {
-        (void)kill(r->pid, SIGKILL);
-        (void)waitpid(r->pid, NULL, 0); /* a killed process ends */
-        r->pid = 0;
+        kill_by_force(r, UINT64_MAX);
+        if (r->pid != 0 && r->hold_fd < 0)
+            (void)waitpid(r->pid, NULL, 0); /* a killed process ends */
+        if (r->job_pid != 0)
+            (void)waitpid(r->job_pid, NULL, 0);
+        if (r->hold_fd >= 0)
+            close(r->hold_fd);
+        r->hold_fd = -1;
+        r->pid = r->job_pid = 0;
     }
     runner_free_reaped(cluster);
 }

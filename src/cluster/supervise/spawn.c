@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cluster/supervise/spawn.c - start a runner's process with posix_spawn(3).
+/* cluster/supervise/spawn.c - start a runner's process with posix_spawnp(3).
  *
  * Descriptors are made close-on-exec where they are made; as a second fence
  * the child's others are closed by number, or by flag on macOS, because a
@@ -115,7 +115,7 @@ static int spawn(const char *program, char *const *argv, int child_fd, pid_t *re
         goto out_actions;
     failed = prepare(&actions, &attributes, child_fd);
     if (!failed)
-        failed = posix_spawn(ret_pid, program, &actions, &attributes, argv, environment());
+        failed = posix_spawnp(ret_pid, program, &actions, &attributes, argv, environment());
     (void)posix_spawnattr_destroy(&attributes);
 out_actions:
     (void)posix_spawn_file_actions_destroy(&actions);

@@ -12,7 +12,7 @@
 
 #include "base/status.h"
 
-/* Start `program` with these arguments, ended by NULL; file descriptor 3 is its end of the socket
+/* Start `program`, a path or a name that is looked for in PATH, with these arguments, ended by NULL; file descriptor 3 is its end of the socket
  * pair.  As spawn_runner(). */
 enum status spawn_child(const char *program, char *const *argv, pid_t *ret_pid, int *ret_fd,
                         struct err *err);

@@ -3,7 +3,6 @@
 #include "engine/mlx/load.h"
 
 #include <dlfcn.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,20 +10,6 @@
 
 /* CMake names modules so on macOS, too. */
 #define MODULE_FILE "libpomona_mlx.so"
-
-static enum status beside_the_program(char *ret_path, struct err *err)
-{
-    enum status s = path_of_self(ret_path, err);
-    char *slash = s == ST_OK ? strrchr(ret_path, '/') : NULL;
-
-    if (!slash)
-        return s;
-    *slash = '\0';
-    if (strlen(ret_path) + sizeof("/" MODULE_FILE) > PATH_MAX_BYTES)
-        return err_set(err, ST_RANGE, "the program's own path is too long");
-    memcpy(slash, "/" MODULE_FILE, sizeof("/" MODULE_FILE));
-    return ST_OK;
-}
 
 enum status mlx_load(const struct mlx_module **ret_module, struct err *err)
 {
@@ -36,7 +21,7 @@ enum status mlx_load(const struct mlx_module **ret_module, struct err *err)
     void *library, *symbol;
 
     if (!named || !*named)
-        s = beside_the_program(path, err);
+        s = path_beside_self(MODULE_FILE, path, err);
     if (s != ST_OK)
         return s;
     /* With it a GPU was seen to stop until the machine started anew: mlx issues 3142 and 3830. */

@@ -7,6 +7,7 @@
  */
 #include "engine/mlx/mlx.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,6 +36,12 @@ struct job {
     char words[ERR_WORDS_MAX];
 };
 
+static void pulse(const struct engine_options *options, enum engine_pulse what)
+{
+    if (options->on_pulse)
+        options->on_pulse(options->pulse_arg, what);
+}
+
 static struct mlx_shard *mlx_of(struct engine_shard *shard)
 {
     return (struct mlx_shard *)shard;
@@ -55,11 +62,56 @@ static void on_layer(void *arg)
     mlx_thread_tell(&((struct mlx_shard *)arg)->thread, 0, 0);
 }
 
+/* What the thread asks of the shard's owner. */
+struct wish {
+    struct mlx_shard *shard;
+    float *rows;
+    size_t n_floats;
+    bool is_begin;
+    enum status status;
+    struct err err;
+};
+
+/* Others may take long, which is theirs to tell. */
+static void tell_wait(void *arg)
+{
+    const struct wish *wish = arg;
+
+    pulse(&wish->shard->checked.options, wish->is_begin ? PULSE_END : PULSE_BEGIN);
+}
+
+static void sum_rows(void *arg)
+{
+    struct wish *wish = arg;
+    const struct engine_options *o = &wish->shard->checked.options;
+
+    pulse(o, PULSE_END);
+    wish->status = o->sum(o->sum_arg, wish->rows, wish->n_floats, &wish->err);
+    pulse(o, PULSE_BEGIN);
+}
+
+static void on_wait(void *arg, bool is_begin)
+{
+    struct wish wish = { .shard = arg, .is_begin = is_begin };
+
+    mlx_thread_ask(&wish.shard->thread, tell_wait, &wish);
+}
+
+static int on_sum(void *arg, float *rows, size_t n_floats, char *words)
+{
+    struct wish wish = { .shard = arg, .rows = rows, .n_floats = n_floats };
+
+    mlx_thread_ask(&wish.shard->thread, sum_rows, &wish);
+    (void)snprintf(words, ERR_WORDS_MAX, "%s", wish.err.words);
+    return (int)wish.status;
+}
+
 static void open_task(void *arg)
 {
     struct job *job = arg;
     struct mlx_shard *shard = job->shard;
-    const struct mlx_watch watch = { on_loaded, on_layer, shard };
+    const struct mlx_watch watch = { on_loaded, on_layer, on_wait,
+                                     shard->checked.options.sum ? on_sum : NULL, shard };
 
     job->code = shard->module->open(&shard->checked.weights, &shard->checked.options, &watch,
                                     &shard->graph, job->words);
@@ -111,16 +163,6 @@ static enum status refuse_other_formats(const struct engine_options *options, st
     return ST_OK;
 }
 
-static enum status refuse_portions(const struct shard_weights *weights, struct err *err)
-{
-    if (weights->portion.n_members == 0)
-        return ST_OK;
-    return err_set(
-        err, ST_UNSUPPORTED,
-        "the engine 'mlx' computes whole layers only, not a team member's portion: place "
-        "the model as a pipeline, or serve this node with --engine cpu");
-}
-
 static enum status mlx_open(const struct shard_weights *weights,
                             const struct engine_options *options, struct engine_shard **ret_shard,
                             struct err *err)
@@ -129,8 +171,6 @@ static enum status mlx_open(const struct shard_weights *weights,
     struct mlx_shard *shard;
     enum status s = refuse_other_formats(options, err);
 
-    if (s == ST_OK)
-        s = refuse_portions(weights, err);
     if (s == ST_OK)
         s = cpu_shard_check(weights, options, err);
     if (s != ST_OK)
@@ -160,15 +200,10 @@ static enum status mlx_open(const struct shard_weights *weights,
         mlx_close(&shard->base);
         return s;
     }
-    shard->checked.options.keep = (struct engine_keep){ 0 }; /* was borrowed */
+    shard->checked.options.keep = (struct engine_keep){ 0 }; /* was borrowed, as was */
+    shard->checked.options.ring_file = NULL;
     *ret_shard = &shard->base;
     return ST_OK;
-}
-
-static void pulse(const struct engine_options *options, enum engine_pulse what)
-{
-    if (options->on_pulse)
-        options->on_pulse(options->pulse_arg, what);
 }
 
 static void on_step_event(void *arg, uint64_t done_bytes, uint64_t total_bytes)

@@ -11,6 +11,9 @@
  * The width of activations that options ask for is not looked at, as these are finer; a step's pulse
  * is felt once a layer.
  *
+ * Of a team's member it computes the portion.  The members' rows are summed by options.sum, as those of the
+ * CPU engine, and so beside it; or over MLX's own ring, where all members have this engine.
+ *
  * Exactness  MLX chooses kernels by the shape of a batch, so on the GPU the result of a row may
  *            differ in its last bits with the rows beside it; tokens are those of one engine,
  *            not of every placement

@@ -16,6 +16,7 @@
 
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <new>
@@ -37,6 +38,12 @@
 
 constexpr size_t CACHE_BYTES = size_t(256) << 20;
 
+/* Why a sum over the team failed. */
+struct lost_member {
+    int code = 0;
+    char words[ERR_WORDS_MAX] = "";
+};
+
 struct mlx_graph {
     model_shape shape;
     engine_options options;
@@ -47,6 +54,7 @@ struct mlx_graph {
     std::vector<mx::array> keys, values; /* of each layer */
     std::optional<linear> embedding, output;
     std::optional<mx::array> output_norm, rope_wavelengths;
+    std::optional<mx::distributed::Group> ring; /* of the team */
 
     mlx_graph(const shard_weights &w, const engine_options &o, const mlx_watch &listener);
     void step(const engine_batch &batch, float *hidden_out, float *logits_out);
@@ -56,8 +64,12 @@ struct mlx_graph {
     mx::array rows_of(const linear &w, const mx::array &ids) const;
     mx::array turn(const mx::array &x, const mx::array &positions) const;
     mx::array attend(size_t layer, const mx::array &q, const engine_batch &batch) const;
+    mx::array summed(const mx::array &part);
+    mx::array attention(size_t i, const mx::array &h, const struct places &at,
+                        const engine_batch &batch);
     mx::array compute_layer(size_t i, const mx::array &h, const struct places &places,
                             const engine_batch &batch);
+    void join(const engine_options &o, const portion &mine);
     void bound_memory(const shard_weights &w);
     uint64_t need_bytes(const shard_weights &w) const;
 };
@@ -149,6 +161,20 @@ uint64_t mlx_graph::need_bytes(const shard_weights &w) const
            CACHE_BYTES;
 }
 
+/* MLX's ring waits for its first member without end, and for others half a minute: whoever
+ * supervises this process ends it. */
+void mlx_graph::join(const engine_options &o, const portion &mine)
+{
+    options.ring_file = nullptr; /* was borrowed */
+    if (!o.ring_file)
+        return;
+    setenv("MLX_HOSTFILE", o.ring_file, 1);
+    setenv("MLX_RANK", std::to_string(mine.member).c_str(), 1);
+    ring = mx::distributed::init(true, "ring");
+    if (ring->size() != int(mine.n_members))
+        throw std::runtime_error("the ring has another size than the team");
+}
+
 mlx_graph::mlx_graph(const shard_weights &w, const engine_options &o, const mlx_watch &listener)
     : shape(w.shape), options(o), watch(listener)
 {
@@ -156,6 +182,7 @@ mlx_graph::mlx_graph(const shard_weights &w, const engine_options &o, const mlx_
     const mx::Shape pool{ int(o.n_pages), int(o.page_tokens), int(w.shape.n_kv_head),
                           int(w.shape.head_dim) };
 
+    join(o, w.portion);
     compute = has_gpu ? mx::float16 : mx::float32;
     mx::set_default_device(has_gpu ? mx::Device::gpu : mx::Device::cpu);
     name = std::string("MLX ") + mx::version() + (has_gpu ? ", gpu" : ", cpu");
@@ -241,8 +268,35 @@ mx::array mlx_graph::attend(size_t layer, const mx::array &q, const engine_batch
     return mixed.size() == 1 ? mixed[0] : mx::concatenate(mixed, 0);
 }
 
-mx::array mlx_graph::compute_layer(size_t i, const mx::array &h, const places &at,
-                                   const engine_batch &batch)
+/* Of a member's part of the rows: all members' sum.  What is to be summed is computed before, and the sum
+ * before anything that needs it: a GPU that waits for a peer is stopped by its watchdog, and a wait
+ * is not this member's to be judged by. */
+mx::array mlx_graph::summed(const mx::array &part)
+{
+    if (!watch.sum)
+        return part;
+    mx::array rows = mx::contiguous(part);
+
+    mx::eval(rows);
+    if (ring) {
+        watch.on_wait(watch.arg, true);
+        rows = mx::distributed::all_sum(rows, *ring);
+        rows.eval();
+        watch.on_wait(watch.arg, false);
+        return rows;
+    }
+    std::vector<float> sums(rows.data<float>(), rows.data<float>() + rows.size());
+    lost_member lost;
+
+    lost.code = watch.sum(watch.arg, sums.data(), sums.size(), lost.words);
+    if (lost.code != 0)
+        throw lost;
+    return mx::array(sums.begin(), rows.shape(), mx::float32);
+}
+
+/* What the heads of this shard add to the rows. */
+mx::array mlx_graph::attention(size_t i, const mx::array &h, const places &at,
+                               const engine_batch &batch)
 {
     const layer &l = layers[i];
     const int n_rows = h.shape(0);
@@ -257,13 +311,21 @@ mx::array mlx_graph::compute_layer(size_t i, const mx::array &h, const places &a
                           mx::reshape(mx::astype(k, compute), row), { 0, 1 });
     values[i] = mx::scatter(values[i], { at.pages, at.offsets },
                             mx::reshape(mx::astype(product(normed, l.v), compute), row), { 0, 1 });
-    const mx::array mid = mx::add(h, product(attend(i, q, batch), l.o));
+    return product(attend(i, q, batch), l.o);
+}
+
+mx::array mlx_graph::compute_layer(size_t i, const mx::array &h, const places &at,
+                                   const engine_batch &batch)
+{
+    const layer &l = layers[i];
+    const mx::array mid =
+        mx::add(h, summed(shape.n_head > 0 ? attention(i, h, at, batch) : mx::zeros_like(h)));
     const mx::array m = mx::fast::rms_norm(mid, l.ffn_norm, shape.norm_eps);
     const mx::array gate = product(m, l.gate);
 
     return mx::add(
-        mid,
-        product(mx::multiply(mx::multiply(gate, mx::sigmoid(gate)), product(m, l.up)), l.down));
+        mid, summed(product(mx::multiply(mx::multiply(gate, mx::sigmoid(gate)), product(m, l.up)),
+                            l.down)));
 }
 
 void mlx_graph::step(const engine_batch &batch, float *hidden_out, float *logits_out)
@@ -306,6 +368,9 @@ template <typename Work> static int guarded(char *words, Work work)
     try {
         work();
         return ST_OK;
+    } catch (const lost_member &lost) {
+        std::snprintf(words, ERR_WORDS_MAX, "%s", lost.words);
+        return lost.code;
     } catch (const std::bad_alloc &) {
         s = ST_NOMEM;
         what = "there is not the memory for weights, pages and the largest batch";
@@ -328,7 +393,11 @@ static int graph_open(const shard_weights *weights, const engine_options *option
 
 static void graph_close(mlx_graph *graph)
 {
+    const bool has_ring = graph && graph->ring;
+
     delete graph;
+    if (has_ring)
+        mx::distributed::clear_backends();
     mx::clear_cache();
 }
 
@@ -357,7 +426,8 @@ static const char *graph_name(const mlx_graph *graph)
 }
 
 static const mlx_module module = {
-    MLX_MODULE_VERSION, graph_open, graph_close, graph_step, graph_rows, graph_is_half, graph_name,
+    MLX_MODULE_VERSION, mx::version, graph_open,    graph_close,
+    graph_step,         graph_rows,  graph_is_half, graph_name,
 };
 
 extern "C" const mlx_module *pomona_mlx_module(void)

@@ -23,7 +23,7 @@ extern "C" {
 #include "engine/engine.h" /* written in C, which C++ has to be told */
 
 /* Of this header, and of what it includes: another number is another module. */
-enum { MLX_MODULE_VERSION = 1 };
+enum { MLX_MODULE_VERSION = 2 };
 
 struct mlx_graph;
 
@@ -39,11 +39,16 @@ enum mlx_kv { MLX_KEY, MLX_VALUE };
 struct mlx_watch {
     void (*on_loaded)(void *arg, uint64_t done_bytes, uint64_t total_bytes);
     void (*on_layer)(void *arg);
+    void (*on_wait)(void *arg, bool is_begin); /* for other members of the team */
+    /* As of struct engine_options; a negative status with words. */
+    int (*sum)(void *arg, float *rows, size_t n_floats, char *words);
     void *arg;
 };
 
 struct mlx_module {
     uint32_t version; /* MLX_MODULE_VERSION */
+
+    const char *(*mlx_version)(void); /* "0.32.4"; lent for ever */
 
     /* Copies what it needs of the weights; `watch` is copied. */
     int (*open)(const struct shard_weights *weights, const struct engine_options *options,

@@ -70,8 +70,29 @@ void mlx_thread_run(struct mlx_thread *t, void (*task)(void *arg), void *arg,
             pthread_mutex_lock(&t->lock);
             continue;
         }
+        if (t->question) {
+            void (*const question)(void *) = t->question;
+
+            pthread_mutex_unlock(&t->lock);
+            question(t->question_arg);
+            pthread_mutex_lock(&t->lock);
+            t->question = NULL;
+            pthread_cond_broadcast(&t->changed);
+            continue;
+        }
         pthread_cond_wait(&t->changed, &t->lock);
     }
+    pthread_mutex_unlock(&t->lock);
+}
+
+void mlx_thread_ask(struct mlx_thread *t, void (*question)(void *arg), void *arg)
+{
+    pthread_mutex_lock(&t->lock);
+    t->question_arg = arg;
+    t->question = question;
+    pthread_cond_broadcast(&t->changed);
+    while (t->question)
+        pthread_cond_wait(&t->changed, &t->lock);
     pthread_mutex_unlock(&t->lock);
 }
 

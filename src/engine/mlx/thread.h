@@ -21,6 +21,8 @@ struct mlx_thread {
     pthread_cond_t changed;
     void (*task)(void *arg); /* NULL: none */
     void *arg;
+    void (*question)(void *arg); /* of the task, to the owner; NULL: none */
+    void *question_arg;
     uint64_t n_told, done_bytes, total_bytes; /* the last event, and how many there were */
     bool is_ending;
 };
@@ -34,6 +36,9 @@ void mlx_thread_release(struct mlx_thread *thread); /* no task runs */
 void mlx_thread_run(struct mlx_thread *thread, void (*task)(void *arg), void *arg,
                     void (*on_event)(void *arg, uint64_t done_bytes, uint64_t total_bytes),
                     void *event_arg);
+
+/* Of the task: have the owner's thread call `question`, and wait until it did. */
+void mlx_thread_ask(struct mlx_thread *thread, void (*question)(void *arg), void *arg);
 
 void mlx_thread_tell(struct mlx_thread *thread, uint64_t done_bytes, uint64_t total_bytes);
 

@@ -25,11 +25,17 @@ mx::array vector_of(const float *data, uint32_t n)
 mx::array loader::floats(const struct matrix &m)
 {
     const mx::Shape shape{ int(m.n_rows), int(m.n_cols) };
+    const size_t row_bytes = dtype_row_bytes(m.dtype, m.n_cols);
+    std::vector<unsigned char> rows(m.n_rows * row_bytes); /* side by side */
 
+    for (uint32_t i = 0; i < m.n_rows; i++)
+        std::memcpy(&rows[i * row_bytes],
+                    static_cast<const unsigned char *>(m.data) + i * matrix_stride(&m), row_bytes);
     if (m.dtype == DTYPE_F32)
-        return mx::array(static_cast<const float *>(m.data), shape, mx::float32);
-    return mx::astype(mx::array(static_cast<const mx::float16_t *>(m.data), shape, mx::float16),
-                      compute);
+        return mx::array(reinterpret_cast<const float *>(rows.data()), shape, mx::float32);
+    return mx::astype(
+        mx::array(reinterpret_cast<const mx::float16_t *>(rows.data()), shape, mx::float16),
+        compute);
 }
 
 static float half_of(const unsigned char *p)
@@ -87,13 +93,14 @@ linear loader::groups(const struct matrix &m)
     const size_t block_bytes = dtype_row_bytes(m.dtype, BLOCK);
     const int bits = m.dtype == DTYPE_Q8_0 ? 8 : 4;
     const size_t block_words = size_t(BLOCK * bits / 32);
-    const unsigned char *block = static_cast<const unsigned char *>(m.data);
+    const unsigned char *rows = static_cast<const unsigned char *>(m.data);
     std::vector<uint32_t> words(n * block_words);
     std::vector<float> scales(n), biases(n);
     size_t joined = WIDEST_GROUP / BLOCK;
 
-    for (size_t i = 0; i < n; i++, block += block_bytes)
-        unpack(m, block, &words[i * block_words], &scales[i], &biases[i]);
+    for (size_t i = 0; i < n; i++)
+        unpack(m, rows + i / of_row * matrix_stride(&m) + i % of_row * block_bytes,
+               &words[i * block_words], &scales[i], &biases[i]);
     while (joined > 1 && !(are_alike(scales, of_row, joined) && are_alike(biases, of_row, joined)))
         joined /= 2;
     scales = every(scales, joined);
@@ -110,8 +117,11 @@ linear loader::groups(const struct matrix &m)
 /* order  of the rows, NULL: as they are */
 linear loader::matrix(const struct matrix &m, const std::optional<mx::array> &order)
 {
-    const auto known = matrices.find(m.data);
+    const std::tuple key{ m.data, m.n_rows, m.n_cols };
+    const auto known = matrices.find(key);
 
+    if (!m.data) /* of a portion without heads */
+        return { mx::array(0.0f), {}, {} };
     if (known != matrices.end())
         return known->second;
     linear made =
@@ -125,7 +135,7 @@ linear loader::matrix(const struct matrix &m, const std::optional<mx::array> &or
     mx::eval(made.weight);
     if (made.scales)
         mx::eval(*made.scales, *made.biases);
-    matrices.insert({ m.data, made });
+    matrices.insert({ key, made });
     done += uint64_t(m.n_rows) * dtype_row_bytes(m.dtype, m.n_cols);
     watch.on_loaded(watch.arg, done < total ? done : total, total);
     return made;

@@ -5,6 +5,8 @@
 
 #include <map>
 #include <optional>
+#include <tuple>
+#include <vector>
 
 #include <mlx/mlx.h>
 
@@ -28,7 +30,8 @@ struct loader {
     mx::Dtype compute; /* of products, scales and kept keys and values */
     mlx_watch watch;
     uint64_t done = 0, total = 0;
-    std::map<const void *, linear> matrices; /* a tied matrix is there once */
+    /* By data and size: a tied matrix is there once. */
+    std::map<std::tuple<const void *, uint32_t, uint32_t>, linear> matrices;
 
     linear matrix(const struct matrix &m, const std::optional<mx::array> &order = std::nullopt);
     mx::array floats(const struct matrix &m);

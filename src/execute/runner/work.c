@@ -6,17 +6,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "contract/plan.h"
 #include "execute/collective.h"
+#include "execute/runner/ring_file.h"
 #include "execute/runner/serve.h"
 #include "execute/shard/follower.h"
 #include "execute/spec/draft_model.h"
 #include "model/keep.h"
 #include "model/model.h"
 #include "model/share/fetch.h"
+#include "transport/mpi/mpi.h"
 
 enum {
     /* Other ranks may fetch their parts for as long as bytes come; the node knows when they
@@ -189,17 +192,12 @@ static enum status open_model(struct work *w, struct err *err)
     return s;
 }
 
-static enum status join_ring(struct work *w, struct err *err)
+static enum status join_tcp(struct work *w, struct err *err)
 {
     const struct assignment *a = w->assignment;
     struct tcp_join join = { .rank = a->rank, .n_ranks = a->n_ranks, .ret_cut = &w->cut };
-    enum status s;
+    enum status s = ST_OK;
 
-    s = await(w, ORDER_CONNECT, CONNECT_MS, err);
-    if (s != ST_OK)
-        return s;
-    if (w->endpoints->n != a->n_ranks)
-        return err_set(err, ST_RANGE, "%u addresses for %u ranks", w->endpoints->n, a->n_ranks);
     if (a->has_data_key)
         s = tls_new(&a->data_key, TLS_ROWS, &w->tls, err);
     if (s != ST_OK)
@@ -211,6 +209,19 @@ static enum status join_ring(struct work *w, struct err *err)
     tcp_listener_close(w->assignment->listener);
     w->assignment->listener = NULL;
     return s;
+}
+
+static enum status join_ring(struct work *w, struct err *err)
+{
+    const struct assignment *a = w->assignment;
+    const struct mpi_join job = { .rank = a->rank, .n_ranks = a->n_ranks };
+    const enum status s = await(w, ORDER_CONNECT, CONNECT_MS, err);
+
+    if (s != ST_OK)
+        return s;
+    if (w->endpoints->n != a->n_ranks)
+        return err_set(err, ST_RANGE, "%u addresses for %u ranks", w->endpoints->n, a->n_ranks);
+    return a->transport == TRANSPORT_MPI ? mpi_join(&job, &w->ring, err) : join_tcp(w, err);
 }
 
 /* A team sums over the ring. */
@@ -250,7 +261,14 @@ static void on_lost(void *arg, const struct err *why)
 static enum status open_engine(struct work *w, struct err *err)
 {
     const struct assignment *a = w->assignment;
+    char ring_file[PATH_MAX_BYTES] = "";
     struct model_keep keep;
+    enum status s = ST_OK;
+
+    if (a->transport == TRANSPORT_RING && a->n_ranks > 1)
+        s = ring_file_write(a, w->endpoints, w->sums, ring_file, err);
+    if (s != ST_OK)
+        return s;
 
     model_keep_init(&keep, w->model);
     keep.engine.on_lost = on_lost;
@@ -267,6 +285,7 @@ static enum status open_engine(struct work *w, struct err *err)
         .keep = keep.engine,
         .sum = w->sums ? collective_sum : NULL,
         .sum_arg = w->sums,
+        .ring_file = ring_file[0] ? ring_file : NULL,
         .on_progress = on_progress,
         .progress_arg = w,
         .on_pulse = pulse_feel,
@@ -277,7 +296,10 @@ static enum status open_engine(struct work *w, struct err *err)
     if (!w->engine)
         return err_set(err, ST_UNSUPPORTED, "there is no engine '%s'; there are: cpu, mlx",
                        a->engine);
-    return w->engine->open(&w->weights, &options, &w->shard, err);
+    s = w->engine->open(&w->weights, &options, &w->shard, err);
+    if (ring_file[0])
+        (void)unlink(ring_file);
+    return s;
 }
 
 /* On the driver, where the plan has one. */

@@ -15,6 +15,7 @@ enum {
     LAYERS_MAX = 1 << 16,
     LIST_BYTES_MAX = NODES_MAX * NODE_NAME_MAX,
     KV_NAME_MAX = 16,
+    TRANSPORT_NAME_MAX = 16,
     BITS_MAX = 32,
     NUMBER_MAX = 32,
 };
@@ -49,6 +50,15 @@ static enum status set_kv_format(const char *name, struct place_request *r, stru
     if (kv_format_find(name, &r->kv_format, &err) != ST_OK)
         return api_error_set(e, API_INVALID_VALUE, "kv", "There is %s.", err.words);
     r->has_kv_format = true;
+    return ST_OK;
+}
+
+static enum status set_transport(const char *name, struct place_request *r, struct api_error *e)
+{
+    struct err err;
+
+    if (transport_kind_find(name, &r->transport, &err) != ST_OK)
+        return api_error_set(e, API_INVALID_VALUE, "transport", "There is %s.", err.words);
     return ST_OK;
 }
 
@@ -88,7 +98,7 @@ enum status place_request_from_json(const json_t *body, struct place_request *re
                                     struct api_error *e)
 {
     struct place_request r = { 0 };
-    char kv[KV_NAME_MAX] = "";
+    char kv[KV_NAME_MAX] = "", transport[TRANSPORT_NAME_MAX] = "";
     uint32_t bits = 0;
     const json_t *nodes = NULL, *split = NULL;
     enum status s = param_text(body, "model", r.model, sizeof(r.model), e);
@@ -120,6 +130,10 @@ enum status place_request_from_json(const json_t *body, struct place_request *re
         s = param_u32(body, "activations", 1, BITS_MAX, &bits, e);
     if (s == ST_OK)
         s = set_activations(bits, &r, e);
+    if (s == ST_OK)
+        s = param_text(body, "transport", transport, sizeof(transport), e);
+    if (s == ST_OK)
+        s = set_transport(transport, &r, e);
     if (s == ST_OK)
         s = param_text(body, "draft", r.draft, sizeof(r.draft), e);
     if (s == ST_OK)
@@ -199,6 +213,8 @@ enum status place_request_from_query(const char *query, struct place_request *re
         s = query_number(query, "prompt", CONTEXT_MAX, &r.prompt_tokens, e);
     if (s == ST_OK && query_value(query, "kv", text, sizeof(text)))
         s = set_kv_format(text, &r, e);
+    if (s == ST_OK && query_value(query, "transport", text, sizeof(text)))
+        s = set_transport(text, &r, e);
     if (s == ST_OK)
         s = query_number(query, "activations", BITS_MAX, &bits, e);
     if (s == ST_OK)

@@ -24,6 +24,7 @@ struct place_request {
     enum kv_format kv_format;
     bool has_activations; /* false: the node's */
     enum activation_format activations;
+    enum transport_kind transport;
     char draft[MODEL_NAME_MAX];          /* "": none guesses */
     uint32_t streams;                    /* to plan for; 0: one */
     uint32_t prompt_tokens;              /* of a request, to plan for; 0: the planner's default */
@@ -31,12 +32,12 @@ struct place_request {
 };
 
 /* {"model","nodes":[...],"split":[...],"context":N,"kv":"f16","activations":16,
- * "draft":"small","streams":N,"prompt":N,"overrides":"studio-1=40"} */
+ * "transport":"mpi","draft":"small","streams":N,"prompt":N,"overrides":"studio-1=40"} */
 enum status place_request_from_json(const json_t *body, struct place_request *ret,
                                     struct api_error *e);
 
-/* "model=M&nodes=a,b&split=18,12&context=N&kv=f16&activations=16&draft=small&
- * streams=N&prompt=N&overrides=studio-1%3D40"; `query` may be NULL */
+/* "model=M&nodes=a,b&split=18,12&context=N&kv=f16&activations=16&transport=mpi&
+ * draft=small&streams=N&prompt=N&overrides=studio-1%3D40"; `query` may be NULL */
 enum status place_request_from_query(const char *query, struct place_request *ret,
                                      struct api_error *e);
 

@@ -137,10 +137,12 @@ void admin_render_instance(const struct cluster_instance *i, struct buf *out)
     buf_printf(out,
                ",\"state\":\"%s\",\"progress\":%.3f,\"load_seconds\":%.3f,\"context_tokens\":%u"
                ",\"active\":%u,\"waiting\":%u,\"kv_tokens\":%" PRIu64 ",\"kv_tokens_used\":%" PRIu64
-               ",\"kv_tokens_cached\":%" PRIu64 ",\"generated_tokens\":%" PRIu64 ",",
+               ",\"kv_tokens_cached\":%" PRIu64 ",\"generated_tokens\":%" PRIu64
+               ",\"transport\":\"%s\",",
                i->state == INSTANCE_READY ? "ready" : "placing", i->progress, i->load_seconds,
                i->plan.context_tokens, i->view.n_active, i->view.n_waiting, i->plan.kv_tokens,
-               i->kv_tokens_used, i->kv_tokens_cached, i->n_generated_tokens);
+               i->kv_tokens_used, i->kv_tokens_cached, i->n_generated_tokens,
+               transport_kind_name(i->plan.transport));
     write_shards(&i->plan, i->shards, out);
     buf_putc(out, '}');
 }
@@ -253,9 +255,9 @@ void admin_render_plan(const struct plan *plan, const char *members, struct buf 
     }
     buf_printf(out,
                ",\"context_tokens\":%u,\"kv_tokens\":%" PRIu64 ",\"kv_format\":\"%s\","
-               "\"activations\":%u,",
+               "\"activations\":%u,\"transport\":\"%s\",",
                plan->context_tokens, plan->kv_tokens, kv_format_name(plan->kv_format),
-               activation_format_bits(plan->activations));
+               activation_format_bits(plan->activations), transport_kind_name(plan->transport));
     write_shards(plan, NULL, out);
     if (members)
         buf_printf(out, ",%s", members);

@@ -43,6 +43,7 @@ static bool prepare(int fd)
 
 enum status socket_listen(const char *host, int *ret_fd, uint16_t *ret_port, struct err *err)
 {
+    const int on = 1;
     struct address address;
     enum status s;
     int fd;
@@ -51,7 +52,8 @@ enum status socket_listen(const char *host, int *ret_fd, uint16_t *ret_port, str
     if (s != ST_OK)
         return s;
     fd = socket(address.storage.ss_family, SOCK_STREAM, 0);
-    if (fd < 0 || !prepare(fd) ||
+    /* MLX's ring may listen at this port once this listener is closed, beside the connections. */
+    if (fd < 0 || !prepare(fd) || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
         bind(fd, (struct sockaddr *)&address.storage, address.length) != 0 ||
         listen(fd, BACKLOG) != 0) {
         s = err_errno(err, "listen on %s", host);

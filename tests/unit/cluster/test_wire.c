@@ -15,6 +15,7 @@ static const struct plan two_shards = {
     .context_tokens = 4096,
     .kv_format = KV_Q8_0,
     .activations = ACTIVATIONS_8,
+    .transport = TRANSPORT_MPI,
     .kv_tokens = 1ull << 40,
     .n_shards = 2,
     .shards = { { "a", 0, 3, 0, 10, 20 }, { "b", 3, 5, 0, UINT64_MAX, 40 } },
@@ -90,6 +91,9 @@ static void a_plan_with_a_gap_or_without_shards_is_refused(void **state)
     assert_int_equal(wire_to_plan(&wire, &back, &err), ST_FORMAT);
     wire_of_plan(&two_shards, &wire, shards, list);
     wire.kv_format = N_KV_FORMATS;
+    assert_int_equal(wire_to_plan(&wire, &back, &err), ST_FORMAT);
+    wire_of_plan(&two_shards, &wire, shards, list);
+    wire.transport = N_TRANSPORT_KINDS;
     assert_int_equal(wire_to_plan(&wire, &back, &err), ST_FORMAT);
     wire_of_plan(&two_shards, &wire, shards, list);
     wire.n_shards = 0;
