@@ -448,6 +448,7 @@ enum status driver_step(struct driver *d, struct err *err)
     }
     d->is_stepping = false;
     sweep(d);
+    d->step_ns += clock_ns() - d->times.begin_ns;
     return s;
 }
 
@@ -462,6 +463,8 @@ struct driver_load driver_load(const struct driver *d)
         .kv_tokens_cached = (uint64_t)prefix_n_cached(d->prefix) * d->o.page_tokens,
         .n_generated_tokens = d->n_generated,
         .n_preempted = d->n_preempted,
+        .step_ns = d->step_ns,
+        .waited_ns = d->o.ring ? d->o.ring->waited_ns : 0,
     };
 }
 

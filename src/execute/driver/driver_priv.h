@@ -55,7 +55,7 @@ struct driver {
     struct gather *gather; /* NULL where the driver has the whole output matrix */
     bool is_broken, is_stepping;
     struct err broken;
-    uint64_t next_id, next_step, n_generated, n_preempted;
+    uint64_t next_id, next_step, n_generated, n_preempted, step_ns;
     struct budget budget;
 
     struct sequence **sequences; /* [n_sequences], oldest first; capacity n_capacity */

@@ -137,10 +137,12 @@ void admin_render_instance(const struct cluster_instance *i, struct buf *out)
     buf_printf(out,
                ",\"state\":\"%s\",\"progress\":%.3f,\"load_seconds\":%.3f,\"context_tokens\":%u"
                ",\"active\":%u,\"waiting\":%u,\"kv_tokens\":%" PRIu64 ",\"kv_tokens_used\":%" PRIu64
-               ",\"kv_tokens_cached\":%" PRIu64 ",\"generated_tokens\":%" PRIu64 ",",
+               ",\"kv_tokens_cached\":%" PRIu64 ",\"generated_tokens\":%" PRIu64
+               ",\"step_seconds\":%.3f,\"wait_seconds\":%.3f,",
                i->state == INSTANCE_READY ? "ready" : "placing", i->progress, i->load_seconds,
                i->plan.context_tokens, i->view.n_active, i->view.n_waiting, i->plan.kv_tokens,
-               i->kv_tokens_used, i->kv_tokens_cached, i->n_generated_tokens);
+               i->kv_tokens_used, i->kv_tokens_cached, i->n_generated_tokens, i->step_seconds,
+               i->wait_seconds);
     write_shards(&i->plan, i->shards, out);
     buf_putc(out, '}');
 }

@@ -260,7 +260,7 @@ struct tcp *tcp_new(uint32_t rank, uint32_t n_ranks)
 
     if (!t)
         return NULL;
-    t->base = (struct transport){ &tcp_type, rank, n_ranks };
+    t->base = (struct transport){ .type = &tcp_type, .rank = rank, .n_ranks = n_ranks };
     for (size_t i = 0; i < TCP_RANKS_MAX; i++)
         t->conns[i].fd = -1;
     return t;
