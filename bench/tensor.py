@@ -81,7 +81,7 @@ class Bed:
 
     def ours(self, names, streams, *more):
         """(tokens/s of each number of streams, share waited)"""
-        self.nodes.place_on(self.model, names, *more)
+        self.nodes.place_on(self.model, names, "--streams", str(max(streams)), *more)
         driver = int(names[-1][1:])
         try:
             self.rate_of(self.ask(driver, 52415, self.model, ONE))    # everything is warm

@@ -147,6 +147,8 @@ enum status placement_body(const struct placement *p, const char *model, json_t 
         failed |= json_object_set_new(body, "kv", json_string(p->kv));
     if (p->activations > 0)
         failed |= json_object_set_new(body, "activations", json_integer(p->activations));
+    if (p->wire)
+        failed |= json_object_set_new(body, "wire", json_string(p->wire));
     if (p->draft)
         failed |= json_object_set_new(body, "draft", json_string(p->draft));
     failed |= set_workload(p, buf_text(&pins), body);
@@ -190,6 +192,10 @@ enum status placement_query(const struct placement *p, const char *model, struct
     }
     if (p->activations > 0)
         buf_printf(ret_query, "&activations=%u", p->activations);
+    if (p->wire) {
+        buf_puts(ret_query, "&wire=");
+        api_escape(ret_query, p->wire);
+    }
     if (p->draft) {
         buf_puts(ret_query, "&draft=");
         api_escape(ret_query, p->draft);

@@ -16,6 +16,7 @@ struct placement {
     uint32_t context_tokens; /* 0: the model's */
     const char *kv;          /* "q8_0"; NULL: as the node is told */
     uint32_t activations;    /* bits; 0: the same */
+    const char *wire;        /* of a team's sums; NULL: f32 */
     const char *draft;       /* a model's name; NULL: none guesses */
     uint32_t streams;        /* to plan for; 0: one */
     uint32_t prompt_tokens;  /* 0: the planner's default */
@@ -38,6 +39,8 @@ enum { PLACEMENT_CONTEXT_MAX = 1 << 20, PLACEMENT_STREAMS_MAX = 4096, PLACEMENT_
       OPTION_TEXT, &(p)->kv, 0, 0 },                                                                \
     { "activations", 0, "BITS", "of numbers that meet quantised weights: 16, 8 (default: the node's)",\
       OPTION_U32, &(p)->activations, 1, 32 },                                                       \
+    { "wire", 0, "FORMAT", "how members of a team send sums: f32, f16, q8 (default f32)",           \
+      OPTION_TEXT, &(p)->wire, 0, 0 },                                                              \
     { "draft", 0, "MODEL", "a small model of the same vocabulary that guesses tokens ahead",        \
       OPTION_TEXT, &(p)->draft, 0, 0 },                                                             \
     { "streams", 's', "N", "answers at the same time to plan for (default 1)", OPTION_U32,          \

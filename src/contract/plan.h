@@ -20,6 +20,7 @@
 #include "contract/activation_format.h"
 #include "contract/kv_format.h"
 #include "contract/model_info.h"
+#include "contract/sum_format.h"
 
 enum {
     NODE_NAME_MAX = 64, /* bytes, NUL included; [A-Za-z0-9._-]+ */
@@ -43,7 +44,8 @@ struct plan {
     uint32_t context_tokens; /* longest sequence */
     enum kv_format kv_format;
     enum activation_format activations;
-    uint64_t kv_tokens; /* size of the page pool, the same on every rank */
+    enum sum_format sums; /* of teams */
+    uint64_t kv_tokens;   /* size of the page pool, the same on every rank */
     size_t n_shards;
     struct plan_shard shards[PLAN_SHARDS_MAX];
 };

@@ -68,6 +68,7 @@ struct flow {
     uint32_t context_tokens;  /* of the instance */
     enum kv_format kv_format; /* of the first instance; others would compute other tokens */
     enum activation_format activations; /* the same */
+    enum sum_format sums;               /* the same */
     char draft[MODEL_NAME_MAX];
     const char *strategy; /* placement_strategy() */
 

@@ -34,16 +34,18 @@ static void take_instance(struct flow *f, const struct cluster_instance *instanc
         return;
     f->kv_format = instance->plan.kv_format;
     f->activations = instance->plan.activations;
+    f->sums = instance->plan.sums;
     memcpy(f->draft, instance->plan.draft, sizeof(f->draft));
     f->strategy = placement_strategy(&instance->plan);
 }
 
-/* May it go on with what another began?  In another number format, keys and values or activations
+/* May it go on with what another began?  In another number format, keys and values, activations or sums
  * would make other tokens. */
 static bool may_take(const struct flow *f, const struct cluster_instance *instance)
 {
-    return !f->choices || (instance->plan.kv_format == f->kv_format &&
-                           instance->plan.activations == f->activations);
+    return !f->choices ||
+           (instance->plan.kv_format == f->kv_format &&
+            instance->plan.activations == f->activations && instance->plan.sums == f->sums);
 }
 
 static const struct cluster_instance *find_instance(const struct cluster_instance *instances,
@@ -180,7 +182,8 @@ static enum status plan_again(struct flow *f, struct plan *plan, struct api_erro
                                   .has_kv_format = true,
                                   .kv_format = f->kv_format,
                                   .has_activations = true,
-                                  .activations = f->activations };
+                                  .activations = f->activations,
+                                  .sums = f->sums };
     const char *strategy = f->strategy ? f->strategy : "";
 
     memcpy(like.draft, f->draft, sizeof(like.draft));

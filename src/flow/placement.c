@@ -215,9 +215,11 @@ enum status placement_plan(struct service *service, const struct model_info *mod
             options.kv_format = request->kv_format;
     }
     s = make_plan(service, model, nodes, request, &options, ret_plan, e);
-    if (s == ST_OK)
+    if (s == ST_OK) {
         ret_plan->activations =
             request && request->has_activations ? request->activations : service->activations;
+        ret_plan->sums = request ? request->sums : SUM_F32;
+    }
     return s;
 }
 
@@ -231,7 +233,8 @@ bool placement_join(struct service *service, const struct model_info *model,
     for (size_t i = 0; i < n && !found; i++) {
         found = strcmp(instances[i].view.model, model->name) == 0 &&
                 (!request || (instances[i].plan.kv_format == request->kv_format &&
-                              instances[i].plan.activations == request->activations));
+                              instances[i].plan.activations == request->activations &&
+                              instances[i].plan.sums == request->sums));
         if (found)
             *ret_plan = instances[i].plan;
     }

@@ -314,6 +314,7 @@ static void assign_send(struct runner *r, const struct instance *in, const uint8
     assign.kv_tokens = plan->kv_tokens;
     assign.kv_format = (uint32_t)plan->kv_format;
     assign.activations = (uint32_t)plan->activations;
+    assign.sums = (uint32_t)plan->sums;
     assign.n_threads = cluster->n_threads;
     assign.listen_host =
         (char *)(cluster->hears_everywhere ? address_any() : cluster->self->info.host);

@@ -31,6 +31,8 @@ static enum status check_numbers(const Wire__ShardAssign *m, struct err *err)
         return err_set(err, ST_RANGE, "keys and values in format %u", m->kv_format);
     if (m->activations >= N_ACTIVATION_FORMATS)
         return err_set(err, ST_RANGE, "activations in format %u", m->activations);
+    if (m->sums >= N_SUM_FORMATS)
+        return err_set(err, ST_RANGE, "sums in format %u", m->sums);
     if (m->key.len != INSTANCE_KEY_BYTES || m->model_digest.len != MODEL_DIGEST_BYTES)
         return err_set(err, ST_RANGE, "a key or digest of the wrong length");
     return ST_OK;
@@ -165,6 +167,7 @@ enum status assignment_read(const Wire__ShardAssign *m, struct assignment **ret_
     a->n_pages = (uint32_t)((m->kv_tokens + RUNNER_PAGE_TOKENS - 1) / RUNNER_PAGE_TOKENS);
     a->kv_format = (enum kv_format)m->kv_format;
     a->activations = (enum activation_format)m->activations;
+    a->sums = (enum sum_format)m->sums;
     a->n_threads = m->n_threads;
     *ret_assignment = a;
     return ST_OK;

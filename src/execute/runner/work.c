@@ -220,6 +220,7 @@ static enum status join_team(struct work *w, struct err *err)
         .ring = w->ring,
         .first_rank = a->lineup.first[lineup_team(&a->lineup, a->rank)],
         .n_members = a->n_shares,
+        .format = a->sums,
         .deadline_ms = RUNNER_STEP_DEADLINE_MS,
     };
 

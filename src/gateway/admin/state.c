@@ -255,9 +255,9 @@ void admin_render_plan(const struct plan *plan, const char *members, struct buf 
     }
     buf_printf(out,
                ",\"context_tokens\":%u,\"kv_tokens\":%" PRIu64 ",\"kv_format\":\"%s\","
-               "\"activations\":%u,",
+               "\"activations\":%u,\"wire\":\"%s\",",
                plan->context_tokens, plan->kv_tokens, kv_format_name(plan->kv_format),
-               activation_format_bits(plan->activations));
+               activation_format_bits(plan->activations), sum_format_name(plan->sums));
     write_shards(plan, NULL, out);
     if (members)
         buf_printf(out, ",%s", members);

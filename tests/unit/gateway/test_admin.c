@@ -15,7 +15,7 @@ static void a_body_and_a_query_ask_the_same(void **state)
     struct api_error e;
     json_t *body = json_loads(
         "{\"model\":\"org/m\",\"nodes\":[\"a\",\"b\"],\"split\":[18,12],"
-        "\"context\":4096,\"kv\":\"q8_0\",\"activations\":8,\"draft\":\"s\",\"streams\":16,"
+        "\"context\":4096,\"kv\":\"q8_0\",\"activations\":8,\"wire\":\"q8\",\"draft\":\"s\",\"streams\":16,"
         "\"prompt\":512,\"overrides\":\"a=18,b\"}",
         0, NULL);
 
@@ -23,7 +23,7 @@ static void a_body_and_a_query_ask_the_same(void **state)
     assert_int_equal(place_request_from_json(body, &a, &e), ST_OK);
     assert_int_equal(
         place_request_from_query(
-            "model=org%2Fm&nodes=a,b&split=18,12&context=4096&kv=q8_0&activations=8&draft=s"
+            "model=org%2Fm&nodes=a,b&split=18,12&context=4096&kv=q8_0&activations=8&wire=q8&draft=s"
             "&streams=16&prompt=512&overrides=a%3D18,b",
             &b, &e),
         ST_OK);
@@ -34,6 +34,7 @@ static void a_body_and_a_query_ask_the_same(void **state)
     assert_int_equal(a.streams, 16);
     assert_true(a.has_kv_format && a.kv_format == KV_Q8_0);
     assert_true(a.has_activations && a.activations == ACTIVATIONS_8);
+    assert_int_equal(a.sums, SUM_Q8);
     assert_string_equal(a.nodes[1], "b");
     json_decref(body);
 }
