@@ -24,6 +24,7 @@ import contextlib
 import json
 import os
 import re
+import selectors
 import statistics
 import subprocess
 import sys
@@ -38,14 +39,32 @@ from support.machines import Machines
 from support.netns import SMALL_BUCKET, Network, is_possible
 
 ONE, MANY = 1, 32
-N_TOKENS = {ONE: 96, MANY: 48}
+N_SHORT, N_LONG = 8, {ONE: 104, MANY: 40}
 HOW = {"temperature": 0.8, "top_k": 40, "top_p": 0.95, "ignore_eos": True}
 PEER_PORT = 9998
 READY_S = 180
 
 
-def client(host, port, model, streams):
-    return predict.measure(host, port, model, streams, n_tokens=N_TOKENS[streams], **HOW)
+def seconds(host, port, model, n, n_tokens):
+    """Until n answers of so many tokens, asked for at once, are all there."""
+    begin = time.monotonic()
+    streams = [predict.Stream(host, port, model, seed, n_tokens=n_tokens, **HOW) for seed in range(n)]
+    with selectors.DefaultSelector() as selector:
+        for stream in streams:
+            selector.register(stream.socket, selectors.EVENT_READ, stream)
+        while selector.get_map():
+            for key, _ in selector.select(timeout=120):
+                if not key.data.read():
+                    selector.unregister(key.fileobj)
+    return time.monotonic() - begin
+
+
+def client(host, port, model, n):
+    """Tokens/s while n streams decode: of what long answers have more than short ones, as some tokens
+    of a random model are no text and nothing tells when they come."""
+    seconds(host, port, model, n, N_SHORT)
+    short, long = (seconds(host, port, model, n, k) for k in (N_SHORT, N_LONG[n]))
+    return n * (N_LONG[n] - N_SHORT) / (long - short)
 
 
 class Bed:
@@ -112,7 +131,7 @@ class Bed:
     def dllama(self):
         worker_host, root = self.network.hosts[0], self.network.hosts[1]
         program = self.o.peers / "dllama"
-        n_steps = N_TOKENS[ONE] + len(predict.PROMPT)
+        n_steps = N_LONG[ONE] + len(predict.PROMPT)
         with open(self.folder / "dllama.log", "w+", encoding="utf-8") as log:
             worker = self.on(0, [program, "worker", "--port", PEER_PORT, "--nthreads", 1], log)
             try:
