@@ -36,9 +36,10 @@ ATTENDED = ANSWER // 2
 class Stream:
     """One answer, read as bytes: whoever measures should not be what is measured."""
 
-    def __init__(self, host, port, model, seed):
-        body = json.dumps({"model": model, "prompt": PROMPT, "max_tokens": ANSWER,
-                           "min_tokens": ANSWER, "stream": True, "seed": seed}).encode()
+    def __init__(self, host, port, model, seed, n_tokens=ANSWER, **more):
+        self.n_tokens = n_tokens
+        body = json.dumps({"model": model, "prompt": PROMPT, "max_tokens": n_tokens,
+                           "min_tokens": n_tokens, "stream": True, "seed": seed, **more}).encode()
         self.socket = socket.create_connection((host, port), timeout=120)
         self.socket.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: pomona\r\nContent-Type: "
                             b"application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
@@ -55,10 +56,10 @@ class Stream:
         return is_open
 
 
-def measure(host, port, model, n):
-    """Tokens/s of n streams while all of them flow.  A piece of text may be more than one token, so
-    the pieces of an answer stand for the tokens that were asked for."""
-    streams = [Stream(host, port, model, seed) for seed in range(n)]
+def measure(host, port, model, n, **more):
+    """Tokens/s of n streams while all of them flow; `more` as Stream has it.  A piece of text may be
+    more than one token, so the pieces of an answer stand for the tokens that were asked for."""
+    streams = [Stream(host, port, model, seed, **more) for seed in range(n)]
     with selectors.DefaultSelector() as selector:
         for stream in streams:
             selector.register(stream.socket, selectors.EVENT_READ, stream)
@@ -68,7 +69,7 @@ def measure(host, port, model, n):
                     selector.unregister(key.fileobj)
     begun = max(s.arrivals[HEAD] for s in streams)
     ended = min(s.arrivals[-1] for s in streams)
-    return sum(sum(begun < t <= ended for t in s.arrivals) * ANSWER / len(s.arrivals)
+    return sum(sum(begun < t <= ended for t in s.arrivals) * s.n_tokens / len(s.arrivals)
                for s in streams) / (ended - begun)
 
 
@@ -134,10 +135,12 @@ class Nodes:
         return ways["pipeline"]["tokens_per_s"]
 
     def place(self, model, layers):
+        self.place_on(model, self.names[:len(layers)], "--split", ",".join(map(str, layers)))
+
+    def place_on(self, model, names, *more):
         self.network.hosts[0].run(
-            [self.pomona, "place", model, "--nodes", ",".join(self.names[:len(layers)]), "--split",
-             ",".join(map(str, layers)), "--context", "1024", "--api",
-             f"http://{self.network.hosts[0].address}:52415"])
+            [self.pomona, "place", model, "--nodes", ",".join(names), *more, "--context", "1024",
+             "--api", f"http://{self.network.hosts[0].address}:52415"])
 
     def unplace(self, model):
         self.network.hosts[0].run([self.pomona, "unplace", model, "--api",

@@ -17,7 +17,7 @@ def ratio(values):
 
 TITLE = """# Measured speed
 
-Made by `bench/run.sh`, the gateway's by `bench/gateway.py`; under each heading stands when and where. Programs take turns; medians, and
+Made by `bench/run.sh`, the gateway's by `bench/gateway.py`, those of two nodes by `bench/tensor.py`; under each heading stands when and where. Programs take turns; medians, and
 the range of the ratios.
 """
 

@@ -190,6 +190,7 @@ struct cluster_instance {
     uint64_t kv_tokens_used;                       /* held by running sequences */
     uint64_t kv_tokens_cached; /* held by nobody, found by prompts that begin with them */
     uint64_t n_generated_tokens;
+    double step_seconds, wait_seconds; /* of the driver's steps, and of that for other ranks */
 };
 
 /* Copies of the instances that are placing or ready. */

@@ -104,6 +104,7 @@ void wire_of_plan(const struct plan *plan, Wire__Plan *ret_plan, Wire__PlanShard
     ret_plan->kv_format = (uint32_t)plan->kv_format;
     ret_plan->activations = (uint32_t)plan->activations;
     ret_plan->transport = (uint32_t)plan->transport;
+    ret_plan->sums = (uint32_t)plan->sums;
     ret_plan->n_shards = plan->n_shards;
     ret_plan->shards = list;
     for (size_t i = 0; i < plan->n_shards; i++) {
@@ -148,6 +149,8 @@ enum status wire_to_plan(const Wire__Plan *wire, struct plan *ret_plan, struct e
                        wire->activations);
     if (wire->transport >= N_TRANSPORT_KINDS)
         return err_set(err, ST_FORMAT, "a message has a plan with transport %u", wire->transport);
+    if (wire->sums >= N_SUM_FORMATS)
+        return err_set(err, ST_FORMAT, "a message has a plan with sums in format %u", wire->sums);
     s = text_take(wire->model, "model name", plan.model, sizeof(plan.model), err);
     if (s == ST_OK && wire->draft[0])
         s = text_take(wire->draft, "model name", plan.draft, sizeof(plan.draft), err);
@@ -166,6 +169,7 @@ enum status wire_to_plan(const Wire__Plan *wire, struct plan *ret_plan, struct e
     plan.kv_format = (enum kv_format)wire->kv_format;
     plan.activations = (enum activation_format)wire->activations;
     plan.transport = (enum transport_kind)wire->transport;
+    plan.sums = (enum sum_format)wire->sums;
     *ret_plan = plan;
     return ST_OK;
 }

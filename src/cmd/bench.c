@@ -10,6 +10,7 @@
 
 #include "base/machine.h"
 #include "base/size.h"
+#include "cmd/bench/links.h"
 #include "cmd/bench/peer.h"
 #include "cmd/bench/serve/serve.h"
 #include "cmd/options.h"
@@ -36,6 +37,8 @@ struct asked {
     struct profile_options profile;
     const char *kv;       /* --kv, NULL for the default */
     uint32_t activations; /* --activations, 0 the same */
+    bool wants_links;
+    struct links_options links;
 };
 
 uint32_t bench_list_max(const struct bench_list *list)
@@ -133,6 +136,18 @@ static int run_tests(const struct app *app, struct asked *asked, const char *mod
     return app_end(app, s, &err);
 }
 
+static int run_links(const struct app *app, struct asked *asked, const char *model)
+{
+    struct err err = { 0 };
+
+    if (model)
+        return app_wrong_use(app, "--links measures no model: leave out '%s'", model);
+    if (asked->links.listen && asked->links.peer)
+        return app_wrong_use(app, "--listen on one machine, --peer on the other");
+    asked->links.is_json = asked->tests.is_json;
+    return app_end(app, bench_links(&asked->links, &err), &err);
+}
+
 int cmd_bench(struct app *app, int argc, char **argv)
 {
     char all_cores[UNITS_MAX];
@@ -194,6 +209,14 @@ int cmd_bench(struct app *app, int argc, char **argv)
         { "seed", 0, "N", "of prompts and arrivals (default 0)", OPTION_U64, &l->seed, 0, 0 },
         { "extra", 0, "JSON", "parameters for each request: '{\"ignore_eos\":true}'", OPTION_TEXT,
           &asked.serve.extra, 0, 0 },
+        { "links", 0, NULL, "latency, bandwidth and sums between ranks instead; without MODEL",
+          OPTION_FLAG, &asked.wants_links, 0, 0 },
+        { "listen", 0, "ADDRESS", "for --links: wait there for another machine", OPTION_TEXT,
+          &asked.links.listen, 0, 0 },
+        { "peer", 0, "HOST:PORT", "for --links: where the other waits", OPTION_TEXT,
+          &asked.links.peer, 0, 0 },
+        { "cluster-key", 0, "FILE", "for --links: TLS with the other, as in a cluster", OPTION_TEXT,
+          &asked.links.key_path, 0, 0 },
         { "json", 0, NULL, "one JSON object a line", OPTION_FLAG, &t->is_json, 0, 0 },
         OPTION_DATA(app),
     };
@@ -204,18 +227,21 @@ int cmd_bench(struct app *app, int argc, char **argv)
         "smollm2 -r 9 --compare llama-bench=/usr/local/bin/llama-bench",
         "smollm2 --url http://127.0.0.1:52415/v1 -c 8",
         "smollm2 --url http://127.0.0.1:52415/v1 --rate 4 --ttft-ms 500 --gap-ms 50",
+        "--links",
+        "--links --peer 10.0.0.1:40000 --cluster-key cluster.key",
         NULL,
     };
     const struct usage usage = {
-        .arguments = "MODEL",
-        .min_args = 1,
+        .arguments = "[MODEL]",
+        .min_args = 0,
         .max_args = 1,
         .about =
             "Measure how fast this machine reads a prompt (pp) and decodes (tg), in tokens\n"
             "per second. tg32@b8 decodes 8 sequences at once; tokens of all of them count.\n"
             "Beside each: weights, keys and values read a second and their share of what the\n"
             "machine reads at best (STREAM), operations a second and their share of its peak.\n"
-            "With --url: how a server of OpenAI's API serves, with OPENAI_API_KEY if it is set.",
+            "With --url: how a server of OpenAI's API serves, with OPENAI_API_KEY if it is set.\n"
+            "With --links: how fast ranks reach one another, of this machine or of two.",
         .rows = rows,
         .n_rows = ARRAY_LEN(rows),
         .examples = examples,
@@ -227,5 +253,9 @@ int cmd_bench(struct app *app, int argc, char **argv)
     asked_init(&asked, app, all_cores);
     if (!options_parse(app, &usage, argc, argv, args, &exit_status))
         return exit_status;
+    if (asked.wants_links)
+        return run_links(app, &asked, args[0]);
+    if (!args[0])
+        return app_wrong_use(app, "name the MODEL to measure");
     return asked.serve.load.url ? run_serve(app, &asked, args[0]) : run_tests(app, &asked, args[0]);
 }

@@ -149,6 +149,8 @@ enum status placement_body(const struct placement *p, const char *model, json_t 
         failed |= json_object_set_new(body, "activations", json_integer(p->activations));
     if (p->transport)
         failed |= json_object_set_new(body, "transport", json_string(p->transport));
+    if (p->wire)
+        failed |= json_object_set_new(body, "wire", json_string(p->wire));
     if (p->draft)
         failed |= json_object_set_new(body, "draft", json_string(p->draft));
     failed |= set_workload(p, buf_text(&pins), body);
@@ -195,6 +197,10 @@ enum status placement_query(const struct placement *p, const char *model, struct
     if (p->transport) {
         buf_puts(ret_query, "&transport=");
         api_escape(ret_query, p->transport);
+    }
+    if (p->wire) {
+        buf_puts(ret_query, "&wire=");
+        api_escape(ret_query, p->wire);
     }
     if (p->draft) {
         buf_puts(ret_query, "&draft=");

@@ -17,6 +17,7 @@ struct placement {
     const char *kv;          /* "q8_0"; NULL: as the node is told */
     uint32_t activations;    /* bits; 0: the same */
     const char *transport;   /* "mpi"; NULL: tcp */
+    const char *wire;        /* of a team's sums; NULL: f32 */
     const char *draft;       /* a model's name; NULL: none guesses */
     uint32_t streams;        /* to plan for; 0: one */
     uint32_t prompt_tokens;  /* 0: the planner's default */
@@ -41,6 +42,8 @@ enum { PLACEMENT_CONTEXT_MAX = 1 << 20, PLACEMENT_STREAMS_MAX = 4096, PLACEMENT_
       OPTION_U32, &(p)->activations, 1, 32 },                                                       \
     { "transport", 0, "NAME", "between nodes: tcp, mpi over SSH, ring of MLX for teams (default tcp)",\
       OPTION_TEXT, &(p)->transport, 0, 0 },                                                         \
+    { "wire", 0, "FORMAT", "how members of a team send sums: f32, f16, q8 (default f32)",           \
+      OPTION_TEXT, &(p)->wire, 0, 0 },                                                              \
     { "draft", 0, "MODEL", "a small model of the same vocabulary that guesses tokens ahead",        \
       OPTION_TEXT, &(p)->draft, 0, 0 },                                                             \
     { "streams", 's', "N", "answers at the same time to plan for (default 1)", OPTION_U32,          \

@@ -20,6 +20,7 @@
 #include "contract/activation_format.h"
 #include "contract/kv_format.h"
 #include "contract/model_info.h"
+#include "contract/sum_format.h"
 #include "contract/transport_kind.h"
 
 enum {
@@ -45,6 +46,7 @@ struct plan {
     enum kv_format kv_format;
     enum activation_format activations;
     enum transport_kind transport; /* between its ranks */
+    enum sum_format sums;          /* of teams */
     uint64_t kv_tokens;            /* size of the page pool, the same on every rank */
     size_t n_shards;
     struct plan_shard shards[PLAN_SHARDS_MAX];

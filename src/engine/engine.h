@@ -110,6 +110,8 @@ struct engine_batch {
     uint32_t n_spans;
     const uint32_t *logit_rows; /* [n_logit_rows], ascending row numbers; last shard only */
     uint32_t n_logit_rows;
+    const uint32_t *asks; /* [n_logit_rows]: what of each is wanted by who gathers a team's
+                           * (execute/sample/best.h); NULL: all.  Engines compute all */
 };
 
 /* Where the time of steps goes. */

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/size.h"
 #include "contract/portion.h"
+#include "execute/sum_rows.h"
 
 enum {
     PIECE_FLOATS = 1 << 18, /* summed at a time: 1 MiB */
@@ -19,9 +20,11 @@ enum {
 
 struct collective {
     struct collective_options o;
-    uint32_t self; /* which member */
-    float *theirs; /* [n_members][PIECE_FLOATS]: what the others sent */
-    float *sums;   /* [PIECE_FLOATS] */
+    uint32_t self;         /* which member */
+    unsigned char *theirs; /* [n_members][piece_bytes]: what each sent, this one too */
+    unsigned char *sent;   /* [piece_bytes]: sums on their way to all */
+    float *sums;           /* [PIECE_FLOATS] */
+    size_t piece_bytes;
     struct transport_swap all[PORTION_MEMBERS_MAX];
 };
 
@@ -38,10 +41,12 @@ enum status collective_new(const struct collective_options *o, struct collective
     if (c) {
         c->o = *o;
         c->self = o->ring->rank - o->first_rank;
-        c->theirs = calloc((size_t)o->n_members * PIECE_FLOATS, sizeof(float));
+        c->piece_bytes = sum_format_bytes(o->format, PIECE_FLOATS);
+        c->theirs = calloc(o->n_members, c->piece_bytes);
+        c->sent = calloc(1, c->piece_bytes);
         c->sums = calloc(PIECE_FLOATS, sizeof(float));
     }
-    if (!c || !c->theirs || !c->sums) {
+    if (!c || !c->theirs || !c->sent || !c->sums) {
         collective_free(c);
         return err_set(err, ST_NOMEM, "buffers to sum over %u members", o->n_members);
     }
@@ -54,28 +59,38 @@ void collective_free(struct collective *c)
     if (!c)
         return;
     free(c->theirs);
+    free(c->sent);
     free(c->sums);
     free(c);
 }
 
-static float *from_member(const struct collective *c, uint32_t member)
+static unsigned char *from_member(const struct collective *c, uint32_t member)
 {
-    return c->theirs + (size_t)member * PIECE_FLOATS;
+    return c->theirs + member * c->piece_bytes;
 }
 
-/* What one member has of [n] floats that are summed in two rounds, from *ret_first on. */
+/* What one member has of [n] floats that are summed in two rounds, from *ret_first on: whole blocks,
+ * so that formats of blocks can send it. */
 static size_t part_of(const struct collective *c, uint32_t member, size_t n, size_t *ret_first)
 {
-    *ret_first = n * member / c->o.n_members;
-    return n * (member + 1) / c->o.n_members - *ret_first;
+    const size_t n_blocks = (n + SUM_BLOCK - 1) / SUM_BLOCK;
+    const size_t end = n_blocks * (member + 1) / c->o.n_members * SUM_BLOCK;
+
+    *ret_first = n_blocks * member / c->o.n_members * SUM_BLOCK;
+    return size_min(end, n) - *ret_first;
+}
+
+static size_t bytes_of(const struct collective *c, size_t n)
+{
+    return sum_format_bytes(c->o.format, n);
 }
 
 /* One exchange with each other member, as `fill` says. */
-typedef void fill_fn(const struct collective *c, float *rows, size_t n, uint32_t member,
+typedef void fill_fn(const struct collective *c, size_t n, uint32_t member,
                      struct transport_swap *ret);
 
-static enum status swap(struct collective *c, fill_fn *fill, float *rows, size_t n,
-                        uint64_t deadline_ns, struct err *err)
+static enum status swap(struct collective *c, fill_fn *fill, size_t n, uint64_t deadline_ns,
+                        struct err *err)
 {
     size_t n_all = 0;
 
@@ -83,67 +98,63 @@ static enum status swap(struct collective *c, fill_fn *fill, float *rows, size_t
         if (i == c->self)
             continue;
         c->all[n_all].with = c->o.first_rank + i;
-        fill(c, rows, n, i, &c->all[n_all++]);
+        fill(c, n, i, &c->all[n_all++]);
     }
     return transport_exchange(c->o.ring, c->all, n_all, deadline_ns, err);
 }
 
-/* sums = the members' [n] floats added in order; those of this one are `own`. */
-static void add_up(const struct collective *c, const float *own, size_t n, float *restrict sums)
+/* sums = the members' [n] floats added in order; this one's, too, as the others got them. */
+static void add_up(const struct collective *c, size_t n)
 {
-    for (uint32_t i = 0; i < c->o.n_members; i++) {
-        const float *restrict x = i == c->self ? own : from_member(c, i);
-
-        if (i == 0)
-            memcpy(sums, x, n * sizeof(*sums));
-        else
-            for (size_t k = 0; k < n; k++)
-                sums[k] += x[k];
-    }
+    sum_rows_unpack(c->o.format, from_member(c, 0), n, c->sums);
+    for (uint32_t i = 1; i < c->o.n_members; i++)
+        sum_rows_add(c->o.format, from_member(c, i), n, c->sums);
 }
 
-static void all_to_all(const struct collective *c, float *rows, size_t n, uint32_t member,
+static void all_to_all(const struct collective *c, size_t n, uint32_t member,
                        struct transport_swap *ret)
 {
-    ret->out = (const unsigned char *)rows;
-    ret->in = (unsigned char *)from_member(c, member);
-    ret->n_out = ret->n_in = n * sizeof(*rows);
+    ret->out = from_member(c, c->self);
+    ret->in = from_member(c, member);
+    ret->n_out = ret->n_in = bytes_of(c, n);
 }
 
 static enum status one_round(struct collective *c, float *rows, size_t n, uint64_t deadline_ns,
                              struct err *err)
 {
-    const enum status s = swap(c, all_to_all, rows, n, deadline_ns, err);
+    enum status s;
 
+    sum_rows_pack(c->o.format, rows, n, from_member(c, c->self));
+    s = swap(c, all_to_all, n, deadline_ns, err);
     if (s != ST_OK)
         return s;
-    add_up(c, rows, n, c->sums);
+    add_up(c, n);
     memcpy(rows, c->sums, n * sizeof(*rows));
     return ST_OK;
 }
 
-/* Its part to each, this one's part from each. */
-static void scatter(const struct collective *c, float *rows, size_t n, uint32_t member,
+/* Of `sent`, its part to each; this one's part from each. */
+static void scatter(const struct collective *c, size_t n, uint32_t member,
                     struct transport_swap *ret)
 {
     size_t first;
 
-    ret->n_out = part_of(c, member, n, &first) * sizeof(*rows);
-    ret->out = (const unsigned char *)(rows + first);
-    ret->n_in = part_of(c, c->self, n, &first) * sizeof(*rows);
-    ret->in = (unsigned char *)from_member(c, member);
+    ret->n_out = bytes_of(c, part_of(c, member, n, &first));
+    ret->out = c->sent + bytes_of(c, first);
+    ret->n_in = bytes_of(c, part_of(c, c->self, n, &first));
+    ret->in = from_member(c, member);
 }
 
-/* The sums of this one's part to each, those of its part from each. */
-static void gather(const struct collective *c, float *rows, size_t n, uint32_t member,
+/* The sums of this one's part, in `sent`, to each; those of its part from each. */
+static void gather(const struct collective *c, size_t n, uint32_t member,
                    struct transport_swap *ret)
 {
     size_t first;
 
-    ret->n_out = part_of(c, c->self, n, &first) * sizeof(*rows);
-    ret->out = (const unsigned char *)(rows + first);
-    ret->n_in = part_of(c, member, n, &first) * sizeof(*rows);
-    ret->in = (unsigned char *)(rows + first);
+    ret->n_out = bytes_of(c, part_of(c, c->self, n, &first));
+    ret->out = c->sent + bytes_of(c, first);
+    ret->n_in = bytes_of(c, part_of(c, member, n, &first));
+    ret->in = c->sent + bytes_of(c, first);
 }
 
 static enum status two_rounds(struct collective *c, float *rows, size_t n, uint64_t deadline_ns,
@@ -151,13 +162,20 @@ static enum status two_rounds(struct collective *c, float *rows, size_t n, uint6
 {
     size_t first;
     const size_t n_own = part_of(c, c->self, n, &first);
-    const enum status s = swap(c, scatter, rows, n, deadline_ns, err);
+    unsigned char *own = c->sent + bytes_of(c, first);
+    enum status s;
 
+    sum_rows_pack(c->o.format, rows, n, c->sent);
+    s = swap(c, scatter, n, deadline_ns, err);
     if (s != ST_OK)
         return s;
-    add_up(c, rows + first, n_own, c->sums);
-    memcpy(rows + first, c->sums, n_own * sizeof(*rows));
-    return swap(c, gather, rows, n, deadline_ns, err);
+    memcpy(from_member(c, c->self), own, bytes_of(c, n_own));
+    add_up(c, n_own);
+    sum_rows_pack(c->o.format, c->sums, n_own, own);
+    s = swap(c, gather, n, deadline_ns, err);
+    if (s == ST_OK)
+        sum_rows_unpack(c->o.format, c->sent, n, rows);
+    return s;
 }
 
 enum status collective_sum(void *arg, float *rows, size_t n_floats, struct err *err)

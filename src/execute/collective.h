@@ -7,7 +7,7 @@
  *   one round    each sends its rows to each, and adds all
  *   two rounds   each is sent one part of all rows, adds those, and sends the sums to all
  *
- * One round is fewer waits, two are fewer bytes: 2 (n - 1) / n of the rows instead of n - 1.  Sums of
+ * Rows are sent in a format of contract/sum_format.h.  One round is fewer waits, two are fewer bytes: 2 (n - 1) / n of the rows instead of n - 1.  Sums of
  * many bytes over three members or more take two.
  *
  * Threads  the transport's owner
@@ -18,6 +18,7 @@
 #ifndef POMONA_EXECUTE_COLLECTIVE_H
 #define POMONA_EXECUTE_COLLECTIVE_H
 
+#include "contract/sum_format.h"
 #include "transport/transport.h"
 
 struct collective;
@@ -26,6 +27,7 @@ struct collective_options {
     struct transport *ring;         /* borrowed, until collective_free() */
     uint32_t first_rank, n_members; /* ranks first_rank.. of it, this one among them */
     uint64_t deadline_ms;           /* a sum that waits longer for a member is ST_DEADLINE */
+    enum sum_format format;         /* the same on all members */
 };
 
 /* ret_collective  given; release with collective_free()

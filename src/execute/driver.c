@@ -77,7 +77,8 @@ static enum status allocate_flight(const struct driver_options *o, struct flight
     f->spans = calloc(o->max_sequences, sizeof(*f->spans));
     f->owners = calloc(o->max_sequences, sizeof(struct sequence *));
     f->logit_rows = calloc(o->max_logit_rows, sizeof(*f->logit_rows));
-    return f->tokens && f->spans && f->owners && f->logit_rows ? ST_OK : ST_NOMEM;
+    f->logit_asks = calloc(o->max_logit_rows, sizeof(*f->logit_asks));
+    return f->tokens && f->spans && f->owners && f->logit_rows && f->logit_asks ? ST_OK : ST_NOMEM;
 }
 
 static void release_flight(struct flight *f)
@@ -86,6 +87,7 @@ static void release_flight(struct flight *f)
     free(f->spans);
     free(f->owners);
     free(f->logit_rows);
+    free(f->logit_asks);
 }
 
 static enum status allocate(struct driver *d, struct err *err)
@@ -399,7 +401,7 @@ static enum status land(struct driver *d, struct err *err)
         s = d->o.shard->type->step(d->o.shard, &batch, f->wants_hidden ? d->hidden : NULL,
                                    d->gather ? gather_own(d->gather) : d->logits, err);
     if (s == ST_OK && d->gather)
-        s = gather_logits(d, batch.n_logit_rows, f->deadline_ns, err);
+        s = gather_logits(d, &batch, f->deadline_ns, err);
     if (s != ST_OK)
         return s;
     d->times.computed_ns = clock_ns();
@@ -448,6 +450,7 @@ enum status driver_step(struct driver *d, struct err *err)
     }
     d->is_stepping = false;
     sweep(d);
+    d->step_ns += clock_ns() - d->times.begin_ns;
     return s;
 }
 
@@ -462,6 +465,8 @@ struct driver_load driver_load(const struct driver *d)
         .kv_tokens_cached = (uint64_t)prefix_n_cached(d->prefix) * d->o.page_tokens,
         .n_generated_tokens = d->n_generated,
         .n_preempted = d->n_preempted,
+        .step_ns = d->step_ns,
+        .waited_ns = d->o.ring ? d->o.ring->waited_ns : 0,
     };
 }
 

@@ -116,6 +116,7 @@ struct driver_load {
     uint64_t kv_tokens_cached;   /* in pages that nobody holds and a new prompt may find */
     uint64_t n_generated_tokens; /* since the start */
     uint64_t n_preempted;        /* since the start: sequences that had to wait again */
+    uint64_t step_ns, waited_ns; /* since the start: of all steps, and of that for other ranks */
 };
 struct driver_load driver_load(const struct driver *driver);
 bool driver_has_work(const struct driver *driver);

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "execute/runner/gateways.h"
 #include "execute/runner/orphan.h"
@@ -132,6 +133,8 @@ static void send_load(struct runner *r, const struct driver_load *from)
     load.kv_tokens_used = from->kv_tokens_used;
     load.kv_tokens_cached = from->kv_tokens_cached;
     load.n_generated_tokens = from->n_generated_tokens;
+    load.step_seconds = (double)from->step_ns / (double)NS_PER_S;
+    load.wait_seconds = (double)from->waited_ns / (double)NS_PER_S;
     message.body_case = WIRE__RUNNER_MESSAGE__BODY_LOAD;
     message.load = &load;
     channel_send(r->control, &message.base);

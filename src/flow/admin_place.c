@@ -22,8 +22,8 @@ static bool asks_for_nothing(const struct place_request *request)
 {
     return request->n_nodes == 0 && request->n_split == 0 && request->context_tokens == 0 &&
            !request->has_kv_format && !request->has_activations &&
-           request->transport == TRANSPORT_TCP && !request->draft[0] && request->streams == 0 &&
-           !request->overrides[0];
+           request->transport == TRANSPORT_TCP && request->sums == SUM_F32 && !request->draft[0] &&
+           request->streams == 0 && !request->overrides[0];
 }
 
 /* Model and nodes that are asked for.  ret_nodes is given; free(). */

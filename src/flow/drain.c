@@ -74,7 +74,7 @@ static bool is_replaced(const struct cluster_instance *in, const struct cluster_
         if (all[i].state == INSTANCE_READY && !all[i].is_leaving &&
             strcmp(all[i].view.model, in->view.model) == 0 &&
             all[i].plan.kv_format == in->plan.kv_format &&
-            all[i].plan.activations == in->plan.activations)
+            all[i].plan.activations == in->plan.activations && all[i].plan.sums == in->plan.sums)
             return true;
     }
     return false;
@@ -134,7 +134,8 @@ static enum fit plan_move(struct drain *d, const struct cluster_instance *in,
                                   .kv_format = in->plan.kv_format,
                                   .has_activations = true,
                                   .activations = in->plan.activations,
-                                  .transport = in->plan.transport };
+                                  .transport = in->plan.transport,
+                                  .sums = in->plan.sums };
     struct model_info model;
 
     (void)api_error_set(e, API_MODEL_NOT_FOUND, NULL, "No node holds '%s'.", in->view.model);

@@ -71,6 +71,7 @@ struct flow {
     enum kv_format kv_format; /* of the first instance; others would compute other tokens */
     enum activation_format activations; /* the same */
     enum transport_kind transport;      /* as it was asked for; tokens do not depend on it */
+    enum sum_format sums;               /* the same */
     char draft[MODEL_NAME_MAX];
     const char *strategy; /* placement_strategy() */
 

@@ -35,16 +35,18 @@ static void take_instance(struct flow *f, const struct cluster_instance *instanc
     f->kv_format = instance->plan.kv_format;
     f->activations = instance->plan.activations;
     f->transport = instance->plan.transport;
+    f->sums = instance->plan.sums;
     memcpy(f->draft, instance->plan.draft, sizeof(f->draft));
     f->strategy = placement_strategy(&instance->plan);
 }
 
-/* May it go on with what another began?  In another number format, keys and values or activations
+/* May it go on with what another began?  In another number format, keys and values, activations or sums
  * would make other tokens. */
 static bool may_take(const struct flow *f, const struct cluster_instance *instance)
 {
-    return !f->choices || (instance->plan.kv_format == f->kv_format &&
-                           instance->plan.activations == f->activations);
+    return !f->choices ||
+           (instance->plan.kv_format == f->kv_format &&
+            instance->plan.activations == f->activations && instance->plan.sums == f->sums);
 }
 
 static const struct cluster_instance *find_instance(const struct cluster_instance *instances,
@@ -182,7 +184,8 @@ static enum status plan_again(struct flow *f, struct plan *plan, struct api_erro
                                   .kv_format = f->kv_format,
                                   .has_activations = true,
                                   .activations = f->activations,
-                                  .transport = f->transport };
+                                  .transport = f->transport,
+                                  .sums = f->sums };
     const char *strategy = f->strategy ? f->strategy : "";
 
     memcpy(like.draft, f->draft, sizeof(like.draft));

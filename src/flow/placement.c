@@ -265,6 +265,7 @@ enum status placement_plan(struct service *service, const struct model_info *mod
     ret_plan->activations =
         request && request->has_activations ? request->activations : service->activations;
     ret_plan->transport = request ? request->transport : TRANSPORT_TCP;
+    ret_plan->sums = request ? request->sums : SUM_F32;
     return ST_OK;
 }
 
@@ -278,7 +279,8 @@ bool placement_join(struct service *service, const struct model_info *model,
     for (size_t i = 0; i < n && !found; i++) {
         found = strcmp(instances[i].view.model, model->name) == 0 &&
                 (!request || (instances[i].plan.kv_format == request->kv_format &&
-                              instances[i].plan.activations == request->activations));
+                              instances[i].plan.activations == request->activations &&
+                              instances[i].plan.sums == request->sums));
         if (found)
             *ret_plan = instances[i].plan;
     }

@@ -184,6 +184,7 @@ static void request_like(const struct plan *plan, struct place_request *request)
                                        .has_activations = true,
                                        .activations = plan->activations,
                                        .transport = plan->transport,
+                                       .sums = plan->sums,
                                        .n_nodes = plan->n_shards,
                                        .n_split = plan->n_shards };
     memcpy(request->draft, plan->draft, sizeof(request->draft));

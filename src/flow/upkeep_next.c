@@ -100,7 +100,8 @@ bool upkeep_has_another(const struct cluster_instance *in, const struct cluster_
             is_of(&instances[i], in->view.model) &&
             strcmp(instances[i].view.id, in->view.id) != 0 &&
             instances[i].plan.kv_format == in->plan.kv_format &&
-            instances[i].plan.activations == in->plan.activations)
+            instances[i].plan.activations == in->plan.activations &&
+            instances[i].plan.sums == in->plan.sums)
             return true;
     return false;
 }

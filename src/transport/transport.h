@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/clock.h"
 #include "base/hosts.h"
 #include "base/status.h"
 
@@ -66,6 +67,7 @@ struct transport {
     const struct transport_type *type;
     uint32_t rank, n_ranks;
     struct transport_cut cut; /* what broke it, where that was a cut link */
+    uint64_t waited_ns;       /* in recv and exchange so far: for others, and for what they sent */
 };
 
 static inline enum status transport_send(struct transport *t, uint32_t to, const void *bytes,
@@ -77,13 +79,21 @@ static inline enum status transport_send(struct transport *t, uint32_t to, const
 static inline enum status transport_recv(struct transport *t, uint32_t from, void *ret_bytes,
                                          size_t n, uint64_t deadline_ns, struct err *err)
 {
-    return t->type->recv(t, from, ret_bytes, n, deadline_ns, err);
+    const uint64_t begin_ns = clock_ns();
+    const enum status s = t->type->recv(t, from, ret_bytes, n, deadline_ns, err);
+
+    t->waited_ns += clock_ns() - begin_ns;
+    return s;
 }
 
 static inline enum status transport_exchange(struct transport *t, struct transport_swap *all,
                                              size_t n, uint64_t deadline_ns, struct err *err)
 {
-    return t->type->exchange(t, all, n, deadline_ns, err);
+    const uint64_t begin_ns = clock_ns();
+    const enum status s = t->type->exchange(t, all, n, deadline_ns, err);
+
+    t->waited_ns += clock_ns() - begin_ns;
+    return s;
 }
 
 static inline enum status transport_check(struct transport *t, struct err *err)

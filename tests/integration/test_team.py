@@ -120,6 +120,21 @@ def test_what_needs_all_logits_of_a_team_has_them(cluster):
         unplace(cluster)
 
 
+def test_the_best_logits_of_members_give_what_all_give(cluster):
+    """A bias that raises a token is what the best do not suffice for: then all logits are gathered."""
+    place(cluster, "abc", [3, 2, 1])
+    try:
+        for how in ({"temperature": 0}, {"temperature": 0.9, "seed": 5, "top_k": 40, "top_p": 0.95,
+                                         "frequency_penalty": 0.3, "repetition_penalty": 1.1}):
+            best, whole = (complete(cluster, PROMPTS[6], logprobs=5, **how, **more)
+                           for more in ({}, {"logit_bias": {"0": 1e-6}}))
+            assert best["text"] == whole["text"]
+            assert best["logprobs"]["token_logprobs"] == pytest.approx(
+                whole["logprobs"]["token_logprobs"], abs=1e-5)
+    finally:
+        unplace(cluster)
+
+
 def test_the_command_line_places_a_team_and_shows_shares(cluster):
     api = f"http://127.0.0.1:{cluster['a'].api_port}"
     run = subprocess.run([POMONA, "place", MODEL, "--strategy", "tensor", "--nodes", "a,b,c",

@@ -54,12 +54,13 @@ static inline void *pipeline_follow(void *arg)
     return NULL;
 }
 
-/* Rows of the output matrix of a rank of the last team. */
-static inline uint32_t pipeline_outputs(const struct pipeline_options *o, uint32_t rank)
+/* Of a rank of the last team; NULL: it is of another, or the only one. */
+static inline const struct portion *pipeline_portion(const struct pipeline_options *o,
+                                                     uint32_t rank)
 {
     const uint32_t first = o->lineup ? o->lineup->first[o->lineup->n_teams - 1] : o->n_ranks;
 
-    return rank >= first ? o->portions[rank - first].n_outputs : 0;
+    return rank >= first ? &o->portions[rank - first] : NULL;
 }
 
 /* Of a step, that a team's members have to know of. */
@@ -73,11 +74,14 @@ static inline uint32_t pipeline_logit_rows(const struct pipeline_options *o)
 static inline void pipeline_start_followers(struct pipeline *p, const struct pipeline_options *o)
 {
     for (uint32_t i = 0; i + 1 < o->n_ranks; i++) {
+        const struct portion *portion = pipeline_portion(o, i);
+
         p->ranks[i].options = (struct follower_options){
             .shard = p->shards[i],
             .ring = p->ends[i],
             .lineup = o->lineup,
-            .n_outputs = pipeline_outputs(o, i),
+            .first_output = portion ? portion->first_output : 0,
+            .n_outputs = portion ? portion->n_outputs : 0,
             .limits = { .max_rows = o->max_rows,
                         .max_spans = o->max_sequences,
                         .context_tokens = o->context_tokens,

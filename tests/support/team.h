@@ -23,6 +23,7 @@ struct team_layers {
     const struct model *model;
     const uint32_t *shares;
     uint32_t first_rank, first_layer, n_layers;
+    enum sum_format sums;
 };
 
 /* Open the shard of member `i`, whose transport is ends[i], rank first_rank + i. */
@@ -30,7 +31,11 @@ static inline struct engine_shard *team_open_member(struct team *t, const struct
                                                     uint32_t i, const struct engine_options *like)
 {
     const struct collective_options c = {
-        .ring = t->ends[i], .first_rank = of->first_rank, .n_members = t->n, .deadline_ms = 60000
+        .ring = t->ends[i],
+        .first_rank = of->first_rank,
+        .n_members = t->n,
+        .deadline_ms = 60000,
+        .format = of->sums,
     };
     struct engine_options options = *like;
     struct err err = { 0 };

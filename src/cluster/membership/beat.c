@@ -32,6 +32,8 @@ static void fill_loads(const struct cluster *cluster, struct load_list *l)
         l->shards[l->n].kv_tokens_used = in->view.kv_tokens_used;
         l->shards[l->n].kv_tokens_cached = in->view.kv_tokens_cached;
         l->shards[l->n].n_generated_tokens = in->view.n_generated_tokens;
+        l->shards[l->n].step_seconds = in->view.step_seconds;
+        l->shards[l->n].wait_seconds = in->view.wait_seconds;
         wire__instance_load__init(&l->loads[l->n]);
         l->loads[l->n].instance_id = in->view.view.id;
         l->loads[l->n].load = &l->shards[l->n];
@@ -111,6 +113,8 @@ static void take_load(struct link *link, const Wire__InstanceLoad *wire)
     in->view.kv_tokens_used = wire->load->kv_tokens_used;
     in->view.kv_tokens_cached = wire->load->kv_tokens_cached;
     in->view.n_generated_tokens = wire->load->n_generated_tokens;
+    in->view.step_seconds = wire->load->step_seconds;
+    in->view.wait_seconds = wire->load->wait_seconds;
 }
 
 void beat_receive(struct link *link, const Wire__Beat *beat)

@@ -113,6 +113,7 @@ void assign_send(struct runner *r, const struct instance *in, const uint8_t *dig
     assign.kv_tokens = plan->kv_tokens;
     assign.kv_format = (uint32_t)plan->kv_format;
     assign.activations = (uint32_t)plan->activations;
+    assign.sums = (uint32_t)plan->sums;
     assign.n_threads = cluster->n_threads;
     assign.transport = (uint32_t)plan->transport;
     assign.listen_host =

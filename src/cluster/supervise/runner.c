@@ -134,6 +134,8 @@ static void take_load(struct runner *r, const Wire__ShardLoad *load)
     in->view.kv_tokens_used = load->kv_tokens_used;
     in->view.kv_tokens_cached = load->kv_tokens_cached;
     in->view.n_generated_tokens = load->n_generated_tokens;
+    in->view.step_seconds = load->step_seconds;
+    in->view.wait_seconds = load->wait_seconds;
     cluster_changed(r->cluster);
 }
 

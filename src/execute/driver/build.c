@@ -37,8 +37,10 @@ static void add_span(struct driver *d, struct flight *f, struct sequence *q, uin
     };
     b->n_rows += n_rows;
     f->wants_hidden = f->wants_hidden || q->pooling;
-    for (uint32_t i = sequence_logit_rows(q, q->n_sent, end); i > 0; i--)
+    for (uint32_t i = sequence_logit_rows(q, q->n_sent, end); i > 0; i--) {
+        f->logit_asks[b->n_logit_rows] = d->gather ? driver_ask(q, end - i) : 0;
         f->logit_rows[b->n_logit_rows++] = b->n_rows - i;
+    }
 }
 
 /* Bytes of a step's message to rank 0. */
@@ -51,7 +53,7 @@ static size_t message_bytes(size_t n_rows, size_t n_spans, size_t n_page_ids)
 /* At most, where a step says which rows have logits. */
 static size_t logit_bytes(const struct driver *d)
 {
-    return d->gather ? sizeof(uint32_t) * d->o.max_logit_rows : 0;
+    return d->gather ? (size_t)STEP_LOGIT_ROW_BYTES * d->o.max_logit_rows : 0;
 }
 
 static size_t planned_bytes(const struct driver *d)
@@ -86,6 +88,7 @@ void driver_build(struct driver *d, struct flight *f)
         .tokens = f->tokens,
         .spans = f->spans,
         .logit_rows = f->logit_rows,
+        .asks = f->logit_asks,
     };
     for (size_t i = 0; i < d->n_sequences; i++) {
         struct sequence *q = d->sequences[i];

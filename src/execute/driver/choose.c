@@ -7,6 +7,7 @@
  * breaks the grammar is one that was not chosen.
  */
 #include "execute/driver/driver_priv.h"
+#include "execute/sample/best.h"
 
 /* Tokens that hold the trigger and go on as the grammar forbids; there are hardly any. */
 enum { REFUSED_MAX = 64 };
@@ -87,11 +88,19 @@ static enum status choose_allowed(struct driver *d, struct sequence *q, struct s
                       : s;
 }
 
-enum status driver_choose(struct driver *d, struct sequence *q, const float *logits,
+uint32_t driver_ask(const struct sequence *q, uint32_t position)
+{
+    if (q->constraint.of || q->scores_prompt)
+        return 0;
+    return best_ask(&q->sampling, q->n_prompt, (size_t)position + 1, q->n_stop_tokens);
+}
+
+enum status driver_choose(struct driver *d, struct sequence *q, uint32_t logit_row,
                           struct sample *ret_sample, struct err *err)
 {
     struct sample_input in = {
-        .logits = logits,
+        .logits = d->logits + (size_t)logit_row * d->o.n_vocab,
+        .best = d->gather ? gather_best(d->gather, logit_row) : NULL,
         .how = &q->sampling,
         .tokens = q->tokens,
         .n_prompt = q->n_prompt,

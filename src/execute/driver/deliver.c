@@ -23,7 +23,7 @@ static void tell_end(struct sequence *q)
 }
 
 /* The token that follows, chosen, kept and told; -1 where none could be. */
-static int32_t deliver_token(struct driver *d, struct sequence *q, const float *logits)
+static int32_t deliver_token(struct driver *d, struct sequence *q, uint32_t logit_row)
 {
     struct token_event event = { .sequence = q->tag };
     struct sample sample;
@@ -33,7 +33,7 @@ static int32_t deliver_token(struct driver *d, struct sequence *q, const float *
         tell_end(q);
         return -1;
     }
-    if (driver_choose(d, q, logits, &sample, &why) != ST_OK) {
+    if (driver_choose(d, q, logit_row, &sample, &why) != ST_OK) {
         q->is_over = true;
         q->fn(q->arg, NULL, &why);
         return -1;
@@ -53,13 +53,13 @@ static int32_t deliver_token(struct driver *d, struct sequence *q, const float *
     return sample.token;
 }
 
-static void deliver_rows(struct driver *d, struct sequence *q, const float *logits,
+static void deliver_rows(struct driver *d, struct sequence *q, uint32_t first_logit_row,
                          uint32_t n_logit_rows)
 {
     for (uint32_t i = 0; i < n_logit_rows && !q->is_over; i++) {
         /* Read before the token chosen takes its place. */
         const int32_t guess = i + 1 < n_logit_rows ? q->tokens[q->n_tokens] : -1;
-        const int32_t token = deliver_token(d, q, logits + (size_t)i * d->o.n_vocab);
+        const int32_t token = deliver_token(d, q, first_logit_row + i);
 
         if (token != guess)
             break;
@@ -67,20 +67,22 @@ static void deliver_rows(struct driver *d, struct sequence *q, const float *logi
 }
 
 static void deliver_span(struct driver *d, struct sequence *q, const struct engine_span *span,
-                         const float *logits, uint32_t n_logit_rows)
+                         uint32_t first_logit_row, uint32_t n_logit_rows)
 {
     const uint32_t n_known = q->n_tokens, end = span->start + span->n_rows;
 
     if (n_logit_rows == span->n_rows && q->scores_prompt && n_known == q->n_prompt) {
         const uint32_t n_scored = end < n_known ? span->n_rows : span->n_rows - 1;
 
-        if (!driver_score(d, q, span->start, span->start + n_scored, logits))
+        if (!driver_score(d, q, span->start, span->start + n_scored,
+                          d->logits + (size_t)first_logit_row * d->o.n_vocab))
             n_logit_rows = n_scored;
-        logits += (size_t)n_scored * d->o.n_vocab;
+        first_logit_row += n_scored;
         n_logit_rows -= n_scored;
     }
 
-    deliver_rows(d, q, logits, n_logit_rows); /* nothing where a callback has canceled it */
+    deliver_rows(d, q, first_logit_row,
+                 n_logit_rows); /* nothing where a callback has canceled it */
     q->n_computed = (uint32_t)size_min(end, q->n_tokens - 1);
     if (d->spec && n_logit_rows > 1 && q->n_tokens > n_known)
         spec_settle(d->spec, &q->spec, n_logit_rows - 1, q->n_tokens - n_known - 1);
@@ -105,7 +107,7 @@ void driver_deliver(struct driver *d, const struct flight *f)
         if (q->is_running && q->pooling)
             driver_pool(d, q, span);
         if (q->is_running) /* it was not canceled while it was under way */
-            deliver_span(d, q, span, d->logits + (size_t)n_logits * d->o.n_vocab, n_logit_rows);
+            deliver_span(d, q, span, n_logits, n_logit_rows);
         n_logits += n_logit_rows;
     }
 }

@@ -8,7 +8,7 @@
  *   driver/build.c    rows of the scheduler's plan become the batch of a flight
  *   driver/guess.c    guesses for the sequences that decode in a flight
  *   driver/choose.c   the next token from a row of logits, within the sequence's grammar
- *   driver/gather.c   logits of a team's members become rows of all tokens
+ *   driver/gather.c   logits of a team's members become what the sampler needs
  *   driver/deliver.c  logits become tokens, tokens are told
  *   driver/pool.c     rows become vectors, and prompts are scored
  *
@@ -43,6 +43,7 @@ struct flight {
     struct engine_span *spans; /* [max_sequences] */
     struct sequence **owners;  /* [max_sequences]: of the spans */
     uint32_t *logit_rows;      /* [max_logit_rows] */
+    uint32_t *logit_asks;      /* [max_logit_rows]: of a team, sample/best.h */
 };
 
 struct driver {
@@ -55,7 +56,7 @@ struct driver {
     struct gather *gather; /* NULL where the driver has the whole output matrix */
     bool is_broken, is_stepping;
     struct err broken;
-    uint64_t next_id, next_step, n_generated, n_preempted;
+    uint64_t next_id, next_step, n_generated, n_preempted, step_ns;
     struct budget budget;
 
     struct sequence **sequences; /* [n_sequences], oldest first; capacity n_capacity */
@@ -84,10 +85,13 @@ void gather_free(struct gather *gather); /* NULL is allowed */
 /* Where the engine puts the logits of the driver's portion. */
 float *gather_own(struct gather *gather);
 
-/* Those and the other members' [n_rows] become driver->logits.
+/* Those and the other members' of the batch become rows of driver->logits, or lists of the best.
  * Errors  as transport_recv() */
-enum status gather_logits(struct driver *driver, uint32_t n_rows, uint64_t deadline_ns,
-                          struct err *err);
+enum status gather_logits(struct driver *driver, const struct engine_batch *batch,
+                          uint64_t deadline_ns, struct err *err);
+
+/* Of a row of logits of the last batch; NULL: it is among driver->logits. */
+const struct best_list *gather_best(const struct gather *gather, uint32_t row);
 
 uint32_t driver_pages_for(const struct driver *driver, uint32_t n_tokens);
 
@@ -103,9 +107,12 @@ enum status driver_constrain(struct driver *driver, struct sequence *sequence,
 /* Of n guesses behind the known tokens, those that the sequence's grammar allows. */
 uint32_t driver_allowed_guesses(struct driver *driver, struct sequence *sequence, uint32_t n);
 
-/* The next token, from a row of logits: as the request wants it, and its grammar. */
-enum status driver_choose(struct driver *driver, struct sequence *sequence, const float *logits,
+/* The next token, from a row of logits of the step: as the request wants it, and its grammar. */
+enum status driver_choose(struct driver *driver, struct sequence *sequence, uint32_t logit_row,
                           struct sample *ret_sample, struct err *err);
+
+/* What to ask members of a team of the logits at `position` of the sequence: best_ask(). */
+uint32_t driver_ask(const struct sequence *sequence, uint32_t position);
 
 /* The answer is complete by its grammar: there is no next token. */
 bool driver_must_end(struct driver *driver, struct sequence *sequence);

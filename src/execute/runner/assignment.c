@@ -33,6 +33,8 @@ static enum status check_numbers(const Wire__ShardAssign *m, struct err *err)
         return err_set(err, ST_RANGE, "activations in format %u", m->activations);
     if (m->transport >= N_TRANSPORT_KINDS)
         return err_set(err, ST_RANGE, "transport %u", m->transport);
+    if (m->sums >= N_SUM_FORMATS)
+        return err_set(err, ST_RANGE, "sums in format %u", m->sums);
     if (m->key.len != INSTANCE_KEY_BYTES || m->model_digest.len != MODEL_DIGEST_BYTES)
         return err_set(err, ST_RANGE, "a key or digest of the wrong length");
     return ST_OK;
@@ -167,6 +169,7 @@ enum status assignment_read(const Wire__ShardAssign *m, struct assignment **ret_
     a->n_pages = (uint32_t)((m->kv_tokens + RUNNER_PAGE_TOKENS - 1) / RUNNER_PAGE_TOKENS);
     a->kv_format = (enum kv_format)m->kv_format;
     a->activations = (enum activation_format)m->activations;
+    a->sums = (enum sum_format)m->sums;
     a->n_threads = m->n_threads;
     a->transport = (enum transport_kind)m->transport;
     *ret_assignment = a;

@@ -10,6 +10,7 @@
 #include "contract/portion.h"
 #include "contract/route.h"
 #include "contract/runner.pb-c.h"
+#include "contract/sum_format.h"
 #include "contract/transport_kind.h"
 #include "execute/shard/lineup.h"
 #include "execute/shard/step.h"
@@ -46,6 +47,7 @@ struct assignment {
     enum kv_format kv_format;
     enum activation_format activations;
     enum transport_kind transport;
+    enum sum_format sums; /* of its team */
     uint32_t n_threads;
     char listen_host[HOST_MAX];
     char engine[RUNNER_KERNELS_MAX], kernels[RUNNER_KERNELS_MAX];

@@ -232,6 +232,7 @@ static enum status join_team(struct work *w, struct err *err)
         .ring = w->ring,
         .first_rank = a->lineup.first[lineup_team(&a->lineup, a->rank)],
         .n_members = a->n_shares,
+        .format = a->sums,
         .deadline_ms = RUNNER_STEP_DEADLINE_MS,
     };
 
@@ -372,6 +373,7 @@ static enum status follow(const struct work *w, const struct step_limits *limits
         .shard = w->shard,
         .ring = w->ring,
         .lineup = &w->assignment->lineup,
+        .first_output = is_of_last_team(w->assignment) ? portion_of(w)->first_output : 0,
         .n_outputs = is_of_last_team(w->assignment) ? portion_of(w)->n_outputs : 0,
         .limits = *limits,
         .step_deadline_ms = RUNNER_STEP_DEADLINE_MS,

@@ -4,7 +4,8 @@
  * A vocabulary has 50 to 130 thousand tokens and a filter keeps a few.  So
  * only tokens above a cutoff become candidates, the cutoff falls until the
  * candidates surely contain what the filter keeps, and a heap gives them
- * most likely first, as many as are needed.
+ * most likely first, as many as are needed.  They are in the order of their logits: weights are rounded,
+ * and two of one weight may have two logits.
  */
 #include "execute/sample/sample_priv.h"
 
@@ -15,7 +16,7 @@
 
 static bool is_before(struct candidate a, struct candidate b)
 {
-    return a.weight > b.weight || (!(a.weight < b.weight) && a.token < b.token);
+    return a.logit > b.logit || (!(a.logit < b.logit) && a.token < b.token);
 }
 
 static void sift_down(struct candidate *heap, uint32_t n, uint32_t i)
@@ -32,25 +33,32 @@ static void sift_down(struct candidate *heap, uint32_t n, uint32_t i)
     heap[i] = moving;
 }
 
+/* Weights rise with logits but for their rounding: one less than this below a cutoff may belong above. */
+static const float nearly = 1 - 0x1p-16f;
+
 /* Candidates at or above the first cutoff that suffices: `how->top_k` of them,
  * or top_p of the whole mass. */
-static uint32_t gather(const float *weights, uint32_t n, double total, const struct sampling *how,
-                       struct candidate *ret_candidates)
+static uint32_t gather(const float *weights, const float *logits, uint32_t n, double total,
+                       const struct sampling *how, struct candidate *ret_candidates)
 {
     static const float cutoffs[] = { 0x1p-8f, 0x1p-20f, 0x1p-60f, 0.0f };
     uint32_t n_found = 0;
 
     for (size_t c = 0; c < ARRAY_LEN(cutoffs); c++) {
         double mass = 0;
+        uint32_t n_above = 0;
 
         n_found = 0;
         for (uint32_t i = 0; i < n; i++) {
+            if (!(weights[i] > 0) || weights[i] < cutoffs[c] * nearly)
+                continue;
+            ret_candidates[n_found++] = (struct candidate){ logits[i], weights[i], (int32_t)i };
             if (!(weights[i] >= cutoffs[c]))
                 continue;
-            ret_candidates[n_found++] = (struct candidate){ weights[i], (int32_t)i };
+            n_above++;
             mass += (double)weights[i];
         }
-        if (how->top_k > 0 ? n_found >= how->top_k : mass >= (double)how->top_p * total)
+        if (how->top_k > 0 ? n_above >= how->top_k : mass >= (double)how->top_p * total)
             break;
     }
     return n_found;
@@ -99,10 +107,9 @@ static uint32_t keep(struct candidate *heap, uint32_t n, double total, const str
     return n_kept;
 }
 
-static int32_t draw_ranked(const float *weights, uint32_t n_vocab, double total,
-                           const struct sampling *how, double u, struct candidate *heap)
+static int32_t draw_ranked(struct candidate *heap, uint32_t n, double total,
+                           const struct sampling *how, double u)
 {
-    const uint32_t n = gather(weights, n_vocab, total, how, heap);
     double mass, sum = 0;
     uint32_t n_kept;
 
@@ -139,10 +146,16 @@ static int32_t draw_unranked(const float *weights, uint32_t n, double total, flo
     return last;
 }
 
-int32_t draw_token(const float *weights, uint32_t n, double total, const struct sampling *how,
-                   double u, struct candidate *scratch)
+int32_t draw_token(const float *weights, const float *logits, uint32_t n, double total,
+                   const struct sampling *how, double u, struct candidate *scratch)
 {
     if (how->top_k == 0 && !(how->top_p < 1.0f))
         return draw_unranked(weights, n, total, how->min_p, u);
-    return draw_ranked(weights, n, total, how, u, scratch);
+    return draw_ranked(scratch, gather(weights, logits, n, total, how, scratch), total, how, u);
+}
+
+int32_t draw_candidate(struct candidate *candidates, uint32_t n, const struct sampling *how,
+                       double u)
+{
+    return draw_ranked(candidates, n, 0, how, u);
 }

@@ -24,13 +24,19 @@
 #include "contract/token_stream.h"
 
 struct sampler;
+struct best_list;
 
 /* Scratch for a vocabulary of n_vocab (>= 1) tokens.  Errors: ST_NOMEM */
 enum status sampler_new(uint32_t n_vocab, struct sampler **ret_sampler, struct err *err);
 void sampler_free(struct sampler *sampler); /* NULL is allowed */
 
+/* Below this, dividing by the temperature leaves the range of a float. */
+#define SAMPLE_GREEDY_BELOW 1e-5f
+
 struct sample_input {
-    const float *logits; /* [n_vocab] */
+    const float *logits;          /* [n_vocab] */
+    const struct best_list *best; /* in place of them, as best_ask() asked, where `allowed` is NULL;
+                                   * NULL: the logits are all here */
     const struct sampling *how;
     const int32_t *tokens;     /* [n_tokens]: prompt and answer so far, all in the vocabulary */
     size_t n_prompt, n_tokens; /* the position drawn for is n_tokens */

@@ -4,8 +4,10 @@
 
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
+#include "execute/sample/best.h"
 
 struct follower {
     const struct follower_options *o;
@@ -13,17 +15,31 @@ struct follower {
     uint32_t team;
     bool is_last; /* its team has the output matrix */
     struct step_wire *wire;
-    float *hidden; /* [max_rows][n_hidden] */
-    float *logits; /* [max_logit_rows][n_outputs]; NULL: none */
+    float *hidden;         /* [max_rows][n_hidden] */
+    float *logits;         /* [max_logit_rows][n_outputs]; NULL: none */
+    float *scratch;        /* [n_outputs] */
+    unsigned char *wanted; /* of all rows, as best_bytes_max() */
 };
 
-static enum status send_logits(const struct follower *f, uint32_t n_logit_rows, struct err *err)
+static enum status send_logits(const struct follower *f, const struct engine_batch *batch,
+                               struct err *err)
 {
-    const size_t n_bytes = (size_t)n_logit_rows * f->o->n_outputs * sizeof(*f->logits);
+    const uint32_t n_outputs = f->o->n_outputs;
+    size_t n_bytes = 0;
 
+    for (uint32_t i = 0; i < batch->n_logit_rows; i++) {
+        const float *row = f->logits + (size_t)i * n_outputs;
+        const uint32_t ask = batch->asks[i];
+
+        if (ask == 0)
+            memcpy(f->wanted + n_bytes, row, best_bytes(0, n_outputs));
+        else
+            best_pick(row, n_outputs, f->o->first_output, ask, f->scratch, f->wanted + n_bytes);
+        n_bytes += best_bytes(ask, n_outputs);
+    }
     if (n_bytes == 0)
         return ST_OK;
-    return transport_send(f->o->ring, lineup_n_ranks(&f->lineup) - 1, f->logits, n_bytes,
+    return transport_send(f->o->ring, lineup_n_ranks(&f->lineup) - 1, f->wanted, n_bytes,
                           deadline_after_ms(f->o->step_deadline_ms), err);
 }
 
@@ -62,7 +78,7 @@ static enum status follow_one(struct follower *f, struct err *err)
     if (s != ST_OK)
         return s;
     if (f->is_last)
-        return send_logits(f, mine.n_logit_rows, err);
+        return send_logits(f, &mine, err);
     batch.tokens = NULL;
     batch.hidden = f->hidden;
     return pass_on(f, number, &batch, err);
@@ -82,9 +98,12 @@ static enum status follower_init(struct follower *f, struct err *err)
     f->team = lineup_team(&f->lineup, o->ring->rank);
     f->is_last = f->team + 1 == f->lineup.n_teams;
     f->hidden = calloc((size_t)o->limits.max_rows * o->limits.n_hidden, sizeof(*f->hidden));
-    if (f->is_last)
+    if (f->is_last) {
         f->logits = calloc((size_t)o->limits.max_logit_rows * o->n_outputs + 1, sizeof(*f->logits));
-    if (!f->hidden || (f->is_last && !f->logits))
+        f->scratch = calloc((size_t)o->n_outputs + 1, sizeof(*f->scratch));
+        f->wanted = calloc(o->limits.max_logit_rows + 1, best_bytes_max(o->n_outputs) + 1);
+    }
+    if (!f->hidden || (f->is_last && (!f->logits || !f->scratch || !f->wanted)))
         return err_set(err, ST_NOMEM, "hidden rows and logits of a follower");
     return step_wire_new(&o->limits, &f->wire, err);
 }
@@ -99,5 +118,7 @@ enum status follower_run(const struct follower_options *o, struct err *err)
     step_wire_free(f.wire);
     free(f.hidden);
     free(f.logits);
+    free(f.scratch);
+    free(f.wanted);
     return s;
 }

@@ -4,7 +4,7 @@
  *   wait for a step from a rank of the team before (of the first team: from the driver)
  *   compute this shard's layers
  *   send the step, with hidden rows, to those of the next team that wait for this rank;
- *   of the last team: send the logits of this rank's portion to the driver
+ *   of the last team: send what is wanted of the logits of this rank's portion to the driver
  *
  * A follower keeps no sequences: the step says everything.  An idle instance
  * sends no steps, so the first byte of a step is waited for without end; a
@@ -19,10 +19,10 @@
 #include "execute/shard/step.h"
 
 struct follower_options {
-    struct engine_shard *shard;  /* borrowed */
-    struct transport *ring;      /* borrowed; this rank is not its last */
-    const struct lineup *lineup; /* borrowed; NULL: every rank is a team of its own */
-    uint32_t n_outputs;          /* rows of the output matrix here; 0: none */
+    struct engine_shard *shard;       /* borrowed */
+    struct transport *ring;           /* borrowed; this rank is not its last */
+    const struct lineup *lineup;      /* borrowed; NULL: every rank is a team of its own */
+    uint32_t first_output, n_outputs; /* rows of the output matrix here; 0: none */
     struct step_limits limits;
     uint64_t step_deadline_ms;
 };

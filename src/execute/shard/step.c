@@ -21,6 +21,7 @@ struct step_wire {
     int32_t *tokens;           /* [max_rows], received */
     float *hidden;             /* [max_rows][n_hidden], received */
     uint32_t *logit_rows;      /* [max_logit_rows], received */
+    uint32_t *asks;            /* [max_logit_rows], received */
 };
 
 static enum status allocate(struct step_wire *w, const struct step_limits *limits)
@@ -33,15 +34,18 @@ static enum status allocate(struct step_wire *w, const struct step_limits *limit
         !size_mul(limits->max_rows, limits->n_hidden, &n_hidden))
         return ST_RANGE;
     w->max_page_ids = (uint32_t)n_ids;
-    w->head = malloc(STEP_HEADER_BYTES + (size_t)limits->max_spans * STEP_SPAN_BYTES +
-                     (n_ids + limits->max_logit_rows) * 4);
+    w->head =
+        malloc(STEP_HEADER_BYTES + (size_t)limits->max_spans * STEP_SPAN_BYTES +
+               n_ids * sizeof(uint32_t) + (size_t)limits->max_logit_rows * STEP_LOGIT_ROW_BYTES);
     w->spans = calloc(limits->max_spans, sizeof(*w->spans));
     w->pages = calloc(n_ids, sizeof(*w->pages));
     w->tokens = calloc(limits->max_rows, sizeof(*w->tokens));
     w->hidden = calloc(n_hidden, sizeof(*w->hidden));
     w->logit_rows = calloc((size_t)limits->max_logit_rows + 1, sizeof(*w->logit_rows));
-    return w->head && w->spans && w->pages && w->tokens && w->hidden && w->logit_rows ? ST_OK
-                                                                                      : ST_NOMEM;
+    w->asks = calloc((size_t)limits->max_logit_rows + 1, sizeof(*w->asks));
+    return w->head && w->spans && w->pages && w->tokens && w->hidden && w->logit_rows && w->asks
+               ? ST_OK
+               : ST_NOMEM;
 }
 
 enum status step_wire_new(const struct step_limits *limits, struct step_wire **ret_wire,
@@ -76,6 +80,7 @@ void step_wire_free(struct step_wire *w)
     free(w->tokens);
     free(w->hidden);
     free(w->logit_rows);
+    free(w->asks);
     free(w);
 }
 
@@ -132,7 +137,7 @@ enum status step_recv(struct step_wire *w, struct transport *t, uint32_t from, u
     if (s == ST_OK)
         s = step_read_table(&w->limits, &head, table, w->spans, w->pages, err);
     if (s == ST_OK)
-        s = step_read_logit_rows(&head, table, w->logit_rows, err);
+        s = step_read_logit_rows(&head, table, w->logit_rows, w->asks, err);
     if (s == ST_OK)
         s = recv_payload(w, t, from, &head, deadline_ns, err);
     if (s != ST_OK)
@@ -147,6 +152,7 @@ enum status step_recv(struct step_wire *w, struct transport *t, uint32_t from, u
         .n_spans = head.n_spans,
         .logit_rows = w->logit_rows,
         .n_logit_rows = head.n_logit_rows,
+        .asks = w->asks,
     };
     return ST_OK;
 }

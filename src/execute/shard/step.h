@@ -4,7 +4,8 @@
  *   header  32 bytes: magic, version, payload kind, step number,
  *           rows, spans, page numbers, rows of logits
  *   table   spans x (n_rows, start, n_pages), then the page numbers of all spans, then the
- *           numbers of the rows whose logits are wanted: where a team has the output matrix
+ *           numbers of the rows whose logits are wanted, and what of each (execute/sample/best.h):
+ *           where a team has the output matrix
  *   payload rows x i32 tokens, or rows x n_hidden x f32
  *
  * All numbers are little-endian u32, the step number u64.  A receiver knows
@@ -27,6 +28,7 @@
 enum {
     STEP_HEADER_BYTES = 32,
     STEP_SPAN_BYTES = 12,
+    STEP_LOGIT_ROW_BYTES = 8,
 };
 
 enum step_payload {
@@ -82,8 +84,8 @@ enum status step_read_table(const struct step_limits *limits, const struct step_
                             const uint8_t *bytes, struct engine_span *ret_spans,
                             uint32_t *ret_pages, struct err *err);
 
-/* The end of the table; ret_rows [n_logit_rows]. */
+/* The end of the table; ret_rows and ret_asks [n_logit_rows]. */
 enum status step_read_logit_rows(const struct step_head *head, const uint8_t *table,
-                                 uint32_t *ret_rows, struct err *err);
+                                 uint32_t *ret_rows, uint32_t *ret_asks, struct err *err);
 
 #endif

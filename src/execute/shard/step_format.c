@@ -2,11 +2,12 @@
 /* execute/shard/step_format.c - the bytes of a step, written and checked. */
 #include <string.h>
 
+#include "execute/sample/best.h"
 #include "execute/shard/step.h"
 
 static const uint32_t step_magic = 0x50455453; /* "STEP" as bytes */
 
-enum { STEP_VERSION = 1 };
+enum { STEP_VERSION = 2 };
 
 static void put_u32(uint8_t *p, uint32_t v)
 {
@@ -53,8 +54,10 @@ void step_write_table(const struct engine_batch *batch, uint8_t *ret_bytes)
     for (uint32_t i = 0; i < batch->n_spans; i++)
         for (uint32_t k = 0; k < batch->spans[i].n_pages; k++, p += 4)
             put_u32(p, batch->spans[i].pages[k]);
-    for (uint32_t i = 0; i < batch->n_logit_rows; i++, p += 4)
+    for (uint32_t i = 0; i < batch->n_logit_rows; i++, p += STEP_LOGIT_ROW_BYTES) {
         put_u32(p, batch->logit_rows[i]);
+        put_u32(p + 4, batch->asks ? batch->asks[i] : 0);
+    }
 }
 
 static uint32_t pages_for(const struct step_limits *limits, uint32_t n_tokens)
@@ -103,8 +106,9 @@ enum status step_read_header(const struct step_limits *limits, const uint8_t *by
     s = check_sizes(limits, &head, err);
     if (s != ST_OK)
         return s;
-    head.table_bytes =
-        (size_t)head.n_spans * STEP_SPAN_BYTES + ((size_t)head.n_page_ids + head.n_logit_rows) * 4;
+    head.table_bytes = (size_t)head.n_spans * STEP_SPAN_BYTES +
+                       (size_t)head.n_page_ids * sizeof(uint32_t) +
+                       (size_t)head.n_logit_rows * STEP_LOGIT_ROW_BYTES;
     head.payload_bytes = head.payload == STEP_TOKENS
                              ? (size_t)head.n_rows * sizeof(int32_t)
                              : (size_t)head.n_rows * limits->n_hidden * sizeof(float);
@@ -164,12 +168,17 @@ enum status step_read_table(const struct step_limits *limits, const struct step_
 }
 
 enum status step_read_logit_rows(const struct step_head *head, const uint8_t *table,
-                                 uint32_t *ret_rows, struct err *err)
+                                 uint32_t *ret_rows, uint32_t *ret_asks, struct err *err)
 {
-    const uint8_t *p = table + head->table_bytes - (size_t)head->n_logit_rows * 4;
+    const uint8_t *p =
+        table + head->table_bytes - (size_t)head->n_logit_rows * STEP_LOGIT_ROW_BYTES;
 
-    for (uint32_t i = 0; i < head->n_logit_rows; i++, p += 4) {
+    for (uint32_t i = 0; i < head->n_logit_rows; i++, p += STEP_LOGIT_ROW_BYTES) {
         ret_rows[i] = get_u32(p);
+        ret_asks[i] = get_u32(p + 4);
+        if (!best_is_ask(ret_asks[i]))
+            return err_set(err, ST_FORMAT, "a row of logits of which %u are wanted",
+                           ret_asks[i] & BEST_COUNT_MASK);
         if (ret_rows[i] >= head->n_rows || (i > 0 && ret_rows[i] <= ret_rows[i - 1]))
             return err_set(err, ST_FORMAT, "rows of logits that do not ascend within a step");
     }

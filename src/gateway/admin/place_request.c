@@ -75,6 +75,15 @@ static enum status set_activations(uint32_t bits, struct place_request *r, struc
     return ST_OK;
 }
 
+static enum status set_sums(const char *name, struct place_request *r, struct api_error *e)
+{
+    struct err err;
+
+    if (sum_format_find(name, &r->sums, &err) != ST_OK)
+        return api_error_set(e, API_INVALID_VALUE, "wire", "There is %s.", err.words);
+    return ST_OK;
+}
+
 static enum status check(const struct place_request *r, struct api_error *e)
 {
     if (!r->model[0])
@@ -98,7 +107,7 @@ enum status place_request_from_json(const json_t *body, struct place_request *re
                                     struct api_error *e)
 {
     struct place_request r = { 0 };
-    char kv[KV_NAME_MAX] = "", transport[TRANSPORT_NAME_MAX] = "";
+    char kv[KV_NAME_MAX] = "", transport[TRANSPORT_NAME_MAX] = "", wire[KV_NAME_MAX] = "";
     uint32_t bits = 0;
     const json_t *nodes = NULL, *split = NULL;
     enum status s = param_text(body, "model", r.model, sizeof(r.model), e);
@@ -134,6 +143,10 @@ enum status place_request_from_json(const json_t *body, struct place_request *re
         s = param_text(body, "transport", transport, sizeof(transport), e);
     if (s == ST_OK)
         s = set_transport(transport, &r, e);
+    if (s == ST_OK)
+        s = param_text(body, "wire", wire, sizeof(wire), e);
+    if (s == ST_OK)
+        s = set_sums(wire, &r, e);
     if (s == ST_OK)
         s = param_text(body, "draft", r.draft, sizeof(r.draft), e);
     if (s == ST_OK)
@@ -217,6 +230,8 @@ enum status place_request_from_query(const char *query, struct place_request *re
         s = set_transport(text, &r, e);
     if (s == ST_OK)
         s = query_number(query, "activations", BITS_MAX, &bits, e);
+    if (s == ST_OK && query_value(query, "wire", text, sizeof(text)))
+        s = set_sums(text, &r, e);
     if (s == ST_OK)
         s = set_activations(bits, &r, e);
     if (s == ST_OK)

@@ -25,6 +25,7 @@ struct place_request {
     bool has_activations; /* false: the node's */
     enum activation_format activations;
     enum transport_kind transport;
+    enum sum_format sums;                /* SUM_F32 where nothing is asked for */
     char draft[MODEL_NAME_MAX];          /* "": none guesses */
     uint32_t streams;                    /* to plan for; 0: one */
     uint32_t prompt_tokens;              /* of a request, to plan for; 0: the planner's default */

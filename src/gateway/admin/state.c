@@ -138,11 +138,11 @@ void admin_render_instance(const struct cluster_instance *i, struct buf *out)
                ",\"state\":\"%s\",\"progress\":%.3f,\"load_seconds\":%.3f,\"context_tokens\":%u"
                ",\"active\":%u,\"waiting\":%u,\"kv_tokens\":%" PRIu64 ",\"kv_tokens_used\":%" PRIu64
                ",\"kv_tokens_cached\":%" PRIu64 ",\"generated_tokens\":%" PRIu64
-               ",\"transport\":\"%s\",",
+               ",\"transport\":\"%s\",\"step_seconds\":%.3f,\"wait_seconds\":%.3f,",
                i->state == INSTANCE_READY ? "ready" : "placing", i->progress, i->load_seconds,
                i->plan.context_tokens, i->view.n_active, i->view.n_waiting, i->plan.kv_tokens,
                i->kv_tokens_used, i->kv_tokens_cached, i->n_generated_tokens,
-               transport_kind_name(i->plan.transport));
+               transport_kind_name(i->plan.transport), i->step_seconds, i->wait_seconds);
     write_shards(&i->plan, i->shards, out);
     buf_putc(out, '}');
 }
@@ -255,9 +255,10 @@ void admin_render_plan(const struct plan *plan, const char *members, struct buf 
     }
     buf_printf(out,
                ",\"context_tokens\":%u,\"kv_tokens\":%" PRIu64 ",\"kv_format\":\"%s\","
-               "\"activations\":%u,\"transport\":\"%s\",",
+               "\"activations\":%u,\"transport\":\"%s\",\"wire\":\"%s\",",
                plan->context_tokens, plan->kv_tokens, kv_format_name(plan->kv_format),
-               activation_format_bits(plan->activations), transport_kind_name(plan->transport));
+               activation_format_bits(plan->activations), transport_kind_name(plan->transport),
+               sum_format_name(plan->sums));
     write_shards(plan, NULL, out);
     if (members)
         buf_printf(out, ",%s", members);

@@ -305,7 +305,7 @@ enum status mpi_join_by(const struct mpi_module *module, const struct mpi_join *
     t = calloc(1, sizeof(*t));
     if (!t)
         return err_set(err, ST_NOMEM, "a transport of %u ranks", join->n_ranks);
-    t->base = (struct transport){ &mpi_type, join->rank, join->n_ranks };
+    t->base = (struct transport){ .type = &mpi_type, .rank = join->rank, .n_ranks = join->n_ranks };
     t->module = module;
     t->pairs = calloc(join->n_ranks, sizeof(*t->pairs));
     t->memory = memory = calloc((size_t)(join->n_ranks - 1) * (MPI_MESSAGES_IN + MPI_MESSAGES_OUT),

@@ -191,7 +191,7 @@ static struct engine_shard *open_member(void *arg, uint32_t first_layer, uint32_
                                             .max_logit_rows = o->max_logit_rows,
                                             .n_threads = 2 };
     struct team *team = arg;
-    const struct team_layers layers = { team->model, shares, 0, first_layer, n_layers };
+    const struct team_layers layers = { team->model, shares, 0, first_layer, n_layers, SUM_Q8 };
 
     return team_open_member(team, &layers, team->n_open++, &options);
 }
@@ -224,7 +224,7 @@ static void a_team_decodes_without_allocating(void **state)
 
 static enum status make_sums(struct transport *const *ends, struct err *err)
 {
-    const struct collective_options o = { ends[0], 0, 2, 1000 };
+    const struct collective_options o = { ends[0], 0, 2, 1000, SUM_Q8 };
     struct collective *c = NULL;
     const enum status s = collective_new(&o, &c, err);
 

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "execute/sample/best.h"
 #include "execute/shard/step.h"
 #include "transport/inproc/inproc.h"
 
@@ -248,6 +249,36 @@ static void the_rest_of_a_step_has_a_deadline(void **state)
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+static void what_is_wanted_of_logits_travels_and_is_checked(void **state)
+{
+    static const uint32_t rows[] = { 5, 7 };
+    static const uint32_t bad[] = { BEST_WITH_SUM, BEST_MAX + 1, 1u << 20 };
+    uint32_t asks[] = { 0, 40 | BEST_WITH_SUM }, got_rows[2], got_asks[2];
+    struct step_limits of_team = limits;
+    struct engine_batch batch = token_batch();
+    uint8_t header[STEP_HEADER_BYTES], table[TABLE_BYTES + 2 * STEP_LOGIT_ROW_BYTES];
+    struct step_head head;
+    struct err err;
+
+    (void)state;
+    of_team.max_logit_rows = 4;
+    batch.logit_rows = rows;
+    batch.n_logit_rows = 2;
+    batch.asks = asks;
+    step_write_header(1, &batch, header);
+    assert_ok(step_read_header(&of_team, header, &head, &err), err);
+    assert_int_equal(head.table_bytes, sizeof(table));
+    step_write_table(&batch, table);
+    assert_ok(step_read_logit_rows(&head, table, got_rows, got_asks, &err), err);
+    assert_memory_equal(got_rows, rows, sizeof(rows));
+    assert_memory_equal(got_asks, asks, sizeof(asks));
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        asks[1] = bad[i];
+        step_write_table(&batch, table);
+        assert_int_equal(step_read_logit_rows(&head, table, got_rows, got_asks, &err), ST_FORMAT);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -259,6 +290,7 @@ int main(void)
         CASE(a_token_outside_the_vocabulary_is_refused),
         CASE(damaged_steps_are_refused_or_within_limits),
         CASE(the_rest_of_a_step_has_a_deadline),
+        cmocka_unit_test(what_is_wanted_of_logits_travels_and_is_checked),
     };
 
     return cmocka_run_group_tests_name("execute/step", tests, NULL, NULL);

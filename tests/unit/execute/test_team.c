@@ -36,11 +36,13 @@ static const float ERROR_MAX = 5e-4f; /* activations are rounded to 16 bits, som
 struct cut {
     uint32_t n;
     uint32_t shares[4];
+    enum sum_format sums;
 };
 
 static const struct cut cuts[] = {
-    { 2, { 1, 1 } },    { 2, { 2, 1 } },    { 2, { 1, 9 } },       { 3, { 1, 1, 1 } },
-    { 3, { 5, 3, 1 } }, { 3, { 1, 1, 7 } }, { 4, { 1, 1, 1, 1 } }, { 4, { 4, 1, 1, 3 } },
+    { 2, { 1, 1 }, SUM_F32 },       { 2, { 2, 1 }, SUM_F32 },       { 2, { 1, 9 }, SUM_F32 },
+    { 3, { 1, 1, 1 }, SUM_F32 },    { 3, { 5, 3, 1 }, SUM_F32 },    { 3, { 1, 1, 7 }, SUM_F32 },
+    { 4, { 1, 1, 1, 1 }, SUM_F32 }, { 4, { 4, 1, 1, 3 }, SUM_F32 },
 };
 
 enum { N_CUTS = sizeof(cuts) / sizeof(cuts[0]) };
@@ -157,8 +159,8 @@ static void open_team(struct team *t, const struct model *model, const struct cu
     *t = (struct team){ .n = cut->n, .ends = calloc(cut->n, sizeof(struct transport *)) };
     assert_ok(ring_new(transport, cut->n, t->ends, &err), err);
     for (uint32_t i = 0; i < cut->n; i++)
-        (void)team_open_member(t, &(struct team_layers){ model, cut->shares, 0, 0, N_LAYERS }, i,
-                               &options);
+        (void)team_open_member(
+            t, &(struct team_layers){ model, cut->shares, 0, 0, N_LAYERS, cut->sums }, i, &options);
 }
 
 static void close_team(struct team *t)
@@ -236,18 +238,23 @@ static int tear_down(void **state)
     return 0;
 }
 
-static void assert_close(float (*got)[N_VOCAB], float (*want)[N_VOCAB])
+static void assert_within(float (*got)[N_VOCAB], float (*want)[N_VOCAB], float error_max)
 {
     float largest = 0;
 
     for (uint32_t r = 0; r < N_LOGIT_ROWS; r++)
         for (uint32_t i = 0; i < N_VOCAB; i++) {
-            if (!(fabsf(got[r][i] - want[r][i]) <= ERROR_MAX))
+            if (!(fabsf(got[r][i] - want[r][i]) <= error_max))
                 fail_msg("row %u token %u: %.6f instead of %.6f", r, i, (double)got[r][i],
                          (double)want[r][i]);
             largest = fmaxf(largest, fabsf(want[r][i]));
         }
     assert_true(largest > 0.1f && largest < 10); /* there was something to compare */
+}
+
+static void assert_close(float (*got)[N_VOCAB], float (*want)[N_VOCAB])
+{
+    assert_within(got, want, ERROR_MAX);
 }
 
 static void logits_of_any_cut_are_those_of_one_rank_but_for_rounding(void **state)
@@ -278,6 +285,26 @@ static void logits_are_close_in_every_number_format(void **state)
         assert_close(got, want);
         model_free(model);
     }
+}
+
+/* Logits are of size 1 and their spread is about that. */
+static void sums_in_fewer_bytes_cost_what_is_stated(void **state)
+{
+    static const float error_max[N_SUM_FORMATS] = { 5e-4f, 2e-3f, 3e-2f };
+    struct fixture *f = *state;
+    const struct engine_batch batch = batch_of_two();
+    float got[N_LOGIT_ROWS][N_VOCAB], again[N_LOGIT_ROWS][N_VOCAB];
+
+    for (size_t i = 0; i < N_CUTS; i++)
+        for (int sums = SUM_F16; sums < N_SUM_FORMATS; sums++) {
+            struct cut cut = cuts[i];
+
+            cut.sums = (enum sum_format)sums;
+            run_team(f->model, &cut, "inproc", 1, &batch, got);
+            assert_within(got, f->whole, error_max[sums]);
+            run_team(f->model, &cut, "inproc", 1, &batch, again);
+            assert_memory_equal(got, again, sizeof(got));
+        }
 }
 
 static void a_cut_gives_the_same_bits_each_time_whatever_threads_and_transport(void **state)
@@ -363,8 +390,10 @@ static struct engine_shard *open_member(void *arg, uint32_t first_layer, uint32_
     struct driven *d = arg;
     const uint32_t rank = d->n_open++, team = lineup_team(&d->lineup, rank);
     const uint32_t member = rank - d->lineup.first[team];
-    const struct team_layers layers = { d->model, d->cuts[team].shares, d->lineup.first[team],
-                                        first_layer, n_layers };
+    const struct team_layers layers = {
+        d->model, d->cuts[team].shares, d->lineup.first[team], first_layer,
+        n_layers, d->cuts[team].sums
+    };
     struct engine_options options = { .page_tokens = o->page_tokens,
                                       .n_pages = o->n_pages,
                                       .max_rows = o->max_rows,
@@ -435,7 +464,7 @@ static void a_driven_team_gives_the_same_tokens_whatever_chunks_and_transport(vo
 static void a_pipeline_of_teams_gives_the_tokens_of_one_team(void **state)
 {
     static const uint32_t all[] = { N_LAYERS }, cut[] = { 2, 1 };
-    static const struct cut two[] = { { 2, { 2, 1 } }, { 2, { 2, 1 } } };
+    static const struct cut two[] = { { 2, { 2, 1 }, SUM_F32 }, { 2, { 2, 1 }, SUM_F32 } };
     struct company want = { .n_members = 6, .n_prompt = 25, .max_tokens = 20, .n_vocab = N_VOCAB };
     struct company got = want, again = want;
 
@@ -450,7 +479,9 @@ static void a_pipeline_of_teams_gives_the_tokens_of_one_team(void **state)
 static void teams_of_different_sizes_follow_one_another(void **state)
 {
     static const uint32_t n_layers[] = { 1, 1, 1 };
-    static const struct cut teams[] = { { 3, { 1, 1, 1 } }, { 2, { 1, 3 } }, { 3, { 5, 3, 1 } } };
+    static const struct cut teams[] = { { 3, { 1, 1, 1 }, SUM_F32 },
+                                        { 2, { 1, 3 }, SUM_F32 },
+                                        { 3, { 5, 3, 1 }, SUM_F32 } };
     struct company want = { .n_members = 6, .n_prompt = 25, .max_tokens = 20, .n_vocab = N_VOCAB };
     struct company got = want;
 
@@ -464,6 +495,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(logits_of_any_cut_are_those_of_one_rank_but_for_rounding),
         cmocka_unit_test(logits_are_close_in_every_number_format),
+        cmocka_unit_test(sums_in_fewer_bytes_cost_what_is_stated),
         cmocka_unit_test(a_cut_gives_the_same_bits_each_time_whatever_threads_and_transport),
         cmocka_unit_test(a_row_of_a_team_does_not_depend_on_the_batch),
         cmocka_unit_test(a_lost_member_ends_the_step_and_the_shard),

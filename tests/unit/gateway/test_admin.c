@@ -15,7 +15,8 @@ static void a_body_and_a_query_ask_the_same(void **state)
     struct api_error e;
     json_t *body = json_loads(
         "{\"model\":\"org/m\",\"nodes\":[\"a\",\"b\"],\"split\":[18,12],"
-        "\"context\":4096,\"kv\":\"q8_0\",\"activations\":8,\"transport\":\"mpi\",\"draft\":\"s\",\"streams\":16,"
+        "\"context\":4096,\"kv\":\"q8_0\",\"activations\":8,\"transport\":\"mpi\",\"wire\":\"q8\","
+        "\"draft\":\"s\",\"streams\":16,"
         "\"prompt\":512,\"overrides\":\"a=18,b\"}",
         0, NULL);
 
@@ -24,7 +25,7 @@ static void a_body_and_a_query_ask_the_same(void **state)
     assert_int_equal(
         place_request_from_query(
             "model=org%2Fm&nodes=a,b&split=18,12&context=4096&kv=q8_0&activations=8&transport=mpi"
-            "&draft=s&streams=16&prompt=512&overrides=a%3D18,b",
+            "&wire=q8&draft=s&streams=16&prompt=512&overrides=a%3D18,b",
             &b, &e),
         ST_OK);
     assert_memory_equal(&a, &b, sizeof(a));
@@ -35,6 +36,7 @@ static void a_body_and_a_query_ask_the_same(void **state)
     assert_true(a.has_kv_format && a.kv_format == KV_Q8_0);
     assert_true(a.has_activations && a.activations == ACTIVATIONS_8);
     assert_int_equal(a.transport, TRANSPORT_MPI);
+    assert_int_equal(a.sums, SUM_Q8);
     assert_string_equal(a.nodes[1], "b");
     json_decref(body);
 }
