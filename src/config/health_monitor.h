@@ -24,7 +24,12 @@ enum {
     HEALTH_SECRET_MAX = 256,
 };
 
-enum health_action { HEALTH_ACTION_DEFAULT = 0, HEALTH_ACTION_NONE, HEALTH_ACTION_REPLACE, HEALTH_ACTION_DRAIN };
+enum health_action {
+    HEALTH_ACTION_DEFAULT = 0,
+    HEALTH_ACTION_NONE,
+    HEALTH_ACTION_REPLACE,
+    HEALTH_ACTION_DRAIN
+};
 
 struct health_check {
     char name[CONFIG_NAME_MAX];
@@ -36,8 +41,8 @@ struct health_check {
 enum health_callback_kind { HEALTH_COMMAND, HEALTH_WEBHOOK, HEALTH_ALERTMANAGER };
 
 struct health_callback {
-    int kind;         /* HEALTH_COMMAND... */
-    char **command;   /* [command_count] the program's path and its arguments */
+    int kind;       /* HEALTH_COMMAND... */
+    char **command; /* [command_count] the program's path and its arguments */
     unsigned command_count;
     char url[HEALTH_URL_MAX];
     char secret_file[CONFIG_PATH_MAX];
@@ -65,9 +70,9 @@ struct health_monitor {
     struct {
         uint32_t raw_hours, minute_days, hour_days, event_days;
     } history;
-    double target;                      /* of availability, < 1 */
+    double target;                       /* of availability, < 1 */
     char pressure_file[CONFIG_PATH_MAX]; /* memory pressure, as the kernel or a cgroup tells it */
-    struct health_check *checks;        /* [checks_count] */
+    struct health_check *checks;         /* [checks_count] */
     unsigned checks_count;
     char **disks; /* [disks_count] folders; none: that of the data */
     unsigned disks_count;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/size.h"
+#include "contract/route.h"
 #include "gateway/dialect/call_texts.h"
 #include "gateway/dialect/dialect.h"
 #include "gateway/dialect/param.h"
@@ -306,8 +307,8 @@ static void unplace(void *arg, struct exchange *x)
         exchange_fail(x, &e);
 }
 
-/* {"node":"name"} */
-static bool node_of(struct exchange *x, char *ret_node)
+/* {"KEY":"name"} into ret [capacity] */
+static bool name_of(struct exchange *x, const char *key, char *ret, size_t capacity)
 {
     struct api_error e;
     json_t *body = gateway_body(x);
@@ -315,14 +316,23 @@ static bool node_of(struct exchange *x, char *ret_node)
 
     if (!body)
         return false;
-    ret_node[0] = '\0';
-    s = param_text(body, "node", ret_node, NODE_NAME_MAX, &e);
-    if (s == ST_OK && !ret_node[0])
-        s = api_error_set(&e, API_MISSING, "node", "Name the node.");
+    ret[0] = '\0';
+    s = param_text(body, key, ret, capacity, &e);
+    if (s == ST_OK && !ret[0])
+        s = api_error_set(&e, API_MISSING, key, "Name the %s.", key);
     json_decref(body);
     if (s != ST_OK)
         exchange_fail(x, &e);
     return s == ST_OK;
+}
+
+static void replace(void *arg, struct exchange *x)
+{
+    struct gateway *g = arg;
+    char id[INSTANCE_ID_MAX];
+
+    if (name_of(x, "instance", id, sizeof(id)))
+        g->handlers->replace(g->arg, x, id);
 }
 
 static void drain(void *arg, struct exchange *x)
@@ -330,7 +340,7 @@ static void drain(void *arg, struct exchange *x)
     struct gateway *g = arg;
     char node[NODE_NAME_MAX];
 
-    if (node_of(x, node))
+    if (name_of(x, "node", node, sizeof(node)))
         g->handlers->drain(g->arg, x, node);
 }
 
@@ -339,7 +349,7 @@ static void undrain(void *arg, struct exchange *x)
     struct gateway *g = arg;
     char node[NODE_NAME_MAX];
 
-    if (node_of(x, node))
+    if (name_of(x, "node", node, sizeof(node)))
         g->handlers->undrain(g->arg, x, node);
 }
 
@@ -389,6 +399,7 @@ static const struct http_route routes[] = {
     { "GET", "/cluster/plan", plan },
     { "POST", "/cluster/place", place },
     { "POST", "/cluster/unplace", unplace },
+    { "POST", "/cluster/replace", replace },
     { "POST", "/cluster/drain", drain },
     { "POST", "/cluster/undrain", undrain },
     { "GET", "/node_id", gateway_exo_node_id },

@@ -37,9 +37,9 @@ void analysis_budget(const struct history_point *total, double target, struct bu
 
 struct trend {
     double slope_per_day;
-    double now;    /* the line's value at `now` */
-    double fit;    /* r squared, 0..1: how much of what was is on the line */
-    double days;   /* until the line meets the threshold; NAN: it does not */
+    double now;  /* the line's value at `now` */
+    double fit;  /* r squared, 0..1: how much of what was is on the line */
+    double days; /* until the line meets the threshold; NAN: it does not */
 };
 
 /* A line through the points' means, by least squares.

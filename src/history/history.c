@@ -68,13 +68,13 @@ enum status history_failed(const struct history *h, const char *what, struct err
                    h->db ? sqlite3_errmsg(h->db) : "out of memory");
 }
 
-enum status history_statement(struct history *h, enum statement which,
-                              sqlite3_stmt **ret_statement, struct err *err)
+enum status history_statement(struct history *h, enum statement which, sqlite3_stmt **ret_statement,
+                              struct err *err)
 {
     sqlite3_stmt **at = &h->statements[which];
 
-    if (!*at && sqlite3_prepare_v3(h->db, sql[which], -1, SQLITE_PREPARE_PERSISTENT, at, NULL) !=
-                    SQLITE_OK)
+    if (!*at &&
+        sqlite3_prepare_v3(h->db, sql[which], -1, SQLITE_PREPARE_PERSISTENT, at, NULL) != SQLITE_OK)
         return history_failed(h, "use", err);
     (void)sqlite3_reset(*at);
     (void)sqlite3_clear_bindings(*at);

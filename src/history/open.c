@@ -141,7 +141,8 @@ static void move(const char *path, const char *to, const char *suffix)
 static enum status set_aside(const char *path, char *ret_aside, struct err *err)
 {
     char aside[PATH_MAX_BYTES];
-    const int n = snprintf(aside, sizeof(aside), "%s.corrupt-%lld", path, (long long)clock_unix_s());
+    const int n =
+        snprintf(aside, sizeof(aside), "%s.corrupt-%lld", path, (long long)clock_unix_s());
 
     if (n < 0 || (size_t)n >= sizeof(aside))
         return err_set(err, ST_RANGE, "the path of the history is too long");

@@ -9,8 +9,8 @@
 #include "history/history_priv.h"
 
 enum {
-    FINE_MAX_S = 2 * HOUR_S,    /* up to here samples are shown */
-    MINUTES_MAX_S = 2 * DAY_S,  /* and up to here minutes */
+    FINE_MAX_S = 2 * HOUR_S,   /* up to here samples are shown */
+    MINUTES_MAX_S = 2 * DAY_S, /* and up to here minutes */
 };
 
 static int64_t up_to(int64_t t, int64_t unit)

@@ -71,8 +71,8 @@ static enum status prune_all(struct history *h, int64_t now, const struct histor
 {
     const int64_t raw = earlier((now - (int64_t)r->raw_hours * HOUR_S) / MINUTE_S * MINUTE_S,
                                 h->marks[MARK_MINUTE_TO]);
-    const int64_t minute = earlier((now - (int64_t)r->minute_days * DAY_S) / HOUR_S * HOUR_S,
-                                   h->marks[MARK_HOUR_TO]);
+    const int64_t minute =
+        earlier((now - (int64_t)r->minute_days * DAY_S) / HOUR_S * HOUR_S, h->marks[MARK_HOUR_TO]);
     enum status s = ST_OK;
 
     if (raw > h->marks[MARK_RAW_FROM]) {

@@ -11,8 +11,8 @@ enum {
 
 static const struct check built_in[N_CHECKS] = {
 #define X(id, group, sense, name, warning, critical, for_s, clear_s, action, words)                \
-    { name, GROUP_##group, sense, warning, critical, for_s, clear_s, 30, HEALTH_ACTION_##action,   \
-      0, words },
+    { name, GROUP_##group,          sense, warning, critical, for_s, clear_s,                      \
+      30,   HEALTH_ACTION_##action, 0,     words },
     CHECK_MAP(X)
 #undef X
 };

@@ -28,7 +28,7 @@ enum check_sense { BAD_ABOVE, BAD_BELOW };
       "the node takes requests, or drains on purpose")                                             \
     X(API_SECONDS, SERVICES, BAD_ABOVE, "api.seconds", 0.5, 1.5, 15, 10, NONE,                     \
       "seconds until its API answers")                                                             \
-    X(MODEL_READY, SERVICES, BAD_BELOW, "model.ready", 0.95, 0.01, 60, 2, NONE,                       \
+    X(MODEL_READY, SERVICES, BAD_BELOW, "model.ready", 0.95, 0.01, 60, 2, NONE,                    \
       "share of a model's copies that are ready")                                                  \
     X(INSTANCE_STALLED, SERVICES, BAD_ABOVE, "instance.stalled_s", 5, 10, 0, 0, REPLACE,           \
       "seconds in which it computed nothing though it was asked")                                  \
@@ -83,9 +83,9 @@ struct check {
     const char *name;
     enum check_group group;
     enum check_sense sense;
-    double warning, critical; /* from here on it is bad */
-    double for_s, clear_s;    /* how long it has to be worse, or better, before that counts */
-    double stale_s; /* without a value for so long, and for_s beside, it is unknown */
+    double warning, critical;  /* from here on it is bad */
+    double for_s, clear_s;     /* how long it has to be worse, or better, before that counts */
+    double stale_s;            /* without a value for so long, and for_s beside, it is unknown */
     enum health_action action; /* once it is critical; never HEALTH_ACTION_DEFAULT */
     int is_off;
     const char *words;

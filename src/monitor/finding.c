@@ -39,7 +39,8 @@ static bool is_as_bad(const struct check *check, double value, double threshold,
 {
     const double margin = already ? fabs(threshold) * FINDING_HYSTERESIS : 0;
 
-    return is_beyond(check, value, check->sense == BAD_ABOVE ? threshold - margin : threshold + margin);
+    return is_beyond(check, value,
+                     check->sense == BAD_ABOVE ? threshold - margin : threshold + margin);
 }
 
 static enum finding_state level(const struct finding *f, const struct check *check, double value)
@@ -100,8 +101,7 @@ bool finding_observe(struct finding *f, const struct check *check, double value,
 
 bool finding_age(struct finding *f, double stale_s, uint64_t now_ns, enum finding_state *ret_from)
 {
-    if (f->state == FINDING_UNKNOWN ||
-        (double)(now_ns - f->seen_ns) < stale_s * (double)NS_PER_S)
+    if (f->state == FINDING_UNKNOWN || (double)(now_ns - f->seen_ns) < stale_s * (double)NS_PER_S)
         return false;
     return move(f, FINDING_UNKNOWN, now_ns, ret_from);
 }

@@ -22,7 +22,8 @@ struct ledger {
 
 void subject_name(char *ret_subject, const char *kind, const char *name, const char *second)
 {
-    (void)snprintf(ret_subject, SUBJECT_MAX, second ? "%s/%.70s/%.70s" : "%s/%.140s", kind, name, second);
+    (void)snprintf(ret_subject, SUBJECT_MAX, second ? "%s/%.70s/%.70s" : "%s/%.140s", kind, name,
+                   second);
 }
 
 enum status ledger_new(ledger_change_fn *on_change, void *arg, struct ledger **ret_ledger,

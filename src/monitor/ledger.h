@@ -15,8 +15,8 @@
 #include "monitor/finding.h"
 
 enum {
-    SUBJECT_MAX = 160,     /* "node/studio-1", NUL included */
-    LEDGER_MAX = 16384,    /* findings; more are left out, and counted */
+    SUBJECT_MAX = 160,  /* "node/studio-1", NUL included */
+    LEDGER_MAX = 16384, /* findings; more are left out, and counted */
     CHANGE_WORDS_MAX = 200,
 };
 

@@ -19,7 +19,7 @@ struct own_figures {
     double memory_pressure; /* percent of the last ten seconds in which somebody waited */
     double memory_free, swap_used;
     double temperature_c;
-    double files_used; /* of the process of Pomona that is nearest to its limit */
+    double files_used;            /* of the process of Pomona that is nearest to its limit */
     uint64_t cpu_total, cpu_idle; /* counters, for the next time */
 };
 

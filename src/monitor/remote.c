@@ -161,7 +161,8 @@ enum status remote_state_read(const char *bytes, size_t n, struct remote_state *
     take_text(root, "cluster", state.cluster, sizeof(state.cluster));
     take_text(root, "node", state.node, sizeof(state.node));
     take_text(root, "version", state.version, sizeof(state.version));
-    s = take_list(root, "nodes", take_member, sizeof(*state.members), &members, &state.n_members, err);
+    s = take_list(root, "nodes", take_member, sizeof(*state.members), &members, &state.n_members,
+                  err);
     if (s == ST_OK)
         s = take_list(root, "instances", take_instance, sizeof(*state.instances), &instances,
                       &state.n_instances, err);

@@ -74,7 +74,8 @@ static void a_line_tells_when_it_meets_a_threshold(void **state)
 
     (void)state;
     for (int i = 0; i < 48; i++) /* 1 % a day, of means of hours of unlike numbers of samples */
-        points[i] = (struct history_point){ .t = i * 3600, .span_s = 3600, .n = 1 + (unsigned)i % 3 };
+        points[i] =
+            (struct history_point){ .t = i * 3600, .span_s = 3600, .n = 1 + (unsigned)i % 3 };
     for (int i = 0; i < 48; i++)
         points[i].sum = (0.5 + 0.01 * i / 24) * (double)points[i].n;
     assert_true(analysis_trend(points, 48, 48 * 3600, 0.9, &t));
@@ -89,7 +90,9 @@ static void a_line_tells_when_it_meets_a_threshold(void **state)
 
 static void what_stands_still_meets_nothing(void **state)
 {
-    const struct history_point points[] = { { 0, 0, 1, 5, 5, 5 }, { 1, 0, 1, 5, 5, 5 }, { 2, 0, 1, 5, 5, 5 } };
+    const struct history_point points[] = { { 0, 0, 1, 5, 5, 5 },
+                                            { 1, 0, 1, 5, 5, 5 },
+                                            { 2, 0, 1, 5, 5, 5 } };
     struct trend t;
 
     (void)state;

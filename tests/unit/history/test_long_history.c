@@ -107,7 +107,9 @@ static void time_queries(struct history *h, struct size size)
     static const struct {
         const char *what;
         int64_t seconds;
-    } queries[] = { { "an hour, samples", 3600 }, { "a day, minutes", 86400 }, { "all, hours", 0 } };
+    } queries[] = { { "an hour, samples", 3600 },
+                    { "a day, minutes", 86400 },
+                    { "all, hours", 0 } };
 
     for (size_t q = 0; q < 3; q++) {
         uint64_t worst_ns = 0;

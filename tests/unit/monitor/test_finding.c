@@ -6,8 +6,12 @@
 #include "base/size.h"
 #include "monitor/finding.h"
 
-static const struct check ABOVE = { .name = "x", .sense = BAD_ABOVE, .warning = 10, .critical = 20, .for_s = 4, .clear_s = 2 };
-static const struct check BELOW = { .name = "y", .sense = BAD_BELOW, .warning = 0.1, .critical = 0.03, .for_s = 4, .clear_s = 2 };
+static const struct check ABOVE = {
+    .name = "x", .sense = BAD_ABOVE, .warning = 10, .critical = 20, .for_s = 4, .clear_s = 2
+};
+static const struct check BELOW = {
+    .name = "y", .sense = BAD_BELOW, .warning = 0.1, .critical = 0.03, .for_s = 4, .clear_s = 2
+};
 static const uint64_t T0 = 1000 * NS_PER_S;
 
 /* One value a second; the second at which the state became `to`, or -1. */

@@ -67,7 +67,8 @@ static void what_is_silent_is_unknown_then_forgotten(void **state)
 
         snprintf(name, sizeof(name), "%d", i);
         subject_name(subject, "instance", name, NULL);
-        ledger_observe(l, subject, CHECK_INSTANCE_STALLED, 0, NULL, T0 + (i % 2 ? 0 : 100 * NS_PER_S));
+        ledger_observe(l, subject, CHECK_INSTANCE_STALLED, 0, NULL,
+                       T0 + (i % 2 ? 0 : 100 * NS_PER_S));
     }
     ledger_tick(l, 60, T0 + 101 * NS_PER_S);
     assert_int_equal(h.n, 750); /* each came, every other one went */
@@ -115,8 +116,12 @@ static void a_check_that_is_off_finds_nothing(void **state)
 static void settings_change_a_check_and_nothing_else(void **state)
 {
     double critical = 0.01, for_s = 3;
-    struct health_check row = { .name = "disk.free", .critical = &critical, .for_s = &for_s, .action = HEALTH_ACTION_DRAIN };
-    struct health_monitor config = { .checks = &row, .checks_count = 1, .every.poll = 2, .deadline.poll = 2 };
+    struct health_check row = {
+        .name = "disk.free", .critical = &critical, .for_s = &for_s, .action = HEALTH_ACTION_DRAIN
+    };
+    struct health_monitor config = {
+        .checks = &row, .checks_count = 1, .every.poll = 2, .deadline.poll = 2
+    };
     struct check checks[N_CHECKS], before[N_CHECKS];
     struct err err;
 

@@ -48,9 +48,10 @@ static void pressure_and_limits_are_read(void **state)
                                             "full avg10=3.00 avg60=0 avg300=0 total=1\n"),
                          12.5));
     assert_true(isnan(own_parse_pressure("")));
-    assert_true(is_about(own_parse_file_limit("Limit  Soft  Hard  Units\n"
-                                              "Max open files            1024     4096     files\n"),
-                         1024));
+    assert_true(
+        is_about(own_parse_file_limit("Limit  Soft  Hard  Units\n"
+                                      "Max open files            1024     4096     files\n"),
+                 1024));
     assert_true(isnan(own_parse_file_limit("Max open files   unlimited  unlimited  files\n")));
     assert_true(isnan(own_parse_file_limit("nothing")));
 }

@@ -68,7 +68,8 @@ static void a_list_of_anything_is_bounded(void **state)
 
 static void readiness_is_read(void **state)
 {
-    static const char body[] = "{\"status\":\"draining\",\"node\":\"a\",\"version\":\"1\",\"unix_ms\":1700000000123}";
+    static const char body[] =
+        "{\"status\":\"draining\",\"node\":\"a\",\"version\":\"1\",\"unix_ms\":1700000000123}";
     struct remote_ready r;
     struct err err;
 
@@ -80,8 +81,9 @@ static void readiness_is_read(void **state)
 
 static void samples_are_read_and_other_lines_passed_over(void **state)
 {
-    const char *at = "# HELP x y\n# TYPE x gauge\nx 1\n\nnonsense\nx{a=\"b\\\"c\\\\\",d=\"e\"} 2.5e3\n"
-                     "x{le=\"+Inf\"} +Inf\nbad{a=\"} 1\nbad{a} 1\nx_total 7 1700000000\nend 3";
+    const char *at =
+        "# HELP x y\n# TYPE x gauge\nx 1\n\nnonsense\nx{a=\"b\\\"c\\\\\",d=\"e\"} 2.5e3\n"
+        "x{le=\"+Inf\"} +Inf\nbad{a=\"} 1\nbad{a} 1\nx_total 7 1700000000\nend 3";
     struct remote_sample s;
 
     (void)state;

@@ -12,7 +12,9 @@ static const uint64_t S = NS_PER_S;
 
 static struct remote_instance instance(const char *id, uint64_t n_active, uint64_t n_generated)
 {
-    struct remote_instance in = { .is_ready = true, .n_active = n_active, .n_generated = n_generated };
+    struct remote_instance in = { .is_ready = true,
+                                  .n_active = n_active,
+                                  .n_generated = n_generated };
 
     snprintf(in.id, sizeof(in.id), "%s", id);
     snprintf(in.model, sizeof(in.model), "m");
