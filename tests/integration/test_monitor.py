@@ -85,8 +85,9 @@ def test_a_dead_node_is_told_to_all_who_want_to_know(tmp_path, cluster):
                 lines = told.read_text().splitlines() if told.exists() else []
                 return [n for n in map(json.loads, filter(None, lines)) if n["check"] == "node.up"]
 
-            wait_until(lambda: len(notices()) >= 2, 30, "the program was told twice")
-            bad, good = sorted(notices(), key=lambda n: n["to"] == "ok")
+            wait_until(lambda: {n["to"] for n in notices()} >= {"critical", "ok"}, 30,
+                       "the program was told of both")
+            bad, good = (next(n for n in notices() if n["to"] == to) for to in ("critical", "ok"))
             assert (bad["subject"], bad["to"], bad["value"]) == ("node/b", "critical", 0)
             assert (good["from"], good["to"], good["cluster"]) == ("critical", "ok", "test")
 
@@ -131,7 +132,7 @@ def test_faults_of_names_certificates_and_pressure_are_seen(tmp_path, cluster):
                names=["localhost", "nowhere.invalid"], pressure_file=str(pressure),
                certificates=[str(p) for p in files.values()]) as monitor:
         monitor.wait_state("name.found", "name/localhost", "ok")
-        monitor.wait_state("name.found", "name/nowhere.invalid", "critical")
+        monitor.wait_state("name.found", "name/nowhere.invalid", "critical", 120)
         for days, state in ((-1, "critical"), (10, "warning"), (60, "ok")):
             monitor.wait_state("certificate.days", f"certificate/{files[days]}", state)
         monitor.wait_state("memory.pressure", "node/a", "ok")
@@ -148,7 +149,7 @@ def test_descriptors_that_run_out_are_seen(tmp_path, cluster):
     held = []
     with watch(tmp_path, cluster, [("files.used", {})]) as monitor:
         try:
-            resource.prlimit(pid, resource.RLIMIT_NOFILE, (n_open + 20, before[1]))
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (n_open + 10, before[1]))
             held = [socket.create_connection(("127.0.0.1", cluster["a"].api_port)) for _ in range(20)]
             monitor.wait_state("files.used", "node/a", "critical")
         finally:
@@ -168,10 +169,9 @@ def test_a_full_disk_drains_its_node_until_there_is_room(tmp_path, cluster):
             subject = f"disk/a/{str(disk)[:70]}"
             monitor.wait_state("disk.free", subject, "ok")
             filler = disk / "filler"
-            with open(filler, "wb") as f, pytest.raises(OSError):
+            with open(filler, "wb", buffering=0) as f, pytest.raises(OSError):
                 while True:
                     f.write(bytes(4096))
-                    f.flush()
             monitor.wait_state("disk.free", subject, "critical")
 
             def is_draining():
@@ -202,8 +202,8 @@ def test_history_outlasts_the_monitor_and_its_damage_is_set_aside(tmp_path, clus
             return found and found[0]["mttr_s"] is not None and (found[0], report["events"])
 
         subject, events = wait_until(of_b, 30, "the failure and its end are recorded")
-        assert subject["failures"] == 1 and 0 < subject["availability"] < 1
-        assert all("a" not in e["subject"].split("/")[1:2] or "b" in e["subject"] for e in events)
+        assert subject["failures"] >= 1 and 0 < subject["availability"] < 1
+        assert all("b" in e["subject"].split("/") for e in events)
         monitor.end(signal.SIGKILL)
         monitor.start()
         monitor.wait_state("node.up", "node/b", "ok")

@@ -43,7 +43,8 @@ def test_a_model_wedged_silently_is_replaced_and_its_streams_go_on(tmp_path):
         stream.join(60)
         assert stream.is_done and stream.error is None and stream.broken is None, \
             (stream.error, stream.broken)
-        assert LONG.startswith(stream.texts[0].strip()) and len(stream.texts[0]) > 40, stream.texts
+        # the double begins its answer anew where the other broke off: that nothing is lost is test_failures'
+        assert stream.texts[0].strip().startswith("one two three four") and len(stream.texts[0]) > 40
         assert "is replaced" in monitor.said()
         if not os.environ.get("POMONA_SANITIZE"):
             assert stream.gap_after(wedged_at) < FAILOVER_S
