@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "monitor/ledger.h"
+#include "monitor/monitor.h"
 #include "monitor/notice.h"
 #include "monitor/remote.h"
 #include "support/allocations.h"
@@ -62,11 +63,44 @@ static void a_state_is_read_or_not(void **state)
     }
 }
 
+static void a_monitor_is_made_or_not(void **state)
+{
+    static struct config_node node = { .name = "a", .host = "127.0.0.1", .api_port = 1 };
+    static const struct config cluster = { .cluster.name = "c", .nodes = &node, .nodes_count = 1 };
+    const struct monitor_options options = {
+        .cluster = &cluster,
+        .node = "a",
+        .data = "/tmp", /* nothing is written before the loop runs */
+        .listen_host = "127.0.0.1",
+        .listen_port = 0
+    };
+    bool is_over = false;
+
+    (void)state;
+    for (size_t k = 1; !is_over; k++) {
+        struct monitor *m = NULL;
+        struct loop *loop = NULL;
+        struct err err;
+        enum status s;
+
+        assert_ok(loop_new(&loop, &err), err);
+        allocations_fail_at(k);
+        s = monitor_new(loop, &options, &m, &err);
+        is_over = !allocations_failed();
+        allocations_fail_at(0);
+        assert_int_equal(s == ST_OK, m != NULL);
+        assert_true(!is_over || s == ST_OK);
+        monitor_free(m);
+        loop_free(loop);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_ledger_is_made_or_not),
         cmocka_unit_test(a_state_is_read_or_not),
+        cmocka_unit_test(a_monitor_is_made_or_not),
     };
     return cmocka_run_group_tests_name("monitor/monitor_memory", tests, NULL, NULL);
 }
