@@ -29,8 +29,8 @@ class Monitor:
         folder.mkdir(exist_ok=True)
         config = folder / "cluster_nodes.json"
         config.write_text(json.dumps({"cluster": {"name": "test"}, "nodes": [
-            {"name": node, "host": "127.0.0.1", "port": 1, "api_port": port}
-            for node, port in nodes]}))
+            {"name": node, "host": "127.0.0.1", "port": 1 + i, "api_port": port}    # the first is not used
+            for i, (node, port) in enumerate(nodes)]}))
         self.settings = {"every": QUICK, **(settings or {})}
         self.write_settings()
         self.log = folder / "monitor.log"
