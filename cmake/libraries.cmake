@@ -20,6 +20,7 @@ pomona_library(cjose "cjose>=0.6")               # signed tokens: JWS and JWK
 pomona_library(yaml "yaml-0.1>=0.2")              # where in a file a mistake is
 pomona_library(protobuf_c "libprotobuf-c>=1.4")  # messages between nodes and runners
 pomona_library(utf8proc "libutf8proc>=2.6")      # Unicode properties and normal forms
+pomona_library(sqlite3 "sqlite3>=3.34")          # the health monitor's history
 pomona_library(xxhash "libxxhash>=0.8")          # content keys
 pomona_library(crypto "libcrypto>=3.0")          # SHA-256, random, keys of datagrams
 pomona_library(ssl "libssl>=3.0")                # TLS 1.3 between nodes

@@ -31,6 +31,8 @@ static const struct command commands[] = {
     { "unplace", cmd_unplace, "end a model's instances and free their memory" },
     { "drain", cmd_drain, "move what a node holds to the others" },
     { "undrain", cmd_undrain, "let a drained node take part again" },
+    { "monitor", cmd_monitor, "watch a cluster: record, tell of changes, replace what stands still" },
+    { "health", cmd_health, "show what the monitor finds, and how available all was" },
     { "plan", cmd_plan, "show every way to run a model, and what each would be like" },
     { "measure", cmd_measure, "measure how fast this machine computes, for plans" },
     { "mlx-config", cmd_mlx_config, "write and check the host files of distributed MLX" },

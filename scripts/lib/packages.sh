@@ -24,6 +24,7 @@ build      libprotobuf-c-dev          protobuf-c
 build      protobuf-c-compiler        protobuf-c
 build      libutf8proc-dev            utf8proc
 build      libxxhash-dev              xxhash
+build      libsqlite3-dev             sqlite
 build      libssl-dev                 openssl@3
 build      libcmocka-dev              cmocka
 build      libavahi-compat-libdnssd-dev -
@@ -129,7 +130,7 @@ packages_install_brew() {
 packages_find_kegs() {
     local keg prefix
     prefix=$(brew --prefix)
-    for keg in curl openssl@3; do
+    for keg in curl openssl@3 sqlite; do
         PKG_CONFIG_PATH="$prefix/opt/$keg/lib/pkgconfig${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}"
     done
     export PKG_CONFIG_PATH

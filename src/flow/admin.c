@@ -111,6 +111,7 @@ bool admin_take_state(struct service *service, struct admin_state *ret)
         .node_name = service->node_name,
         .version = service->version,
         .uptime_s = (clock_ns() - service->begun_ns) / NS_PER_S,
+        .unix_ms = clock_unix_ms(),
     };
     n = cluster_members(service->cluster, members, NODES_MAX);
     ret->n_members = n < NODES_MAX ? n : NODES_MAX;
@@ -201,6 +202,26 @@ static void switch_drain(struct service *service, struct exchange *x, const char
     buf_puts(&body, "{\"node\":");
     json_out_text(&body, node);
     buf_printf(&body, ",\"draining\":%s}", how == DRAIN_ON ? "true" : "false");
+    exchange_reply(x, 200, "application/json", &body);
+}
+
+/* Its streams look for another instance, as after a loss; what shall be placed is placed anew. */
+void admin_replace(void *arg, struct exchange *x, const char *instance_id)
+{
+    struct service *service = arg;
+    struct buf body = { 0 };
+    struct err why, err = { 0 };
+    struct api_error e;
+
+    (void)err_set(&why, ST_PEER, "it was asked to be replaced");
+    if (cluster_end(service->cluster, instance_id, &why, &err) != ST_OK) {
+        (void)api_error_set(&e, API_INVALID_VALUE, "instance", "%s", err.words);
+        exchange_fail(x, &e);
+        return;
+    }
+    buf_puts(&body, "{\"instance\":");
+    json_out_text(&body, instance_id);
+    buf_puts(&body, ",\"ended\":true}");
     exchange_reply(x, 200, "application/json", &body);
 }
 

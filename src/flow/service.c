@@ -152,6 +152,7 @@ static const struct gateway_handlers handlers = {
     .place = admin_place,
     .unplace = admin_unplace,
     .drain = admin_drain,
+    .replace = admin_replace,
     .undrain = admin_undrain,
     .exo_node_id = exo_show_node_id,
     .exo_state = exo_show_state,

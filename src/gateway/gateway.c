@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/size.h"
+#include "contract/route.h"
 #include "gateway/dialect/call_texts.h"
 #include "gateway/dialect/dialect.h"
 #include "gateway/dialect/param.h"
@@ -297,6 +298,7 @@ static const struct http_route routes[] = {
     { "GET", "/cluster/plan", gateway_cluster_plan },
     { "POST", "/cluster/place", gateway_cluster_place },
     { "POST", "/cluster/unplace", gateway_cluster_unplace },
+    { "POST", "/cluster/replace", gateway_cluster_replace },
     { "POST", "/cluster/drain", gateway_cluster_drain },
     { "POST", "/cluster/undrain", gateway_cluster_undrain },
     { "GET", "/node_id", gateway_exo_node_id },

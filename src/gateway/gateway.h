@@ -47,6 +47,7 @@ struct gateway_handlers {
     void (*place)(void *arg, struct exchange *x, const struct place_request *request);
     void (*unplace)(void *arg, struct exchange *x, const char *model);
     void (*drain)(void *arg, struct exchange *x, const char *node);
+    void (*replace)(void *arg, struct exchange *x, const char *instance_id);
     void (*undrain)(void *arg, struct exchange *x, const char *node);
     void (*exo_node_id)(void *arg, struct exchange *x);
     void (*exo_state)(void *arg, struct exchange *x, const char *path); /* "": all of it */

@@ -58,8 +58,8 @@ void gateway_cluster_unplace(void *arg, struct exchange *x)
         exchange_fail(x, &e);
 }
 
-/* {"node":"name"} */
-static bool node_of(struct exchange *x, char *ret_node)
+/* {"KEY":"name"} into ret [capacity] */
+static bool name_of(struct exchange *x, const char *key, char *ret, size_t capacity)
 {
     struct api_error e;
     json_t *body = gateway_body(x);
@@ -67,14 +67,23 @@ static bool node_of(struct exchange *x, char *ret_node)
 
     if (!body)
         return false;
-    ret_node[0] = '\0';
-    s = param_text(body, "node", ret_node, NODE_NAME_MAX, &e);
-    if (s == ST_OK && !ret_node[0])
-        s = api_error_set(&e, API_MISSING, "node", "Name the node.");
+    ret[0] = '\0';
+    s = param_text(body, key, ret, capacity, &e);
+    if (s == ST_OK && !ret[0])
+        s = api_error_set(&e, API_MISSING, key, "Name the %s.", key);
     json_decref(body);
     if (s != ST_OK)
         exchange_fail(x, &e);
     return s == ST_OK;
+}
+
+void gateway_cluster_replace(void *arg, struct exchange *x)
+{
+    struct gateway *g = arg;
+    char id[INSTANCE_ID_MAX];
+
+    if (name_of(x, "instance", id, sizeof(id)))
+        g->handlers->replace(g->arg, x, id);
 }
 
 void gateway_cluster_drain(void *arg, struct exchange *x)
@@ -82,7 +91,7 @@ void gateway_cluster_drain(void *arg, struct exchange *x)
     struct gateway *g = arg;
     char node[NODE_NAME_MAX];
 
-    if (node_of(x, node))
+    if (name_of(x, "node", node, sizeof(node)))
         g->handlers->drain(g->arg, x, node);
 }
 
@@ -91,6 +100,6 @@ void gateway_cluster_undrain(void *arg, struct exchange *x)
     struct gateway *g = arg;
     char node[NODE_NAME_MAX];
 
-    if (node_of(x, node))
+    if (name_of(x, "node", node, sizeof(node)))
         g->handlers->undrain(g->arg, x, node);
 }

@@ -42,6 +42,7 @@ void gateway_cluster_state(void *arg, struct exchange *x);
 void gateway_cluster_plan(void *arg, struct exchange *x);
 void gateway_cluster_place(void *arg, struct exchange *x);
 void gateway_cluster_unplace(void *arg, struct exchange *x);
+void gateway_cluster_replace(void *arg, struct exchange *x);
 void gateway_cluster_drain(void *arg, struct exchange *x);
 void gateway_cluster_undrain(void *arg, struct exchange *x);
 

@@ -25,7 +25,8 @@ LIBRARIES = {
     "libevent": ("event2",), "libcurl": ("curl",), "jansson": ("jansson.h", "jansson_config.h"),
     "libcyaml": ("cyaml",), "cjose": ("cjose",), "yaml-0.1": ("yaml.h",),
     "libprotobuf-c": ("protobuf-c",), "libutf8proc": ("utf8proc.h",), "libxxhash": ("xxhash.h",),
-    "ompi-c": ("mpi.h", "mpi_portable_platform.h"), "libcrypto": ("openssl",), "cmocka": ("cmocka.h", "cmocka_pbc.h", "cmocka_version.h"),
+    "ompi-c": ("mpi.h", "mpi_portable_platform.h"), "libcrypto": ("openssl",), "sqlite3": ("sqlite3.h",),
+    "cmocka": ("cmocka.h", "cmocka_pbc.h", "cmocka_version.h"),
 }
 # Of macOS itself, but not among the headers that come with the compiler.
 DNS_SD = "avahi-compat-libdns_sd/dns_sd.h"

@@ -8,6 +8,8 @@
  *   POMONA_SCRIPT_MODEL  the GGUF file whose tokenizer the prompts were made with
  *   POMONA_SCRIPT_TOKENS_PER_S  how fast a step of answers is, at most; unset: as fast as it goes
  *
+ *   POMONA_SCRIPT_WEDGE  a file: the step that finds it removes it, and never ends, with a pulse all the while
+ *
  * The first entry whose `when` occurs in the prompt is said, and then the text ends; an entry
  * without `when` answers everything.  The script is read anew for each prompt.
  *
@@ -18,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
@@ -192,6 +195,21 @@ static void sleep_until(uint64_t until_ns)
     }
 }
 
+/* As a loop that does not come to its end: whoever counts its pulse takes it for busy. */
+static void wedge_if_asked(const struct scripted *e)
+{
+    const char *path = getenv("POMONA_SCRIPT_WEDGE");
+    const struct timespec pause = { 0, 10 * 1000000L };
+
+    if (!path || unlink(path) != 0)
+        return;
+    for (;;) {
+        if (e->o.on_pulse)
+            e->o.on_pulse(e->o.pulse_arg, PULSE_ON);
+        (void)nanosleep(&pause, NULL);
+    }
+}
+
 static enum status scripted_step(struct engine_shard *shard, const struct engine_batch *b,
                                  float *hidden_out, float *logits_out, struct err *err)
 {
@@ -204,6 +222,7 @@ static enum status scripted_step(struct engine_shard *shard, const struct engine
         return err_set(err, ST_UNSUPPORTED, "a scripted model is on one node");
     if (e->o.on_pulse)
         e->o.on_pulse(e->o.pulse_arg, PULSE_BEGIN);
+    wedge_if_asked(e);
     for (uint32_t i = 0; i < b->n_spans && s == ST_OK; i++)
         s = run_span(e, b, &b->spans[i], &n_logits, logits_out, err);
     if (e->step_ns && b->n_logit_rows > 0)

@@ -33,10 +33,11 @@ void admin_render_health(const struct admin_state *state, const char *status, st
     key_text(out, "node", state->node_name);
     buf_putc(out, ',');
     key_text(out, "version", state->version);
-    buf_printf(out,
-               ",\"uptime_s\":%" PRIu64
-               ",\"nodes_alive\":%zu,\"nodes_total\":%zu,\"instances_ready\":%zu}",
-               state->uptime_s, n_alive, state->n_members, n_ready);
+    buf_printf(
+        out,
+        ",\"uptime_s\":%" PRIu64
+        ",\"nodes_alive\":%zu,\"nodes_total\":%zu,\"instances_ready\":%zu,\"unix_ms\":%" PRIu64 "}",
+        state->uptime_s, n_alive, state->n_members, n_ready, state->unix_ms);
 }
 
 static void write_speed(const struct node_speed *from, struct buf *out)

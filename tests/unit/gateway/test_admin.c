@@ -108,7 +108,7 @@ static void the_state_is_json_with_every_part(void **state)
     admin_render_health(&s, "ok", &out);
     assert_string_equal(buf_text(&out),
                         "{\"status\":\"ok\",\"node\":\"n1\",\"version\":\"1\",\"uptime_s\":0,"
-                        "\"nodes_alive\":1,\"nodes_total\":1,\"instances_ready\":1}");
+                        "\"nodes_alive\":1,\"nodes_total\":1,\"instances_ready\":1,\"unix_ms\":0}");
     buf_release(&out);
 }
 
