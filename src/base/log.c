@@ -25,6 +25,7 @@ static const struct {
 
 static atomic_int threshold = LOG_INFO;
 static char source[SOURCE_MAX_BYTES];
+static atomic_bool is_for_people;
 
 enum status log_level_parse(const char *name, enum log_level *ret_level)
 {
@@ -45,6 +46,11 @@ void log_set_level(enum log_level level)
 void log_set_source(const char *name)
 {
     snprintf(source, sizeof(source), "%s", name);
+}
+
+void log_set_for_people(void)
+{
+    atomic_store(&is_for_people, true);
 }
 
 /* C0, DEL, or the first byte of C1 in UTF-8: a terminal would obey them, a line of logfmt break. */
@@ -107,6 +113,6 @@ void log_line(enum log_level level, const char *fmt, ...)
     vsnprintf(message, sizeof(message), fmt, args);
     va_end(args);
     clock_gettime(CLOCK_REALTIME, &event.when);
-    event.is_on_terminal = isatty(STDERR_FILENO) != 0;
+    event.is_on_terminal = atomic_load(&is_for_people) || isatty(STDERR_FILENO) != 0;
     (void)!write(STDERR_FILENO, line, log_format(line, sizeof(line), &event)); /* nobody to tell */
 }
