@@ -7,8 +7,10 @@
  * disagree with what the program does.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/log_file.h"
 #include "base/size.h"
 #include "cmd/cmd.h"
 
@@ -92,6 +94,18 @@ static bool is_help(const char *word)
     return strcmp(word, "help") == 0 || strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
 }
 
+/* POMONA_LOG_FILE: for who starts the program and reads nothing that it says. */
+static bool begin_log(const char *program)
+{
+    const char *path = getenv("POMONA_LOG_FILE");
+    struct err err = { 0 };
+
+    if (!path || !path[0] || log_file_begin(path, &err) == ST_OK)
+        return true;
+    fprintf(stderr, "%s: %s\n", program, err.words);
+    return false;
+}
+
 int main(int argc, char **argv)
 {
     const struct command *command;
@@ -104,6 +118,8 @@ int main(int argc, char **argv)
         return argc > 2 ? help_of(&app, argv[2]) : help(stdout, app.program, EXIT_FINE);
     if (strcmp(argv[1], "--version") == 0)
         argv[1] += 2;
+    if (!begin_log(app.program))
+        return EXIT_FAILED;
     command = command_find(argv[1]);
     return command ? run(&app, command, argc - 1, argv + 1) : no_command(&app, argv[1]);
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/log_file.h"
 #include "base/size.h"
 
 enum { LINE_MAX_BYTES = 2048, SOURCE_MAX_BYTES = 64 };
@@ -114,5 +115,6 @@ void log_line(enum log_level level, const char *fmt, ...)
     va_end(args);
     clock_gettime(CLOCK_REALTIME, &event.when);
     event.is_on_terminal = atomic_load(&is_for_people) || isatty(STDERR_FILENO) != 0;
+    log_file_look();
     (void)!write(STDERR_FILENO, line, log_format(line, sizeof(line), &event)); /* nobody to tell */
 }
