@@ -69,7 +69,7 @@ requirements() { # PROGRAM
     fi
     command -v dpkg-query >/dev/null || return 0
     for library in $(objdump -p "$1" 2>/dev/null | awk '$1 == "NEEDED" { print $2 }'); do
-        dpkg-query -S "*/$library" 2>/dev/null | head -n 1 | cut -d: -f1
+        dpkg-query -S "*/$library" 2>/dev/null | sed -n 1p | cut -d: -f1 || true
     done | sort -u
     echo curl # with which a node is asked whether it serves
 }

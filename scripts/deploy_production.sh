@@ -120,6 +120,10 @@ tools_check() {
 on_exit() {
     local status=$?
     trap '' INT TERM HUP
+    case $status in
+    [0-4] | 130) ;;
+    *) say "${0##*/}: a step failed unexpectedly (status $status); run status to see where the nodes are" ;;
+    esac
     ssh_end
     rm -rf "$RUN"
     [ -z "${TEE:-}" ] || { exec >&- 2>&- && wait "$TEE" 2>/dev/null; }

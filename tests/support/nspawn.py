@@ -112,6 +112,7 @@ class Machine:
                         f"lowerdir={base},upperdir={self.folder / 'upper'},workdir={self.folder / 'work'}",
                         self.root], check=True)
         (self.root / "etc/hostname").write_text(f"{self.name}\n")
+        (self.root / "etc/hosts").write_text(f"127.0.0.1 localhost {self.name}\n")
         (self.root / "etc/machine-id").write_text("")
         (self.root / "etc/systemd/network/10-host0.network").write_text(
             f"[Match]\nName=host0\n[Network]\nAddress={self.address}/24\nLinkLocalAddressing=no\n")
@@ -200,6 +201,7 @@ class Machines:
         return self
 
     def _make(self):
+        self.folder.mkdir(parents=True, exist_ok=True)
         netns.Network._remove_leftovers()
         base = image(self.packages)
         netns.ip("netns", "add", self.namespace)

@@ -105,7 +105,7 @@ refresh() { # NAME
 status_line() { # NAME
     local name=$1 nodes=- models=-
     if [ ! -e "$RUN/$name/root" ]; then
-        printf '%s\tFAIL\t%s\n' "$name" "$(head -c 120 "$RUN/$name/trouble" | tr '\n\t' '  ')"
+        printf '%s\tFAIL\t%s\n' "$name" "$(tr '\n\t' '  ' <"$RUN/$name/trouble" | cut -c 1-120)"
         return
     fi
     if [ -s "$RUN/$name/state" ]; then
@@ -150,12 +150,12 @@ command_status() {
 
 # --model, else one that is placed, else one that the cluster has.
 validate_model() {
-    local name
+    local name found
     [ -z "$MODEL" ] || { echo "$MODEL" && return; }
     for name in "${NODES[@]}"; do
-        [ ! -s "$RUN/$name/state" ] ||
-            jq -r '([.instances[] | select(.state == "ready") | .model] + [.models[].name])[0] // empty' "$RUN/$name/state"
-    done | head -n 1
+        found=$(jq -r '([.instances[] | select(.state == "ready") | .model] + [.models[].name])[0] // empty' "$RUN/$name/state")
+        [ -z "$found" ] || { echo "$found" && return; }
+    done
 }
 
 # An answer by each node, as a client would ask for it: not what it says is told, but that it came.
@@ -164,7 +164,7 @@ validate_one() { # NAME
     begun=$(now_ms)
     answer=$(node_run "$1" complete "$(node_url "$1")" "$CANARY") || { echo "its API does not answer" && return 1; }
     if [ "${answer##*$'\n'}" != 200 ]; then
-        echo "HTTP ${answer##*$'\n'}: $(jq -r '.error.message // .' <<<"${answer%$'\n'*}" | head -c 300)"
+        echo "HTTP ${answer##*$'\n'}: $(jq -r '(.error.message // tostring)[0:300]' <<<"${answer%$'\n'*}")"
         return 1
     fi
     jq -e '.usage.completion_tokens > 0' <<<"${answer%$'\n'*}" >/dev/null || { echo "the answer is empty" && return 1; }

@@ -36,7 +36,7 @@ nodes_read() { # CONFIG LIST
 nodes_check() { # CONFIG
     local bad
     bad=$(jq -r '.nodes[] | select((.name | tostring | test("^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$") | not)
-                 or (.host | tostring | test("^[0-9A-Za-z.:%_-]+$") | not)) | .name' "$1" | head -n 1)
+                 or (.host | tostring | test("^[0-9A-Za-z.:%_-]+$") | not)) | .name' "$1" | sed -n 1p)
     [ -z "$bad" ] || die "node '$bad' of '$1' has a name or a host that is none"
     [ -z "$(jq -r '.nodes[].name' "$1" | sort | uniq -d)" ] || die "two nodes of '$1' have one name"
 }

@@ -57,7 +57,7 @@ service_release() {
     local pid program
     pid=$(service_pid)
     [ -n "$pid" ] || return 0
-    program=$(lsof -a -p "$pid" -d txt -Fn 2>/dev/null | sed -n 's/^n//p' | head -n 1)
+    program=$(lsof -a -p "$pid" -d txt -Fn 2>/dev/null | sed -n 's/^n//p' | sed -n 1p)
     case $program in
     */releases/*) program=${program#*/releases/} && echo "${program%%/*}" ;;
     *) echo "$program" ;;
