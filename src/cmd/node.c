@@ -16,6 +16,7 @@
 #include "cluster/topology/speed_file.h"
 #include "cmd/dev.h"
 #include "cmd/manager.h"
+#include "execute/shard/step.h"
 #include "flow/service.h"
 #include "gateway/guard/api_keys.h"
 #include "model/share/parts.h"
@@ -345,6 +346,7 @@ static enum status start_cluster(struct node *node, struct err *err)
         .shard_dir = node->share ? node->shards : NULL,
         .share_port = node->share ? share_port(node->share) : 0,
         .share_key = settings->has_key ? node->share_key : NULL,
+        .step_version = step_version(),
         .hub_endpoint = settings->hub_endpoint[0] ? settings->hub_endpoint : NULL,
         .hub_token = settings->hub_token,
         .speed_file = settings->is_not_measured ? NULL : speed,

@@ -36,7 +36,6 @@ command_deploy() {
     configuration_make "$CONFIG"
     distribute "${NODES[@]}"
     for name in "${NODES[@]}"; do
-        echo "$VERSION" >"$RUN/$name/target"
         if [ -z "$(node_fact "$name" current)" ]; then
             new+=("$name")
         elif is_done "$name"; then
@@ -45,7 +44,10 @@ command_deploy() {
             old+=("$name")
         fi
     done
-    if ! { start_new ${new[@]+"${new[@]}"} && roll ${old[@]+"${old[@]}"}; }; then finish failed; fi
+    if ! { start_new ${new[@]+"${new[@]}"} && roll ${old[@]+"${old[@]}"}; }; then
+        nodes_all unstage_from "${NODES[@]}" || true
+        finish failed
+    fi
     for name in "${NODES[@]}"; do node_run "$name" prune "$KEEP" >/dev/null || true; done
     finish fine
 }
@@ -80,6 +82,7 @@ command_rollback() {
     confirm "rollback $words"
     lock_nodes "${NODES[@]}"
     VERSION=${VERSION:-$(cat "$RUN/${old[0]}/target")}
+    nodes_all unstage_from "${old[@]}" || die "the nodes could not be prepared: $(cat "$RUN/${FAILED_NODES[0]}/said")"
     roll "${old[@]}" || finish failed
     finish fine
 }

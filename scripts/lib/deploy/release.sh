@@ -106,18 +106,19 @@ distribute_to() { # NAME
     node_run "$name" requirements "$VERSION" >>"$RUN/$name/facts"
 }
 
-unstage_from() { node_run "$1" unstage "$VERSION"; }
+unstage_from() { node_run "$1" unstage "$(cat "$RUN/$1/target")"; }
 
 # All or none: where one node cannot have it, what was staged on the others goes away again.
 distribute() { # NODE...
     say_step "release $VERSION to $*"
+    local name
+    for name in "$@"; do echo "$VERSION" >"$RUN/$name/target"; done
     if ! nodes_all distribute_to "$@"; then
         nodes_tell_failures "the release could not be brought there"
         nodes_all unstage_from "$@" || true
         say "nothing was changed: every node runs what it ran"
         exit "$EXIT_REFUSED"
     fi
-    local name
     for name in "$@"; do
         [ -z "$(node_fact "$name" installed)" ] || say_detail "$name: installed $(node_fact "$name" installed)"
     done
