@@ -52,7 +52,7 @@ options:
   --nodes A,B             these nodes alone (default: all)
   --version V             which release: of dist/, or for rollback one that the nodes keep
   --release FILE          an archive of scripts/build_release.sh in place of dist/; once for each platform
-  --gateway-config FILE   (default: api_gateway.yaml beside the cluster's file)
+  --gateway-config FILE   (default: api_gateway.yaml beside the cluster's file, else config/'s)
   --secrets DIR           cluster.key, tls/, monitor.env (default ~/.config/pomona/deploy/CLUSTER)
   --model NAME            that validate asks
   --ssh-config FILE       in place of ~/.ssh/config
@@ -157,8 +157,8 @@ trap on_exit EXIT
 trap on_signal INT TERM HUP
 nodes_read "$CONFIG" "$LIST"
 CLUSTER=$(jq -r '.cluster.name // "pomona"' "$CONFIG" | tr -c 'A-Za-z0-9._\n-' _)
-GATEWAY_CONFIG=${GATEWAY_CONFIG:-$(dirname "$CONFIG")/api_gateway.yaml}
-[ -r "$GATEWAY_CONFIG" ] || GATEWAY_CONFIG=config/api_gateway.yaml
+GATEWAY_CONFIG=${GATEWAY_CONFIG:-$(beside "$CONFIG" api_gateway.yaml)}
+[ -r "$GATEWAY_CONFIG" ] || die "there is no '$GATEWAY_CONFIG'"
 SECRETS=${SECRETS:-${XDG_CONFIG_HOME:-$HOME/.config}/pomona/deploy/$CLUSTER}
 if grep -q '^tls:' "$GATEWAY_CONFIG"; then SCHEME=https; fi
 log_begin "$@"

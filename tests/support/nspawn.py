@@ -12,6 +12,7 @@ machines have no way to the outside.  Everything ends with the block.  Needs roo
 systemd-nspawn and ssh.
 """
 import contextlib
+import ctypes
 import hashlib
 import os
 import pathlib
@@ -30,6 +31,7 @@ BASE = ["systemd", "systemd-sysv", "dbus", "openssh-server", "iproute2", "sudo"]
 NEEDED = {"systemd-nspawn": "systemd-container", "debootstrap": "debootstrap", "ssh": "openssh-client",
           "ssh-keygen": "openssh-client", "nsenter": "util-linux", "jq": "jq"}
 BOOT_S = 180
+PR_SET_PDEATHSIG = 1    # linux/prctl.h
 
 
 def assert_possible():
@@ -97,6 +99,20 @@ def image(packages):
     return base
 
 
+def die_with_the_test():
+    """However it ends; what else it leaves, the next run removes."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def remove_leftovers():
+    netns.Network._remove_leftovers()
+    for line in pathlib.Path("/proc/mounts").read_text().splitlines():
+        source, path, *_ = line.split()
+        owner = source.removeprefix(netns.PREFIX)
+        if source.startswith(netns.PREFIX) and owner.isdigit() and not os.path.exists(f"/proc/{owner}"):
+            subprocess.run(["umount", "-l", path], capture_output=True, check=False)
+
+
 class Machine:
     def __init__(self, machines, i):
         self.machines, self.name, self.address = machines, f"m{i + 1}", f"10.79.0.{i + 11}"
@@ -108,7 +124,7 @@ class Machine:
     def prepare(self, base, public_key):
         for name in ("upper", "work", "root"):
             (self.folder / name).mkdir(parents=True)
-        subprocess.run(["mount", "-t", "overlay", "overlay", "-o",
+        subprocess.run(["mount", "-t", "overlay", f"{netns.PREFIX}{os.getpid()}", "-o",
                         f"lowerdir={base},upperdir={self.folder / 'upper'},workdir={self.folder / 'work'}",
                         self.root], check=True)
         (self.root / "etc/hostname").write_text(f"{self.name}\n")
@@ -136,7 +152,8 @@ class Machine:
                 ["nsenter", f"--net=/run/netns/{self.machines.namespace}", "systemd-nspawn", "-q", "-D", self.root,
                  "--network-bridge=br0", "--boot", f"--machine={self.name}-{os.getpid()}", "--register=no",
                  "--keep-unit", "--notify-ready=no", *(f"--bind-ro={a}:{b}" for a, b in self.binds)],
-                stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True)
+                stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True,
+                preexec_fn=die_with_the_test)
 
     def is_up(self):
         return self.process is not None and self.process.poll() is None
@@ -202,7 +219,7 @@ class Machines:
 
     def _make(self):
         self.folder.mkdir(parents=True, exist_ok=True)
-        netns.Network._remove_leftovers()
+        remove_leftovers()
         base = image(self.packages)
         netns.ip("netns", "add", self.namespace)
         for words in ("link set lo up", "link add br0 type bridge", "addr add 10.79.0.1/24 dev br0",

@@ -65,17 +65,26 @@ release_sum() { # FILE
     echo "$sum"
 }
 
+# Settings beside the cluster's file, else the tree's own, if there are any.
+beside() { # CONFIG NAME
+    local file
+    for file in "$(dirname "$1")/$2" "config/$2"; do
+        if [ -r "$file" ]; then echo "$file" && return; fi
+    done
+    return 1
+}
+
 # What every node gets beside the release, as one archive: the same for all, so made once.
 configuration_make() { # CONFIG
-    local folder=$RUN/configuration
+    local folder=$RUN/configuration settings
     mkdir -p "$folder/tls"
     cp "$1" "$folder/cluster_nodes.json"
     cp "$GATEWAY_CONFIG" "$folder/api_gateway.yaml"
+    if settings=$(beside "$1" health_monitor.yaml); then cp "$settings" "$folder/health_monitor.yaml"; fi
     secrets_make
     cp "$SECRETS/cluster.key" "$folder/cluster.key"
     [ ! -d "$SECRETS/tls" ] || cp "$SECRETS"/tls/* "$folder/tls/"
     [ ! -r "$SECRETS/monitor.env" ] || cp "$SECRETS/monitor.env" "$folder/monitor.env"
-    # node.env is written there; a name in the archive keeps it out of the comparison
     tar -cf "$RUN/configuration.tar" -C "$folder" .
     chmod 600 "$RUN/configuration.tar"
     rm -rf "$folder"
