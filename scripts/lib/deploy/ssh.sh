@@ -55,13 +55,13 @@ ssh_connect() { # NAME
 
 ssh_explain() { # NAME HOST
     local words
-    words=$(tail -n 3 "$RUN/$1/ssh" | tr '\r\n' '  ')
+    words=$(tr '\r\n' '  ' <"$RUN/$1/ssh")
     case $words in
     *"Permission denied"*) echo "its key is refused: put your public key into authorized_keys there, or name the right one in ssh's configuration" ;;
     *"HOST IDENTIFICATION HAS CHANGED"* | *"differs from the key"*) echo "its host key is not the one that is known: another machine answers, or it was installed anew" ;;
     *"Host key verification failed"* | *"host key is known"*) echo "its host key is not known: compare it, then 'ssh-keyscan $2 >> ~/.ssh/known_hosts', or --accept-new-hosts" ;;
     *"timed out"* | *"No route"* | *"refused"* | *"unreachable"*) echo "not reached at $2: is it on, and sshd running? ($words)" ;;
-    *) echo "ssh $2: ${words:-failed}" ;;
+    *) echo "ssh $2: ${words:-failed}" | cut -c 1-300 ;;
     esac
 }
 
