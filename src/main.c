@@ -7,8 +7,10 @@
  * disagree with what the program does.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/log_file.h"
 #include "base/size.h"
 #include "cmd/cmd.h"
 
@@ -31,7 +33,8 @@ static const struct command commands[] = {
     { "unplace", cmd_unplace, "end a model's instances and free their memory" },
     { "drain", cmd_drain, "move what a node holds to the others" },
     { "undrain", cmd_undrain, "let a drained node take part again" },
-    { "monitor", cmd_monitor, "watch a cluster: record, tell of changes, replace what stands still" },
+    { "monitor", cmd_monitor,
+      "watch a cluster: record, tell of changes, replace what stands still" },
     { "health", cmd_health, "show what the monitor finds, and how available all was" },
     { "plan", cmd_plan, "show every way to run a model, and what each would be like" },
     { "measure", cmd_measure, "measure how fast this machine computes, for plans" },
@@ -95,6 +98,18 @@ static bool is_help(const char *word)
     return strcmp(word, "help") == 0 || strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
 }
 
+/* POMONA_LOG_FILE: for who starts the program and reads nothing that it says. */
+static bool begin_log(const char *program)
+{
+    const char *path = getenv("POMONA_LOG_FILE");
+    struct err err = { 0 };
+
+    if (!path || !path[0] || log_file_begin(path, &err) == ST_OK)
+        return true;
+    fprintf(stderr, "%s: %s\n", program, err.words);
+    return false;
+}
+
 int main(int argc, char **argv)
 {
     const struct command *command;
@@ -107,6 +122,8 @@ int main(int argc, char **argv)
         return argc > 2 ? help_of(&app, argv[2]) : help(stdout, app.program, EXIT_FINE);
     if (strcmp(argv[1], "--version") == 0)
         argv[1] += 2;
+    if (!begin_log(app.program))
+        return EXIT_FAILED;
     command = command_find(argv[1]);
     return command ? run(&app, command, argc - 1, argv + 1) : no_command(&app, argv[1]);
 }

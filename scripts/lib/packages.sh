@@ -50,13 +50,17 @@ test       shellcheck                 shellcheck
 test       qemu-user                  -
 test       iproute2                   -
 test       nftables                   -
+test       systemd                    -
+test       systemd-container          -
+test       debootstrap                -
+test       openssh-client             -
+test       jq                         -
 test       dbus                       -
 test       avahi-daemon               -
 test       nodejs                     node
 test       npm                        -
 cross      gcc-aarch64-linux-gnu      -
 cross      libc6-dev-arm64-cross      -
-full       debootstrap                -
 EOF
 }
 

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/log_file.h"
 #include "base/size.h"
 
 enum { LINE_MAX_BYTES = 2048, SOURCE_MAX_BYTES = 64 };
@@ -25,6 +26,7 @@ static const struct {
 
 static atomic_int threshold = LOG_INFO;
 static char source[SOURCE_MAX_BYTES];
+static atomic_bool is_for_people;
 
 enum status log_level_parse(const char *name, enum log_level *ret_level)
 {
@@ -45,6 +47,11 @@ void log_set_level(enum log_level level)
 void log_set_source(const char *name)
 {
     snprintf(source, sizeof(source), "%s", name);
+}
+
+void log_set_for_people(void)
+{
+    atomic_store(&is_for_people, true);
 }
 
 /* C0, DEL, or the first byte of C1 in UTF-8: a terminal would obey them, a line of logfmt break. */
@@ -107,6 +114,7 @@ void log_line(enum log_level level, const char *fmt, ...)
     vsnprintf(message, sizeof(message), fmt, args);
     va_end(args);
     clock_gettime(CLOCK_REALTIME, &event.when);
-    event.is_on_terminal = isatty(STDERR_FILENO) != 0;
+    event.is_on_terminal = atomic_load(&is_for_people) || isatty(STDERR_FILENO) != 0;
+    log_file_look();
     (void)!write(STDERR_FILENO, line, log_format(line, sizeof(line), &event)); /* nobody to tell */
 }

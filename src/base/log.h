@@ -29,6 +29,9 @@ void log_set_level(enum log_level level);
  * "runner 2".  Copied, at most 63 bytes. */
 void log_set_source(const char *source);
 
+/* Lines are for people from now on, wherever they go. */
+void log_set_for_people(void);
+
 void log_line(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 struct log_event {

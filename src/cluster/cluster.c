@@ -126,6 +126,7 @@ static enum status take_self(struct cluster *cluster, const struct cluster_optio
     info->port = o->port;
     info->api_port = o->api_port;
     info->share_port = o->shard_dir ? o->share_port : 0;
+    info->step_version = o->step_version ? o->step_version : STEP_VERSION_FIRST;
     info->memory_bytes = o->memory_bytes;
     info->is_alive = info->is_local = true;
     ring_arrange(cluster);

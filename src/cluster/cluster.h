@@ -119,6 +119,7 @@ struct cluster_options {
     const char *state_dir;    /* where votes and placements are kept; NULL: in memory only */
     const char *shard_dir;    /* where parts of models are fetched to; NULL: nowhere */
     uint16_t share_port;      /* where peers fetch parts of this node's; 0: nowhere */
+    uint32_t step_version;    /* that its ranks speak; nodes that do not tell: 1 */
     const uint8_t *share_key; /* 32 bytes, for TLS there; NULL: in clear */
     const char *hub_endpoint; /* model/store/hub.h; NULL: the usual one */
     const char *hub_token;    /* NULL: none */
@@ -296,7 +297,8 @@ struct cluster_member {
     char version[32];
     char host[HOST_MAX];
     uint16_t port, api_port;
-    uint16_t share_port; /* where it gives pieces of its models; 0: nowhere, and it takes none */
+    uint16_t share_port;   /* where it gives pieces of its models; 0: nowhere, and it takes none */
+    uint32_t step_version; /* that ranks here speak; 0: the first */
     bool is_alive, is_local, is_draining;
     bool is_connected;  /* it has a channel: else it may be alive, and takes no part */
     bool has_datagrams; /* it answers them: else its channel alone tells that it is alive */

@@ -42,6 +42,7 @@ enum {
     PROTOCOL_TEAMS = 4,
     PROTOCOL_TOPOLOGY = 3,
     PROTOCOL_MIN = 1,
+    STEP_VERSION_FIRST = 1, /* of nodes that do not tell theirs */
     FRAME_MAX_BYTES = 1 << 20,
     QUEUE_MAX_BYTES = 8 << 20,
     MODELS_MAX = 1024, /* of one node: their Hello stays inside a frame */

@@ -126,6 +126,8 @@ static enum status check_versions(const struct cluster *cluster, const struct pl
 
 enum status place_check_nodes(struct cluster *cluster, const struct plan *plan, struct err *err)
 {
+    uint32_t step_version = 0;
+
     for (size_t i = 0; i < plan->n_shards; i++) {
         const char *node = plan->shards[i].node;
         const struct member *m = member_find(cluster, node);
@@ -136,6 +138,12 @@ enum status place_check_nodes(struct cluster *cluster, const struct plan *plan, 
         if (m->info.is_draining)
             return err_set(err, ST_NOTFOUND, "'%s' cannot be placed: node '%s' is being drained",
                            plan->model, node);
+        if (i > 0 && m->info.step_version != step_version)
+            return err_set(err, ST_UNSUPPORTED,
+                           "'%s' cannot be placed: ranks of '%.64s' and '%.64s' do not understand "
+                           "one another; update one of them",
+                           plan->model, plan->shards[0].node, node);
+        step_version = m->info.step_version;
         for (size_t k = 0; k < i; k++)
             if (strcmp(plan->shards[k].node, node) == 0)
                 return err_set(err, ST_RANGE, "the plan for '%s' names node '%s' twice",

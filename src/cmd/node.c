@@ -14,6 +14,9 @@
 
 #include "base/log.h"
 #include "cluster/topology/speed_file.h"
+#include "cmd/dev.h"
+#include "cmd/manager.h"
+#include "execute/shard/step.h"
 #include "flow/service.h"
 #include "gateway/guard/api_keys.h"
 #include "model/share/parts.h"
@@ -24,7 +27,6 @@
 #include "net/loop.h"
 
 enum {
-    DRAIN_MS = 5000,
     SCAN_EVERY_MS = 3000,
 };
 
@@ -43,6 +45,8 @@ struct node {
     struct loop *loop;
     struct cluster *cluster;
     struct service *service;
+    struct manager *manager;
+    struct dev *dev;                    /* NULL: nothing is watched */
     struct share *share;                /* gives peers parts of the models; NULL: a node alone */
     char shards[PATH_MAX_BYTES];        /* where fetches leave parts */
     uint8_t share_key[SHARE_KEY_BYTES]; /* that it asks for; of a cluster with a key */
@@ -52,7 +56,7 @@ struct node {
     struct found scanned; /* written by the job, then the loop's again */
     bool is_scanning;
     bool says_bad; /* the next scan warns of files it cannot use */
-    bool is_draining, is_stopped;
+    bool is_draining, is_stopped, is_changed;
 };
 
 static void found_release(struct found *found)
@@ -229,8 +233,29 @@ static void on_end_signal(void *arg)
         return;
     }
     node->is_draining = true;
-    log_info("asked to end: running answers have %d s", DRAIN_MS / 1000);
-    service_drain(node->service, DRAIN_MS, stop, node);
+    log_info("asked to end: running answers have %llu s",
+             (unsigned long long)(node->settings->drain_ms / 1000));
+    manager_stopping(node->manager, node->settings->drain_ms);
+    service_drain(node->service, node->settings->drain_ms, stop, node);
+}
+
+static void on_dev_change(void *arg, const char *path)
+{
+    struct node *node = arg;
+
+    if (node->is_draining)
+        return;
+    log_info("%s changed: starting anew", path);
+    node->is_changed = true;
+    on_end_signal(node);
+}
+
+static void say_serving(void *arg)
+{
+    struct node *node = arg;
+
+    if (!node->is_draining)
+        manager_ready(node->manager, "serving");
 }
 
 static void on_reload_signal(void *arg)
@@ -238,7 +263,9 @@ static void on_reload_signal(void *arg)
     struct node *node = arg;
 
     log_info("asked to read the gateway's settings again");
-    service_reload(node->service);
+    if (!node->is_draining)
+        manager_reloading(node->manager);
+    service_reload(node->service, say_serving, node);
 }
 
 /* Where this node keeps what is its own: DATA/nodes/NAME/WHAT. */
@@ -319,6 +346,7 @@ static enum status start_cluster(struct node *node, struct err *err)
         .shard_dir = node->share ? node->shards : NULL,
         .share_port = node->share ? share_port(node->share) : 0,
         .share_key = settings->has_key ? node->share_key : NULL,
+        .step_version = step_version(),
         .hub_endpoint = settings->hub_endpoint[0] ? settings->hub_endpoint : NULL,
         .hub_token = settings->hub_token,
         .speed_file = settings->is_not_measured ? NULL : speed,
@@ -407,6 +435,11 @@ static enum status watch(struct node *node, struct err *err)
         s = err_set(err, ST_NOMEM, "the timer of the store");
     if (s == ST_OK && !node->settings->model)
         loop_timer_every(node->scan_timer, SCAN_EVERY_MS);
+    if (s == ST_OK)
+        s = manager_new(node->loop, &node->manager, err);
+    if (s == ST_OK && node->settings->is_dev)
+        s = dev_new(node->loop, node->settings->config, node->settings->program, on_dev_change,
+                    node, &node->dev, err);
     return s;
 }
 
@@ -434,7 +467,8 @@ static void say_ready(const struct node *node, bool is_on_terminal)
     (void)fflush(stdout);
 }
 
-enum status node_run(const struct node_settings *settings, bool is_on_terminal, struct err *err)
+enum status node_run(const struct node_settings *settings, bool is_on_terminal,
+                     enum node_end *ret_end, struct err *err)
 {
     struct node node = { .settings = settings };
     enum status s;
@@ -444,14 +478,19 @@ enum status node_run(const struct node_settings *settings, bool is_on_terminal, 
         s = watch(&node, err);
     if (s == ST_OK) {
         say_ready(&node, is_on_terminal);
+        say_serving(&node);
         s = loop_run(node.loop, err);
     }
+    dev_free(node.dev);
     loop_timer_free(node.scan_timer);
     service_free(node.service);
     cluster_free(node.cluster);
     share_free(node.share);
+    manager_free(node.manager);
     loop_free(node.loop);
     found_release(&node.current);
     found_release(&node.scanned);
+    if (s == ST_OK)
+        *ret_end = node.is_changed ? NODE_CHANGED : NODE_ENDED;
     return s;
 }

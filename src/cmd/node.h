@@ -4,6 +4,9 @@
  *   starting --node_run()--> serving --SIGTERM, SIGINT--> draining --streams ended--> returned
  *                                                             \--a second signal----^
  *
+ * With `is_dev` a change of its configuration or its program is like a signal, and the caller starts
+ * it anew.
+ *
  * Threads  the main thread runs the loop; the store is scanned in a job
  */
 #ifndef POMONA_CMD_NODE_H
@@ -45,11 +48,21 @@ struct node_settings {
     char hub_endpoint[CLUSTER_HUB_MAX];  /* "": the usual one */
     const char *hub_token;               /* NULL: none */
     char gateway_config[PATH_MAX_BYTES]; /* "": none */
+    uint64_t drain_ms;                   /* that running answers have when it is to end */
+    bool is_dev;                         /* end when one of these changes: */
+    const char *config;                  /* its configuration; NULL: none */
+    char program[PATH_MAX_BYTES];        /* its executable */
 };
 
-/* Serve until a signal ends it.
+enum node_end {
+    NODE_ENDED,  /* by a signal */
+    NODE_CHANGED /* what it was started from did */
+};
+
+/* Serve until a signal, or a change, ends it; the service manager is told (manager.h).
  * is_on_terminal  say on standard output when it is ready */
-enum status node_run(const struct node_settings *settings, bool is_on_terminal, struct err *err);
+enum status node_run(const struct node_settings *settings, bool is_on_terminal,
+                     enum node_end *ret_end, struct err *err);
 
 /* The id in DATA/nodes/NAME/id, made where there is none: ret_id [33].
  * Errors  ST_FORMAT  the file holds something else; ST_IO */

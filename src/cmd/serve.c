@@ -6,7 +6,8 @@
  *   --config FILE --node NAME  a node of that cluster
  *   --model PATH               that model alone, on this machine
  *   neither                    every model of the store, on this machine
- * This file turns options and configuration into node_settings; node.c runs them.
+ * This file turns options and configuration into node_settings; node.c runs them.  With --dev, and
+ * something changed, this process becomes the program as it is then: same id, same options.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,12 +33,15 @@ static const double GIB = 1024.0 * 1024.0 * 1024.0;
  * system and for the pages of model files. */
 static const double MEMORY_SHARE = 0.75;
 
+enum { DRAIN_S = 5, DRAIN_MAX_S = 3600 };
+
 struct serve_options {
     const char *cluster, *cluster_key, *join, *discovery, *host;
     uint32_t port;
     const char *gateway_config;
     const char *config, *node, *listen, *model, *engine, *kernels, *kv;
-    bool is_not_measured;
+    bool is_not_measured, is_dev;
+    uint32_t drain_s;
     double memory_gb;              /* 0: not given */
     uint32_t threads, activations; /* the same */
 };
@@ -236,16 +240,55 @@ static enum status make_settings(const struct app *app, const struct serve_optio
     settings->kernels = options->kernels;
     settings->model = options->model;
     settings->is_not_measured = options->is_not_measured;
+    settings->drain_ms = options->drain_s * UINT64_C(1000);
+    settings->is_dev = options->is_dev;
+    settings->config = options->config;
+    s = path_of_self(settings->program, err);
+    if (s != ST_OK)
+        return s;
     s = kv_format_find(options->kv, &settings->kv_format, err);
     if (s == ST_OK)
         s = activation_format_find(options->activations, &settings->activations, err);
     return s;
 }
 
+/* The program as it is now, in this process' place: returns only where that is impossible. */
+static int become_anew(struct app *app, const char *program, int argc, char **argv)
+{
+    char **args = calloc((size_t)argc + 2, sizeof(*args));
+    struct err err = { 0 };
+
+    if (!args) {
+        (void)err_set(&err, ST_NOMEM, "'%s' could not be started anew", program);
+        return app_fail(app, &err);
+    }
+    args[0] = (char *)(uintptr_t)program;
+    for (int i = 0; i < argc; i++)
+        args[i + 1] = argv[i];
+    (void)execv(program, args);
+    (void)err_errno(&err, "'%s' could not be started anew", program);
+    free(args);
+    return app_fail(app, &err);
+}
+
+static int run(struct app *app, const struct node_settings *settings, int argc, char **argv)
+{
+    struct err err = { 0 };
+    enum node_end end;
+
+    if (settings->is_dev) {
+        log_set_level(LOG_DEBUG);
+        log_set_for_people();
+    }
+    if (node_run(settings, app->out_is_terminal, &end, &err) != ST_OK)
+        return app_fail(app, &err);
+    return end == NODE_CHANGED ? become_anew(app, settings->program, argc, argv) : EXIT_FINE;
+}
+
 /* clang-format off */
 int cmd_serve(struct app *app, int argc, char **argv)
 {
-    struct serve_options options = { 0 };
+    struct serve_options options = { .drain_s = DRAIN_S };
     const struct option_row rows[] = {
         { "config", 'c', "FILE", "the cluster: config/cluster_nodes.json", OPTION_TEXT, &options.config, 0, 0 },
         { "node", 'n', "NAME", "which of its nodes this is (default: this machine's name)", OPTION_TEXT, &options.node, 0, 0 },
@@ -265,6 +308,8 @@ int cmd_serve(struct app *app, int argc, char **argv)
         { "kv", 0, "FORMAT", "how instances placed from here keep keys and values: f16, q8_0 (default f16)", OPTION_TEXT, &options.kv, 0, 0 },
         { "activations", 0, "BITS", "of activations in instances placed from here: 16, or 8, which is faster (default 16)", OPTION_U32, &options.activations, 1, 32 },
         { "no-measure", 0, NULL, "do not measure how fast this machine is while it is idle", OPTION_FLAG, &options.is_not_measured, 0, 0 },
+        { "drain", 0, "SECONDS", "that running answers have when it is to end (default 5)", OPTION_U32, &options.drain_s, 0, DRAIN_MAX_S },
+        { "dev", 0, NULL, "for developers: start anew when the configuration or the program changes, and log all", OPTION_FLAG, &options.is_dev, 0, 0 },
         OPTION_DATA(app),
     };
     static const char *const examples[] = {
@@ -276,7 +321,7 @@ int cmd_serve(struct app *app, int argc, char **argv)
     const struct usage usage = {
         .arguments = "",
         .about = "Run a node: answer the API, and hold the shards of models that are placed here.\n"
-                 "Ctrl-C lets running answers end, for a few seconds.",
+                 "Ctrl-C lets running answers end, for a few seconds; twice, ends at once.",
         .rows = rows,
         .n_rows = ARRAY_LEN(rows),
         .examples = examples,
@@ -301,7 +346,5 @@ int cmd_serve(struct app *app, int argc, char **argv)
         return app_fail(app, &err);
     (void)snprintf(source, sizeof(source), "node %s", settings.name);
     log_set_source(source);
-    if (node_run(&settings, app->out_is_terminal, &err) != ST_OK)
-        return app_fail(app, &err);
-    return EXIT_FINE;
+    return run(app, &settings, argc, argv);
 }

@@ -20,6 +20,7 @@ struct node_view {
     bool may_fetch;         /* an alive node or a hub gives the file, and this one can take it */
     bool is_local;          /* the node that asks */
     bool is_draining;       /* it is to hold nothing */
+    uint32_t step_version;  /* that its ranks speak: one instance, one version */
     uint32_t ring_position; /* order around the ring: position in the configuration */
     uint64_t memory_bytes;  /* what Pomona may use there in all */
     uint64_t memory_used_bytes; /* by instances placed already */

@@ -218,6 +218,7 @@ static void send_hello(struct client *c, const struct driver_address *driver)
     for (size_t i = 0; i < sizeof(key); i++)
         key[i] = driver->key[i];
     hello.protocol = CLIENT_PROTOCOL;
+    hello.protocol_min = CLIENT_PROTOCOL_MIN;
     hello.key = (ProtobufCBinaryData){ sizeof(key), key };
     message.body_case = WIRE__RUNNER_MESSAGE__BODY_CLIENT_HELLO;
     message.client_hello = &hello;

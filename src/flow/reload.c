@@ -33,8 +33,8 @@ struct reload {
     bool is_asked;   /* once more, after the job */
     char complaint[ERR_WORDS_MAX];
     struct loop_timer *timer;
-    loop_fn *on_change;
-    void *on_change_arg;
+    loop_fn *on_change, *on_done; /* on_done is of reload_now() */
+    void *on_change_arg, *on_done_arg;
 };
 
 static void job_run(void *arg)
@@ -67,6 +67,16 @@ static void take(struct reload *r, struct job *job)
         r->on_change(r->on_change_arg);
 }
 
+/* Whoever asked for it is told once. */
+static void tell_done(struct reload *r)
+{
+    loop_fn *fn = r->on_done;
+
+    r->on_done = NULL;
+    if (fn)
+        fn(r->on_done_arg);
+}
+
 static void job_done(void *arg)
 {
     struct job *job = arg;
@@ -80,7 +90,9 @@ static void job_done(void *arg)
     access_files_unref(job->now);
     free(job);
     if (r && r->is_asked)
-        reload_now(r);
+        reload_now(r, r->on_done, r->on_done_arg);
+    else if (r)
+        tell_done(r);
 }
 
 static void look(struct reload *r, bool is_forced)
@@ -150,10 +162,14 @@ void reload_on_change(struct reload *reload, loop_fn *fn, void *arg)
     reload->on_change_arg = arg;
 }
 
-void reload_now(struct reload *reload)
+void reload_now(struct reload *reload, loop_fn *done, void *arg)
 {
+    reload->on_done = done;
+    reload->on_done_arg = arg;
     reload->is_asked = reload->job != NULL;
     look(reload, true);
+    if (!reload->job) /* no memory for a job */
+        tell_done(reload);
 }
 
 void reload_free(struct reload *reload)

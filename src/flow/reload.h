@@ -31,8 +31,9 @@ struct access_files *reload_files(const struct reload *reload);
 /* fn(arg) on the loop after other settings are in force. */
 void reload_on_change(struct reload *reload, loop_fn *fn, void *arg);
 
-/* Read the file, changed or not; for SIGHUP. */
-void reload_now(struct reload *reload);
+/* Read the file, changed or not; for SIGHUP.  Then done(arg) on the loop, whether it was good or not;
+ * NULL is allowed.  Of several askers at once the last is told. */
+void reload_now(struct reload *reload, loop_fn *done, void *arg);
 
 /* A job may be under way: it ends on its own.  NULL is allowed. */
 void reload_free(struct reload *reload);

@@ -392,9 +392,9 @@ enum status service_start(struct service *service, struct cluster *cluster, stru
     return ST_OK;
 }
 
-void service_reload(struct service *service)
+void service_reload(struct service *service, loop_fn *done, void *arg)
 {
-    reload_now(service->reload);
+    reload_now(service->reload, done, arg);
 }
 
 uint16_t service_port(const struct service *service)

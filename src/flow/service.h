@@ -61,8 +61,8 @@ enum status service_start(struct service *service, struct cluster *cluster, stru
 uint16_t service_port(const struct service *service); /* once started */
 bool service_speaks_tls(const struct service *service);
 
-/* Read the gateway's settings again, changed or not; connections stay. */
-void service_reload(struct service *service);
+/* Read the gateway's settings again, changed or not; connections stay.  Then done(arg) on the loop. */
+void service_reload(struct service *service, loop_fn *done, void *arg);
 
 /* Begin to place a model before anybody asks for it; requests that come
  * meanwhile join.  What goes wrong later is logged, and the next request

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gateway/gateway_cluster.c - the addresses by which the cluster is watched and led. */
+#include "contract/route.h"
 #include "gateway/dialect/param.h"
 #include "gateway/gateway_priv.h"
 

@@ -117,6 +117,51 @@ static const struct node_view *find(const struct node_set *nodes, const char *na
     return NULL;
 }
 
+/* While a cluster is updated two versions serve together, but no instance is of both: the version whose
+ * nodes have the most memory, in a draw the newer. */
+static uint32_t version_with_most_memory(const struct node_set *nodes)
+{
+    uint64_t most_bytes = 0;
+    uint32_t best = 0;
+
+    for (size_t i = 0; i < nodes->n_nodes; i++) {
+        const uint32_t version = nodes->nodes[i].step_version;
+        uint64_t bytes = 0;
+
+        for (size_t k = 0; k < nodes->n_nodes; k++)
+            if (nodes->nodes[k].step_version == version)
+                bytes += nodes->nodes[k].memory_bytes;
+        if (bytes > most_bytes || (bytes == most_bytes && version > best)) {
+            most_bytes = bytes;
+            best = version;
+        }
+    }
+    return best;
+}
+
+static void keep_one_version(struct node_set *nodes)
+{
+    const uint32_t version = version_with_most_memory(nodes);
+    size_t n = 0;
+
+    for (size_t i = 0; i < nodes->n_nodes; i++)
+        if (nodes->nodes[i].step_version == version)
+            nodes->nodes[n++] = nodes->nodes[i];
+    nodes->n_nodes = n;
+}
+
+static enum status check_one_version(const struct model_info *model, const struct node_set *nodes,
+                                     struct err *err)
+{
+    for (size_t i = 1; i < nodes->n_nodes; i++)
+        if (nodes->nodes[i].step_version != nodes->nodes[0].step_version)
+            return err_set(err, ST_UNSUPPORTED,
+                           "'%s' cannot be placed as asked: '%.64s' and '%.64s' run versions of "
+                           "Pomona whose ranks do not understand one another; update one of them",
+                           model->name, nodes->nodes[0].name, nodes->nodes[i].name);
+    return ST_OK;
+}
+
 static enum status take_named(const struct model_info *model, const struct node_set *all,
                               const struct select_options *options, struct node_set *chosen,
                               struct err *err)
@@ -136,7 +181,7 @@ static enum status take_named(const struct model_info *model, const struct node_
             return err_set(err, ST_RANGE, "node '%s' is named twice", name);
         chosen->nodes[chosen->n_nodes++] = *node;
     }
-    return ST_OK;
+    return check_one_version(model, chosen, err);
 }
 
 static enum status take_all(const struct model_info *model, const struct node_set *all,
@@ -157,8 +202,10 @@ static enum status take_all(const struct model_info *model, const struct node_se
             len += (size_t)snprintf(reasons + len, sizeof(reasons) - len, "%s'%s' %s",
                                     len > 0 ? ", " : "", node->name, reason);
     }
-    if (chosen->n_nodes > 0)
+    if (chosen->n_nodes > 0) {
+        keep_one_version(chosen);
         return ST_OK;
+    }
     return err_set(err, ST_NOTFOUND, "no node can hold '%s': %s", model->name, reasons);
 }
 

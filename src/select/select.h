@@ -2,7 +2,8 @@
 /* select/select.h - stage 3: which nodes may hold a model.
  *
  * Filters take nodes out, scores order who is taken first when not all are
- * needed; both are tables in select.c.  Pure.
+ * needed; both are tables in select.c.  All that pass are of one version, as far as ranks of an instance have
+ * to understand one another (step_version).  Pure.
  */
 #ifndef POMONA_SELECT_SELECT_H
 #define POMONA_SELECT_SELECT_H
@@ -21,7 +22,8 @@ struct select_options {
 /* The nodes that pass, in ring order (or the order asked).
  * Errors  ST_NOTFOUND  a node asked for is unknown, dead, or neither holds the model nor can fetch
  *                      it, named;
- *                      or no node passes, with the reason each was left out */
+ *                      or no node passes, with the reason each was left out
+ *         ST_UNSUPPORTED  nodes asked for do not understand one another, two of them named */
 enum status select_nodes(const struct model_info *model, const struct node_set *all,
                          const struct select_options *options, struct node_set *ret_nodes,
                          struct err *err);

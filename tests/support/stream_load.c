@@ -198,10 +198,11 @@ static void make_request(const char *model)
         "{\"model\":\"%s\",\"messages\":[{\"role\":\"user\",\"content\":\"Say hello.\"}],"
         "\"stream\":%s,\"max_tokens\":%ld}",
         model, n_tokens > 0 ? "true" : "false", n_tokens);
-    n_request = (size_t)snprintf(request, sizeof(request),
-                                 "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: "
-                                 "application/json\r\nContent-Length: %zu\r\n\r\n%s",
-                                 strlen(body), body);
+    n_request =
+        (size_t)snprintf(request, sizeof(request),
+                         "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: "
+                         "application/json\r\nContent-Length: %zu\r\n\r\n%s",
+                         strlen(body), body);
 }
 
 int main(int argc, char **argv)

@@ -89,6 +89,7 @@ void hello_send(struct link *link)
     hello.api_port = self->api_port;
     hello.memory_bytes = self->memory_bytes;
     hello.share_port = self->share_port;
+    hello.step_version = self->step_version;
     hello.swim = cluster->watch ? SWIM_SPOKEN : 0;
     hello.models = models.list;
     hello.n_models = models.n;
@@ -248,6 +249,7 @@ static enum status take_description(struct member *member, const Wire__Hello *he
     info.api_port = (uint16_t)hello->api_port;
     info.memory_bytes = hello->memory_bytes;
     info.share_port = (uint16_t)hello->share_port;
+    info.step_version = hello->step_version ? hello->step_version : STEP_VERSION_FIRST;
     member->info = info;
     member->boot = hello->boot;
     member->speaks_swim = hello->swim == SWIM_SPOKEN;

@@ -225,6 +225,7 @@ void cluster_nodes(const struct cluster *cluster, const char *model, struct node
         node->is_local = m->info.is_local;
         node->is_draining = m->info.is_draining;
         node->holds_model = reference && file_is_held(m, reference->digest, has_root ? root : NULL);
+        node->step_version = m->info.step_version;
         node->may_fetch = reference && file_may_fetch(cluster, m, reference->digest);
         node->ring_position = (uint32_t)i;
         node->memory_bytes = m->info.memory_bytes;

@@ -78,9 +78,24 @@ static void on_silence(void *arg)
     drop(arg);
 }
 
+/* A protocol that both speak.  Those of gateways before protocol_min spoke one. */
+static bool speaks_with_us(const Wire__ClientHello *hello)
+{
+    const uint32_t oldest = hello->protocol_min ? hello->protocol_min : hello->protocol;
+
+    return oldest <= CLIENT_PROTOCOL && hello->protocol >= CLIENT_PROTOCOL_MIN;
+}
+
 static void greet(struct gateway *g, const Wire__ClientHello *hello)
 {
-    if (hello->protocol != CLIENT_PROTOCOL || hello->key.len != INSTANCE_KEY_BYTES ||
+    if (!speaks_with_us(hello)) {
+        log_warn("a gateway speaks protocol %u, this runner %d to %d: run versions of Pomona that "
+                 "understand one another",
+                 hello->protocol, CLIENT_PROTOCOL_MIN, CLIENT_PROTOCOL);
+        drop(g);
+        return;
+    }
+    if (hello->key.len != INSTANCE_KEY_BYTES ||
         !secret_equal(hello->key.data, g->all->key, INSTANCE_KEY_BYTES)) {
         log_warn("a connection without the instance's key was closed");
         drop(g);

@@ -31,6 +31,10 @@ enum {
     STEP_LOGIT_ROW_BYTES = 8,
 };
 
+/* Of these bytes.  Ranks of one instance have to speak the same: nodes tell theirs (cluster/), and an
+ * instance is placed on nodes of one version. */
+uint32_t step_version(void);
+
 enum step_payload {
     STEP_TOKENS = 1,
     STEP_HIDDEN = 2,

@@ -9,6 +9,11 @@ static const uint32_t step_magic = 0x50455453; /* "STEP" as bytes */
 
 enum { STEP_VERSION = 2 };
 
+uint32_t step_version(void)
+{
+    return STEP_VERSION;
+}
+
 static void put_u32(uint8_t *p, uint32_t v)
 {
     for (unsigned i = 0; i < 4; i++)

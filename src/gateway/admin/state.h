@@ -19,7 +19,7 @@ struct admin_wanted {
 struct admin_state {
     const char *cluster_name, *node_name, *version;
     uint64_t uptime_s;
-    uint64_t unix_ms; /* this node's clock, for who compares */
+    uint64_t unix_ms;                     /* this node's clock, for who compares */
     const struct cluster_member *members; /* [n_members] */
     size_t n_members;
     const struct cluster_instance *instances; /* [n_instances] */

@@ -126,6 +126,7 @@ void node_start(struct nodes *nodes, size_t index, const char *how)
         .runner_program = program,
         .peers = nodes->peers,
         .n_peers = N_NODES,
+        .step_version = nodes->step_version[index],
         .assign_ms = nodes->assign_ms,
         .load_ms = 60000,
     };

@@ -37,6 +37,7 @@ struct nodes {
     struct cluster_peer peers[N_NODES];
     char dir[N_NODES][64]; /* of each node's models */
     const char *cluster_name;
+    uint32_t step_version[N_NODES]; /* of nodes that start; 0: the first */
     unsigned
         assign_ms; /* of nodes that start: until a runner listens; longer than any test but by choice */
 };

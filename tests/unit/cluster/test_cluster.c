@@ -148,6 +148,23 @@ static void plans_that_cannot_be_are_refused_at_once(void **state)
     assert_non_null(strstr(err.words, "'x' is not alive"));
 }
 
+/* a and b tell nothing of theirs, as older nodes. */
+static void ranks_that_do_not_understand_one_another_are_not_put_together(void **state)
+{
+    struct nodes *nodes = *state;
+    struct plan plan = plan_over("ac");
+    struct placement p;
+    struct err err;
+
+    nodes->step_version[2] = 2;
+    nodes_start(nodes);
+    for (size_t i = 0; i < N_NODES; i++) {
+        assert_int_equal(node_place(nodes, i, &plan, &p, &err), ST_UNSUPPORTED);
+        assert_non_null(strstr(err.words, "'a' and 'c'"));
+    }
+    (void)place_ready(nodes, 2, "ab");
+}
+
 static void unplacing_ends_it_on_every_node(void **state)
 {
     struct nodes *nodes = *state;
@@ -223,6 +240,7 @@ int main(void)
         TEST(two_who_ask_at_once_get_one_instance),
         TEST(asking_again_joins_and_another_plan_adds),
         TEST(plans_that_cannot_be_are_refused_at_once),
+        TEST(ranks_that_do_not_understand_one_another_are_not_put_together),
         TEST(unplacing_ends_it_on_every_node),
         TEST(who_forgets_is_not_called),
         TEST(a_node_that_joins_late_learns_what_is_placed),

@@ -44,6 +44,30 @@ static void dead_nodes_and_nodes_without_the_model_are_left_out(void **state)
     assert_string_equal(got.nodes[0].name, "c");
 }
 
+/* Of two versions the one with more memory, of as much the newer; nodes that are named are not changed. */
+static void an_instance_is_of_one_version(void **state)
+{
+    const char *const named[] = { "a", "c" };
+    const struct select_options options = { named, 2 };
+    struct node_set all = three_nodes(), got;
+    struct err err;
+
+    (void)state;
+    all.nodes[0].step_version = all.nodes[1].step_version = 1;
+    all.nodes[2].step_version = 2;
+    assert_ok(select_nodes(&model, &all, NULL, &got, &err), err);
+    assert_int_equal(got.n_nodes, 2);
+    assert_string_equal(got.nodes[1].name, "b");
+
+    all.nodes[1].is_alive = false;
+    assert_ok(select_nodes(&model, &all, NULL, &got, &err), err);
+    assert_int_equal(got.n_nodes, 1);
+    assert_string_equal(got.nodes[0].name, "c");
+
+    assert_int_equal(select_nodes(&model, &all, &options, &got, &err), ST_UNSUPPORTED);
+    assert_non_null(strstr(err.words, "'a' and 'c' run versions"));
+}
+
 static void a_node_that_drains_is_left_out(void **state)
 {
     const char *const named[] = { "b" };
@@ -129,6 +153,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(dead_nodes_and_nodes_without_the_model_are_left_out),
+        cmocka_unit_test(an_instance_is_of_one_version),
         cmocka_unit_test(a_node_that_drains_is_left_out),
         cmocka_unit_test(nobody_left_names_each_reason),
         cmocka_unit_test(named_nodes_come_in_the_order_asked),

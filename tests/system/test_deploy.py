@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""tests/system/test_deploy.py - scripts/deploy_production.sh brings a cluster to bare machines and keeps it up.
+
+Three machines booted by systemd-nspawn, with sshd, on a bridge of their own.  What else can go wrong
+is in test_deploy_faults.py.
+"""
+import re
+
+import pytest
+
+from support.deployment import Deployment
+
+
+@pytest.fixture(name="deployment", scope="module")
+def deployment_fixture(tmp_path_factory):
+    """Deployed on bare machines, and the model is there."""
+    with Deployment(tmp_path_factory.mktemp("deployment")) as deployment:
+        said = deployment.run("deploy", release=deployment.release("1.0.0"))
+        for m in deployment.machines:
+            assert re.search(rf"^{m.name} +ok +ok .*none *$", said, re.M), said    # the table before
+            assert re.search(rf"^{m.name} +ok +1\.0\.0 +- +3/3 ", said, re.M), said    # and after
+        deployment.await_serving()
+        deployment.give_model()
+        yield deployment
+
+
+def test_what_is_deployed_is_tight_and_is_started_with_the_machine(deployment):
+    for m in deployment.machines:
+        modes = dict(line.split() for line in m.out(
+            "cd /etc/pomona/ && stat -c '%n %a:%U:%G' cluster.key api_gateway.yaml cluster_nodes.json . "
+            "/opt/pomona/incoming /var/lib/pomona").splitlines())
+        assert modes == {"cluster.key": "400:pomona:pomona", "api_gateway.yaml": "640:root:pomona",
+                         "cluster_nodes.json": "640:root:pomona", ".": "750:root:pomona",
+                         "/opt/pomona/incoming": "700:root:root", "/var/lib/pomona": "750:pomona:pomona"}
+        assert m.out("ls /opt/pomona/incoming") == ""
+        assert m.out("systemctl is-enabled mlx-api-server mlx-health-monitor").split() == ["enabled"] * 2
+        assert m.out("ps -o user= -p $(systemctl show -P MainPID mlx-api-server) 2>/dev/null || "
+                     "stat -c %U /proc/$(systemctl show -P MainPID mlx-api-server)") == "pomona"
+    keys = {m.out("sha256sum /etc/pomona/cluster.key | cut -c 1-64") for m in deployment.machines}
+    assert len(keys) == 1
+    # A release whose program has no monitor: its unit is skipped, which is no failure.
+    has_monitor = deployment.machines[0].ssh("/opt/pomona/current/bin/pomona monitor --help", check=False).returncode
+    for m in deployment.machines:
+        assert m.out("systemctl is-active mlx-health-monitor || true") == ("inactive" if has_monitor else "active")
+
+
+def test_each_node_answers_and_an_update_under_load_fails_no_request(deployment):
+    said = deployment.run("validate")
+    assert len(re.findall(r"m\d: 8 tokens in \d+ ms", said)) == 3
+    with deployment.load(8) as load:
+        deployment.run("update", release=deployment.release("2.0.0"))
+        n = load.n_done
+        assert deployment.releases() == ["2.0.0"] * 3
+    load.assert_nothing_failed()
+    assert n > 8, "there was load while it was updated"
+    assert deployment.releases() == ["2.0.0"] * 3
+    told = "".join(m.out("journalctl -t pomona-deploy -o cat --no-pager") for m in deployment.machines)
+    assert told.count("update of release 2.0.0: serves") == 3
+    deployment.run("status")
