@@ -31,6 +31,7 @@ BASE = ["systemd", "systemd-sysv", "dbus", "openssh-server", "iproute2", "sudo"]
 NEEDED = {"systemd-nspawn": "systemd-container", "debootstrap": "debootstrap", "ssh": "openssh-client",
           "ssh-keygen": "openssh-client", "nsenter": "util-linux", "jq": "jq"}
 BOOT_S = 180
+MARK = "pomona.test="    # an argument of a machine's systemd, which passes over it; then the test's process
 PR_SET_PDEATHSIG = 1    # linux/prctl.h
 
 
@@ -104,8 +105,22 @@ def die_with_the_test():
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def inits(mark):
+    """First processes of machines whose mark begins so: {pid: mark}.  They outlive systemd-nspawn."""
+    found = {}
+    for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            words = path.read_bytes().decode(errors="replace").split("\0")
+            found.update({int(path.parent.name): word for word in words[1:] if word.startswith(mark)
+                          and words[0].endswith("systemd")})
+    return found
+
+
 def remove_leftovers():
     netns.Network._remove_leftovers()
+    for pid, mark in inits(MARK).items():
+        if not os.path.exists(f"/proc/{mark.removeprefix(MARK).split('-')[0]}"):
+            os.kill(pid, signal.SIGKILL)
     for line in pathlib.Path("/proc/mounts").read_text().splitlines():
         source, path, *_ = line.split()
         owner = source.removeprefix(netns.PREFIX)
@@ -118,6 +133,7 @@ class Machine:
         self.machines, self.name, self.address = machines, f"m{i + 1}", f"10.79.0.{i + 11}"
         self.folder = machines.folder / self.name
         self.root = self.folder / "root"
+        self.mark = f"{MARK}{os.getpid()}-{self.name}"
         self.binds = []
         self.process = None
 
@@ -151,7 +167,8 @@ class Machine:
             self.process = subprocess.Popen(
                 ["nsenter", f"--net=/run/netns/{self.machines.namespace}", "systemd-nspawn", "-q", "-D", self.root,
                  "--network-bridge=br0", "--boot", f"--machine={self.name}-{os.getpid()}", "--register=no",
-                 "--keep-unit", "--notify-ready=no", *(f"--bind-ro={a}:{b}" for a, b in self.binds)],
+                 "--keep-unit", "--notify-ready=no", *(f"--bind-ro={a}:{b}" for a, b in self.binds),
+                 self.mark],
                 stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True,
                 preexec_fn=die_with_the_test)
 
@@ -174,9 +191,16 @@ class Machine:
         self.process.wait(timeout=180)
 
     def cut_power(self):
+        """All of it at once, as its first process is gone; systemd-nspawn ends with that."""
+        for pid in inits(self.mark):
+            os.kill(pid, signal.SIGKILL)
         if self.is_up():
             self.process.kill()
             self.process.wait(timeout=30)
+        until = time.monotonic() + 30
+        while inits(self.mark):
+            assert time.monotonic() < until, f"{self.name} is still there"
+            time.sleep(0.05)
 
     def ssh(self, command, check=True, timeout=120, user="root"):
         done = self.machines.run(["ssh", "-F", self.machines.ssh_config, "-o", "ConnectTimeout=5", "-l", user,
