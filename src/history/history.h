@@ -38,7 +38,7 @@ enum history_mode { HISTORY_READS, HISTORY_WRITES };
 
 /* Open `path`; one that writes makes it where it is missing.
  * ret_aside  [PATH_MAX_BYTES] where a damaged file was moved to; "" otherwise; may be NULL
- * Errors     ST_NOTFOUND  there is none to read; ST_FORMAT  it is damaged (one that reads moves nothing), or
+ * Errors     ST_NOTFOUND  there is none to read yet; ST_FORMAT  it is damaged (one that reads moves nothing), or
  *            of a newer Pomona; ST_IO, ST_NOMEM */
 enum status history_open(const char *path, enum history_mode mode, struct history **ret_history,
                          char *ret_aside, struct err *err);

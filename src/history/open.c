@@ -72,13 +72,15 @@ static enum status check(struct history *h, struct err *err)
     return s;
 }
 
+/* In this order, as tables and version are written together: who reads while another writes them sees a
+ * version where it sees tables. */
 static enum status prepare_tables(struct history *h, struct err *err)
 {
     int64_t version = 0, n_tables = 0;
-    enum status s = ask(h, "PRAGMA user_version", &version, NULL, 0, err);
+    enum status s = ask(h, "SELECT count(*) FROM sqlite_master", &n_tables, NULL, 0, err);
 
     if (s == ST_OK)
-        s = ask(h, "SELECT count(*) FROM sqlite_master", &n_tables, NULL, 0, err);
+        s = ask(h, "PRAGMA user_version", &version, NULL, 0, err);
     if (s != ST_OK)
         return s;
     if (version > VERSION)
@@ -88,7 +90,9 @@ static enum status prepare_tables(struct history *h, struct err *err)
                        h->path, (long long)version, VERSION);
     if (version == VERSION)
         return ST_OK;
-    if (n_tables > 0 || h->mode == HISTORY_READS)
+    if (n_tables == 0 && h->mode == HISTORY_READS)
+        return err_set(err, ST_NOTFOUND, "there is no history at '%s' yet", h->path);
+    if (n_tables > 0)
         return err_set(err, ST_FORMAT, "'%s' is no history of Pomona's", h->path);
     s = execute(h, "BEGIN IMMEDIATE", "begin", err);
     if (s == ST_OK)

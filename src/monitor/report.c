@@ -205,6 +205,16 @@ static enum status write_json(const struct report *r, struct buf *out, struct er
     return text && buf_status(out) == ST_OK ? ST_OK : err_set(err, ST_NOMEM, "a report");
 }
 
+static enum status read_history(struct report *r, struct err *err)
+{
+    const struct report_query *q = r->query;
+    enum status s = history_events(r->history, NULL, q->from, q->to, &r->events, &r->n_events, err);
+
+    if (s == ST_OK)
+        s = add_series(r, err);
+    return s == ST_OK ? add_events(r, err) : s;
+}
+
 enum status report_make(const char *history_path, const struct report_query *query,
                         const struct check *checks, struct buf *ret_json, struct err *err)
 {
@@ -214,14 +224,12 @@ enum status report_make(const char *history_path, const struct report_query *que
     r.subjects = json_array();
     r.trends = json_array();
     r.shown = json_array();
+    if (s == ST_NOTFOUND)
+        s = ST_OK;
     if (s == ST_OK && (!r.subjects || !r.trends || !r.shown))
         s = err_set(err, ST_NOMEM, "a report");
-    if (s == ST_OK)
-        s = history_events(r.history, NULL, query->from, query->to, &r.events, &r.n_events, err);
-    if (s == ST_OK)
-        s = add_series(&r, err);
-    if (s == ST_OK)
-        s = add_events(&r, err);
+    if (s == ST_OK && r.history)
+        s = read_history(&r, err);
     if (s == ST_OK)
         s = write_json(&r, ret_json, err);
     json_decref(r.subjects);

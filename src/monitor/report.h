@@ -7,7 +7,7 @@
  *     "trends":   [ { "subject", "check", "now", "per_day", "threshold", "days", "fit" } ],
  *     "events":   [ { "t", "subject", "check", "from", "to", "value", "words", "beside": [ "CHECK of SUBJECT" ] } ] }
  *
- * What is not known is null.
+ * What is not known is null.  Where no history is begun yet, the lists are empty.
  *
  * Threads  any: it opens the history for itself
  */

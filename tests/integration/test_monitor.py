@@ -188,20 +188,25 @@ def test_a_full_disk_drains_its_node_until_there_is_room(tmp_path, cluster):
 def test_history_outlasts_the_monitor_and_its_damage_is_set_aside(tmp_path, cluster):
     monitor = watch(tmp_path, cluster, [("node.up", {})])
     with monitor:
+
+        def of_b():
+            """(what is known of its API, events)"""
+            report = monitor.get("/report?since=3600&node=b")
+            found = [s for s in report["subjects"] if (s["subject"], s["check"]) == ("node/b", "node.up")]
+            return found and (found[0], report["events"])
+
         monitor.wait_state("node.up", "node/b", "ok")
+        wait_until(of_b, 30, "what is well is recorded")
         os.kill(cluster["b"].process.pid, signal.SIGSTOP)
         try:
             monitor.wait_state("node.up", "node/b", "critical")
+            wait_until(lambda: of_b()[0]["availability"] < 1 and of_b()[0]["is_down"], 30,
+                       "the failure is recorded")
         finally:
             os.kill(cluster["b"].process.pid, signal.SIGCONT)
         monitor.wait_state("node.up", "node/b", "ok")
-
-        def of_b():
-            report = monitor.get("/report?since=3600&node=b")
-            found = [s for s in report["subjects"] if (s["subject"], s["check"]) == ("node/b", "node.up")]
-            return found and found[0]["mttr_s"] is not None and (found[0], report["events"])
-
-        subject, events = wait_until(of_b, 30, "the failure and its end are recorded")
+        wait_until(lambda: of_b()[0]["mttr_s"] is not None, 30, "its end is recorded")
+        subject, events = of_b()
         assert subject["failures"] >= 1 and 0 < subject["availability"] < 1
         assert all("b" in e["subject"].split("/") for e in events)
         monitor.end(signal.SIGKILL)

@@ -216,6 +216,22 @@ static void a_reader_sees_what_a_writer_committed(void **state)
     history_close(h);
 }
 
+static void a_file_that_is_only_begun_has_no_history_yet(void **state)
+{
+    const struct folder *f = *state;
+    FILE *file = fopen(f->path, "wb");
+    struct history *h = NULL;
+    struct err err;
+
+    assert_non_null(file);
+    fclose(file);
+    assert_int_equal(history_open(f->path, HISTORY_READS, &h, NULL, &err), ST_NOTFOUND);
+    h = open_at(f);
+    history_close(h);
+    assert_ok(history_open(f->path, HISTORY_READS, &h, NULL, &err), err);
+    history_close(h);
+}
+
 static void what_makes_no_sense_is_refused(void **state)
 {
     struct history *h = open_at(*state), *other = NULL;
@@ -248,6 +264,7 @@ int main(void)
         IN_A_FOLDER(what_is_old_is_forgotten_and_its_roll_up_stays),
         IN_A_FOLDER(hours_and_events_are_forgotten_in_the_end),
         IN_A_FOLDER(a_reader_sees_what_a_writer_committed),
+        IN_A_FOLDER(a_file_that_is_only_begun_has_no_history_yet),
         IN_A_FOLDER(what_makes_no_sense_is_refused),
     };
     return cmocka_run_group_tests_name("history/history", tests, NULL, NULL);
