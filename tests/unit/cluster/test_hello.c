@@ -151,10 +151,10 @@ static void another_protocol_is_refused(void **state)
 {
     Wire__Hello hello = good_hello();
 
-    hello.protocol = 6;
-    hello.protocol_min = 5;
+    hello.protocol = 7;
+    hello.protocol_min = 6;
     say(*state, &hello);
-    assert_refused(*state, "protocol 5 to 6");
+    assert_refused(*state, "protocol 6 to 7");
 }
 
 /* good_hello() is of a node one version behind; this one is ahead. */
@@ -163,8 +163,8 @@ static void a_newer_protocol_that_knows_this_one_is_welcome(void **state)
     struct fixture *f = *state;
     Wire__Hello hello = good_hello();
 
-    hello.protocol = 5;
-    hello.protocol_min = 4;
+    hello.protocol = 6;
+    hello.protocol_min = 5;
     say(f, &hello);
     nodes_until(&f->nodes, got_hello, &f->stranger, "Hello back");
     assert_int_equal(n_alive(&f->nodes, 1), 2);
