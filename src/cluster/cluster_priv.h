@@ -489,7 +489,8 @@ void ways_to(const struct cluster *cluster, const struct member *member, size_t 
 void way_doubted(struct member *member, const char *host); /* a channel fell silent there */
 /* Hidden rows do not get through there: for a while it is neither planned with nor probed. */
 void way_cut(struct member *member, const char *host);
-void ways_look_again(struct member *member); /* probe them all, but cut ones, when it is idle */
+void ways_whole_again(struct member *member); /* who comes back brings its cables along */
+void ways_look_again(struct member *member);  /* probe them all, but cut ones, when it is idle */
 /* ret_endpoint lends hosts and list [HOSTS_MAX]. */
 void wire_of_hosts(const struct hosts *hosts, char **list, Wire__Endpoint *ret_endpoint);
 

@@ -195,7 +195,7 @@ static void leave_out(struct node_set *nodes, const char *name)
 }
 
 /* Of two nodes that do not reach each other the one with less of the model is left out, and the
- * plan is made again, unless both were named. */
+ * plan is made again.  Who names nodes may know that they do again. */
 static enum status make_connected_plan(struct service *service, const struct model_info *model,
                                        const struct node_set *nodes,
                                        const struct place_request *request,
@@ -211,17 +211,9 @@ static enum status make_connected_plan(struct service *service, const struct mod
         return api_error_set(e, API_OVERLOADED, NULL, "There is no memory for this request.");
     *kept = *nodes;
     while ((s = make_plan(service, model, kept, request, options, ret_plan, e)) == ST_OK &&
-           cluster_cut_pair(service->cluster, ret_plan, &a, &b)) {
+           !options->uses_all_nodes && cluster_cut_pair(service->cluster, ret_plan, &a, &b)) {
         const struct plan_shard *x = &ret_plan->shards[a], *y = &ret_plan->shards[b];
 
-        if (options->uses_all_nodes) {
-            s = api_error_set(
-                e, API_NO_NODES, NULL,
-                "Nodes '%s' and '%s' do not reach each other for data: the link between "
-                "them is cut.",
-                x->node, y->node);
-            break;
-        }
         leave_out(kept, x->weight_bytes < y->weight_bytes ? x->node : y->node);
         *options = asked;
     }

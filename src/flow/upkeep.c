@@ -213,6 +213,19 @@ static void ask_for_less(struct place_request *request, unsigned n_times)
     }
 }
 
+/* The same nodes again, over the link that just broke under them, would break again. */
+static enum status check_links(const struct upkeep *u, const struct plan *plan, struct api_error *e)
+{
+    size_t a, b;
+
+    if (!cluster_cut_pair(u->service->cluster, plan, &a, &b))
+        return ST_OK;
+    return api_error_set(e, API_NO_NODES, NULL,
+                         "Nodes '%s' and '%s' do not reach each other for data: the link between "
+                         "them is cut.",
+                         plan->shards[a].node, plan->shards[b].node);
+}
+
 static enum status plan_again(struct upkeep *u, const struct plan *asked, bool is_patient,
                               struct plan *ret_plan, struct api_error *e)
 {
@@ -228,6 +241,8 @@ static enum status plan_again(struct upkeep *u, const struct plan *asked, bool i
         s = ST_NOTFOUND;
     } else {
         s = plan_as(u, &model, request, ret_plan, e);
+        if (s == ST_OK)
+            s = check_links(u, ret_plan, e);
         for (unsigned i = 0; i < N_GIVEN_UP && s != ST_OK && !is_patient; i++) {
             ask_for_less(request, i);
             s = plan_as(u, &model, request, ret_plan, e);

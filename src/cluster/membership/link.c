@@ -283,6 +283,8 @@ void link_up(struct link *link)
     link->is_up = true;
     link->up_ns = link->heard_ns = clock_ns();
     member->backoff_ms = BACKOFF_FIRST_MS;
+    if (!member->info.is_alive)
+        ways_whole_again(member);
     topology_send(link);
     watch_follow(link->cluster, member, link);
     if (member->info.is_alive) { /* it takes the place of another that was up */

@@ -77,6 +77,12 @@ void way_cut(struct member *member, const char *host)
         }
 }
 
+void ways_whole_again(struct member *member)
+{
+    for (size_t i = 0; i < member->topology.n_paths; i++)
+        member->topology.paths[i].cut_until_ns = 0;
+}
+
 void ways_look_again(struct member *member)
 {
     for (size_t i = 0; i < member->topology.n_paths; i++)

@@ -171,6 +171,9 @@ static void a_cut_way_is_the_last_to_be_tried_and_not_probed(void **state)
     ways_look_again(b);
     assert_int_equal(b->topology.paths[1].next_ns, 0);
     assert_true(b->topology.paths[0].next_ns > clock_ns());
+    ways_whole_again(b);
+    ways_look_again(b);
+    assert_int_equal(b->topology.paths[0].next_ns, 0);
 }
 
 static void an_address_of_this_machine_leads_to_no_other(void **state)
