@@ -77,7 +77,8 @@ static void assert_same_choice(struct sampler *sampler, const struct row *row,
 
     assert_true(ask != 0 && best_is_ask(ask));
     assert_int_equal(sampler_choose(sampler, &in, &all, NULL), ST_OK);
-    memcpy(top, all.top, all.n_top * sizeof(*top));
+    for (size_t i = 0; i < all.n_top; i++)
+        top[i] = all.top[i];
     gather(row, ask, &list);
     in.best = &list;
     assert_int_equal(sampler_choose(sampler, &in, &best, NULL), ST_OK);
