@@ -8,7 +8,7 @@
 #include <string.h>
 
 struct job {
-    struct loop *loop;
+    struct loop_hold *hold;
     loop_fn *run, *done;
     void *arg;
 };
@@ -18,8 +18,8 @@ static void *job_thread(void *arg)
     struct job *job = arg;
 
     job->run(job->arg);
-    if (loop_post(job->loop, job->done, job->arg) != ST_OK)
-        abort(); /* out of memory for 16 bytes: the waiting request could never end */
+    if (loop_hold_post(job->hold, job->done, job->arg) == ST_NOMEM)
+        abort(); /* 16 bytes are not to be had: the waiting request could never end */
     free(job);
     return NULL;
 }
@@ -33,13 +33,18 @@ enum status job_start(struct loop *loop, loop_fn *run, loop_fn *done, void *arg,
 
     if (!job)
         return err_set(err, ST_NOMEM, "a background job");
-    *job = (struct job){ loop, run, done, arg };
+    *job = (struct job){ NULL, run, done, arg };
+    if (loop_hold(loop, &job->hold) != ST_OK) {
+        free(job);
+        return err_set(err, ST_NOMEM, "a background job");
+    }
 
     (void)sigfillset(&all); /* signals are the loop's business */
     (void)pthread_sigmask(SIG_BLOCK, &all, &before);
     failed = pthread_create(&thread, NULL, job_thread, job);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (failed) {
+        loop_hold_free(job->hold);
         free(job);
         return err_set(err, ST_FULL, "start a thread: %s", strerror(failed));
     }

@@ -14,8 +14,15 @@ struct signal_watch {
     struct signal_watch *next;
 };
 
+/* Threads that will post yet.  The loop takes itself out before it goes. */
+struct loop_hold {
+    struct loop *loop;            /* NULL: it is gone */
+    struct loop_hold *next, **at; /* among the loop's */
+};
+
 struct loop {
     struct event_base *base;
+    struct loop_hold *holds;
     struct signal_watch *signals;
     bool is_ending; /* what was posted is not run any more */
 };
@@ -26,6 +33,7 @@ struct loop_timer {
     void *arg;
 };
 
+static pthread_mutex_t holds_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t threads_once = PTHREAD_ONCE_INIT;
 
 static void use_threads(void)
@@ -48,10 +56,19 @@ enum status loop_new(struct loop **ret_loop, struct err *err)
     return ST_OK;
 }
 
+static void let_go_all(struct loop *loop)
+{
+    pthread_mutex_lock(&holds_lock);
+    for (struct loop_hold *h = loop->holds; h; h = h->next)
+        h->loop = NULL;
+    pthread_mutex_unlock(&holds_lock);
+}
+
 void loop_free(struct loop *loop)
 {
     if (!loop)
         return;
+    let_go_all(loop);
     while (loop->signals) {
         struct signal_watch *w = loop->signals;
 
@@ -113,6 +130,53 @@ enum status loop_post(struct loop *loop, loop_fn *fn, void *arg)
         return ST_NOMEM;
     }
     return ST_OK;
+}
+
+enum status loop_hold(struct loop *loop, struct loop_hold **ret_hold)
+{
+    struct loop_hold *h = malloc(sizeof(*h));
+
+    if (!h)
+        return ST_NOMEM;
+    pthread_mutex_lock(&holds_lock);
+    *h = (struct loop_hold){ loop, loop->holds, &loop->holds };
+    if (h->next)
+        h->next->at = &h->next;
+    loop->holds = h;
+    pthread_mutex_unlock(&holds_lock);
+    *ret_hold = h;
+    return ST_OK;
+}
+
+/* With the lock. */
+static void unlink_hold(struct loop_hold *h)
+{
+    if (!h->loop)
+        return; /* so are the others of its list, and nobody walks it any more */
+    *h->at = h->next;
+    if (h->next)
+        h->next->at = h->at;
+}
+
+enum status loop_hold_post(struct loop_hold *h, loop_fn *fn, void *arg)
+{
+    enum status s = ST_CANCELED;
+
+    pthread_mutex_lock(&holds_lock); /* the loop stays until the post is done */
+    if (h->loop)
+        s = loop_post(h->loop, fn, arg);
+    unlink_hold(h);
+    pthread_mutex_unlock(&holds_lock);
+    free(h);
+    return s;
+}
+
+void loop_hold_free(struct loop_hold *h)
+{
+    pthread_mutex_lock(&holds_lock);
+    unlink_hold(h);
+    pthread_mutex_unlock(&holds_lock);
+    free(h);
 }
 
 static void run_timer(evutil_socket_t fd, short what, void *arg)

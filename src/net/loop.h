@@ -33,6 +33,14 @@ void loop_stop(struct loop *loop);
  * Errors  ST_NOMEM */
 enum status loop_post(struct loop *loop, loop_fn *fn, void *arg);
 
+/* For a thread of its own that may outlive the loop: it posts through a hold, once, which that gives up. */
+struct loop_hold;
+enum status loop_hold(struct loop *loop, struct loop_hold **ret_hold); /* ST_NOMEM */
+/* As loop_post().  Any thread.
+ * Errors  ST_CANCELED the loop is gone; ST_NOMEM */
+enum status loop_hold_post(struct loop_hold *hold, loop_fn *fn, void *arg);
+void loop_hold_free(struct loop_hold *hold); /* without posting; the loop's thread */
+
 /* A timer; armed with loop_timer_set(), once or every `ms`. */
 struct loop_timer;
 enum status loop_timer_new(struct loop *loop, loop_fn *fn, void *arg,

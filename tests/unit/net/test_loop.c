@@ -138,6 +138,23 @@ static void a_job_works_elsewhere_and_is_done_here(void **state)
     assert_int_equal(f->ran_on_owner, 0);
 }
 
+static void a_thread_may_outlive_its_loop(void **state)
+{
+    struct fixture *f = *state;
+    struct loop *other = NULL;
+    struct loop_hold *holds[3];
+    struct err err;
+
+    assert_ok(loop_new(&other, &err), err);
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(loop_hold(other, &holds[i]), ST_OK);
+    assert_int_equal(loop_hold_post(holds[1], stop_loop, f), ST_OK);
+    loop_free(other);
+    assert_int_equal(loop_hold_post(holds[2], stop_loop, f), ST_CANCELED);
+    loop_hold_free(holds[0]);
+    assert_int_equal(f->n_called, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -146,6 +163,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_timer_repeats_until_stopped, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_signal_is_an_event, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_job_works_elsewhere_and_is_done_here, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_thread_may_outlive_its_loop, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("net/loop", tests, NULL, NULL);
 }
