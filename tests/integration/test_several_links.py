@@ -55,9 +55,8 @@ def test_the_faster_link_is_used_and_the_other_when_it_is_cut(tmp_path, fast):
         carried = [sent(hosts, name, k) - b for b, (name, k) in
                    zip(before, ((name, k) for name in "ab" for k in (0, 1)))]
         print("bytes on a eth0, eth1, b eth0, eth1:", carried)
-        for on_slow, on_fast in ((carried[1 - fast], carried[fast]),
-                                 (carried[3 - fast], carried[2 + fast])):
-            assert on_fast > 4 * on_slow, carried
+        on_fast, on_slow = (carried[k] + carried[2 + k] for k in (fast, 1 - fast))
+        assert on_fast > 4 * on_slow, carried    # gossip and beats go on, on both
 
         streams = streams_of(hosts)
         wait_until(lambda: all(len(s.arrivals) > 10 for s in streams), 30, "every stream has begun")
@@ -71,9 +70,9 @@ def test_the_faster_link_is_used_and_the_other_when_it_is_cut(tmp_path, fast):
         nodes = [shard["node"] for shard in state["instances"][0]["shards"]]
         assert state["instances"][0]["model"] == MODEL and sorted(nodes) == ["a", "b"], state
 
-        before = sent(hosts, "b", 1 - fast)
+        before = sent(hosts, "a", 1 - fast)    # its rows; the driver answers with little
         assert hosts.stream("a").whole()
-        assert sent(hosts, "b", 1 - fast) - before > 50_000
+        assert sent(hosts, "a", 1 - fast) - before > 100_000
 
 
 def test_pieces_of_a_model_come_over_the_faster_link(tmp_path):
