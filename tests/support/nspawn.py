@@ -194,9 +194,15 @@ class Machine:
         """All of it at once, as its first process is gone; systemd-nspawn ends with that."""
         for pid in inits(self.mark):
             os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            if self.process is not None:
+                self.process.wait(timeout=10)
         if self.is_up():
             self.process.kill()
             self.process.wait(timeout=30)
+        # The other end of its cable goes some time after it, and the next boot wants the name.
+        subprocess.run(["ip", "-n", self.machines.namespace, "link", "delete", f"vb-{self.name}-{os.getpid()}"[:15]],
+                       capture_output=True, check=False)
         until = time.monotonic() + 30
         while inits(self.mark):
             assert time.monotonic() < until, f"{self.name} is still there"
