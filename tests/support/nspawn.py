@@ -284,8 +284,10 @@ class Machines:
                               stdin=subprocess.DEVNULL, check=False, **more)
 
     def popen(self, command, **more):
+        # A shell that starts the tests in the background has them ignore Ctrl-C.
         return subprocess.Popen(self.inside(command), stdin=subprocess.DEVNULL, text=True, stdout=subprocess.PIPE,
-                                stderr=subprocess.STDOUT, **more)
+                                stderr=subprocess.STDOUT,
+                                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), **more)
 
     @contextlib.contextmanager
     def entered(self):
