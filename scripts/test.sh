@@ -25,7 +25,7 @@ usage: scripts/test.sh [--quick | --full]
 
 Install what the tests need, build, and run them.
 
-  --quick     release build: lint, unit and integration tests but those that take long; about 3 minutes
+  --quick     release build: lint, unit and integration tests but those that take long; about 5 minutes
   (default)   all of these, the slow ones and the system tests; unit, fuzz and integration tests
               but the slow ones again under ASan with UBSan, and those of them that have threads
               under TSan; about 25 minutes on two cores
