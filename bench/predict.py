@@ -56,10 +56,8 @@ class Stream:
         return is_open
 
 
-def measure(host, port, model, n, **more):
-    """Tokens/s of n streams while all of them flow; `more` as Stream has it.  A piece of text may be
-    more than one token, so the pieces of an answer stand for the tokens that were asked for."""
-    streams = [Stream(host, port, model, seed, **more) for seed in range(n)]
+def read_all(streams):
+    """Until the last has ended."""
     with selectors.DefaultSelector() as selector:
         for stream in streams:
             selector.register(stream.socket, selectors.EVENT_READ, stream)
@@ -67,6 +65,13 @@ def measure(host, port, model, n, **more):
             for key, _ in selector.select(timeout=120):
                 if not key.data.read():
                     selector.unregister(key.fileobj)
+
+
+def measure(host, port, model, n, **more):
+    """Tokens/s of n streams while all of them flow; `more` as Stream has it.  A piece of text may be
+    more than one token, so the pieces of an answer stand for the tokens that were asked for."""
+    streams = [Stream(host, port, model, seed, **more) for seed in range(n)]
+    read_all(streams)
     begun = max(s.arrivals[HEAD] for s in streams)
     ended = min(s.arrivals[-1] for s in streams)
     return sum(sum(begun < t <= ended for t in s.arrivals) * s.n_tokens / len(s.arrivals)

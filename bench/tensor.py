@@ -24,7 +24,6 @@ import contextlib
 import json
 import os
 import re
-import selectors
 import statistics
 import subprocess
 import sys
@@ -49,13 +48,7 @@ def seconds(host, port, model, n, n_tokens):
     """Until n answers of so many tokens, asked for at once, are all there."""
     begin = time.monotonic()
     streams = [predict.Stream(host, port, model, seed, n_tokens=n_tokens, **HOW) for seed in range(n)]
-    with selectors.DefaultSelector() as selector:
-        for stream in streams:
-            selector.register(stream.socket, selectors.EVENT_READ, stream)
-        while selector.get_map():
-            for key, _ in selector.select(timeout=120):
-                if not key.data.read():
-                    selector.unregister(key.fileobj)
+    predict.read_all(streams)
     return time.monotonic() - begin
 
 

@@ -486,6 +486,8 @@ bool wanted_is_placed(const struct cluster *cluster, const char *model);
 /* Where to connect to `member` for messages of n_bytes, in the order to try; one at least. */
 void ways_to(const struct cluster *cluster, const struct member *member, size_t n_bytes,
              struct hosts *ret_hosts);
+/* NULL: it is not one of the addresses */
+struct path *way_find(const struct member_topology *topology, const char *host);
 void way_doubted(struct member *member, const char *host); /* a channel fell silent there */
 /* Hidden rows do not get through there: for a while it is neither planned with nor probed. */
 void way_cut(struct member *member, const char *host);

@@ -23,40 +23,38 @@ void gateway_cluster_plan(void *arg, struct exchange *x)
         exchange_fail(x, &e);
 }
 
-void gateway_cluster_place(void *arg, struct exchange *x)
+/* The body as a placing's.  False: it was refused. */
+static bool request_of(struct exchange *x, struct place_request *ret)
 {
-    struct gateway *g = arg;
-    struct place_request request;
     struct api_error e;
     json_t *body = gateway_body(x);
     enum status s;
 
     if (!body)
-        return;
-    s = place_request_from_json(body, &request, &e);
+        return false;
+    s = place_request_from_json(body, ret, &e);
     json_decref(body);
-    if (s == ST_OK)
-        g->handlers->place(g->arg, x, &request);
-    else
+    if (s != ST_OK)
         exchange_fail(x, &e);
+    return s == ST_OK;
+}
+
+void gateway_cluster_place(void *arg, struct exchange *x)
+{
+    struct gateway *g = arg;
+    struct place_request request;
+
+    if (request_of(x, &request))
+        g->handlers->place(g->arg, x, &request);
 }
 
 void gateway_cluster_unplace(void *arg, struct exchange *x)
 {
     struct gateway *g = arg;
     struct place_request request;
-    struct api_error e;
-    json_t *body = gateway_body(x);
-    enum status s;
 
-    if (!body)
-        return;
-    s = place_request_from_json(body, &request, &e);
-    json_decref(body);
-    if (s == ST_OK)
+    if (request_of(x, &request))
         g->handlers->unplace(g->arg, x, request.model);
-    else
-        exchange_fail(x, &e);
 }
 
 /* {"KEY":"name"} into ret [capacity] */

@@ -38,6 +38,16 @@ upstreams:
 EVENTS = {"pomona_stream_interruption_seconds_bucket"}
 
 
+def loaded(file):
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+make_dashboards = loaded(ROOT / "config/grafana/make_dashboards.py")
+
+
 def rules():
     return [rule for file in RULES for group in yaml.safe_load(file.read_text())["groups"]
             for rule in group["rules"]]
@@ -87,26 +97,17 @@ def test_the_compose_file_is_one():
             assert not volume.startswith("./") or (ROOT / volume.split(":")[0]).exists(), volume
 
 
-def without_nulls(value):
-    if isinstance(value, dict):
-        return {key: without_nulls(item) for key, item in value.items() if item is not None}
-    return [without_nulls(item) for item in value] if isinstance(value, list) else value
-
-
 @pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.stem)
 def test_a_dashboard_is_what_grafana_s_types_say(board):
     plugins.register_default_plugins()
     shown = json.loads(board.read_text())
     read = json.loads(JSONEncoder().encode(Dashboard.from_json(shown)))
-    assert without_nulls(read) == shown, "a field that these types do not have"
+    assert make_dashboards.without_nulls(read) == shown, "a field that these types do not have"
     assert shown["uid"] == f"pomona-{board.stem}"
 
 
 def test_dashboards_are_what_their_table_makes():
-    spec = importlib.util.spec_from_file_location("make_dashboards", ROOT / "config/grafana/make_dashboards.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    assert {board.name: board.read_text() for board in BOARDS} == module.made()
+    assert {board.name: board.read_text() for board in BOARDS} == make_dashboards.made()
 
 
 def test_targets_are_the_nodes_of_the_cluster():

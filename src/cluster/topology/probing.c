@@ -46,18 +46,10 @@ struct probing {
     uint8_t load[PROBE_LARGE_BYTES];
 };
 
-static struct path *path_of(struct member *member, const char *host)
-{
-    for (size_t i = 0; i < member->topology.n_paths; i++)
-        if (strcmp(member->topology.paths[i].host, host) == 0)
-            return &member->topology.paths[i];
-    return NULL;
-}
-
 /* The peer may have left, or said other addresses, since the probe began. */
 static void settle(struct probing *p, const struct path *figures, uint64_t again_ms)
 {
-    struct path *path = path_of(p->member, p->host);
+    struct path *path = way_find(&p->member->topology, p->host);
     bool is_news = false;
 
     channel_free(p->channel);

@@ -24,10 +24,7 @@ static const double RATE_MAX = 1e12, LATENCY_MAX_S = 60;
 
 void topology_add_path(struct member_topology *t, const char *host)
 {
-    for (size_t i = 0; i < t->n_paths; i++)
-        if (strcmp(t->paths[i].host, host) == 0)
-            return;
-    if (t->n_paths == PATHS_MAX)
+    if (way_find(t, host) || t->n_paths == PATHS_MAX)
         return;
     t->paths[t->n_paths] = (struct path){ 0 };
     memcpy(t->paths[t->n_paths++].host, host, strlen(host) + 1);
@@ -217,10 +214,12 @@ static enum status take_addresses(struct member *member, const Wire__Topology *f
             return s;
         topology_add_path(&taken, from->addresses[i]);
     }
-    for (size_t i = 0; i < taken.n_paths; i++)
-        for (size_t k = 0; k < t->n_paths; k++)
-            if (strcmp(taken.paths[i].host, t->paths[k].host) == 0)
-                taken.paths[i] = t->paths[k];
+    for (size_t i = 0; i < taken.n_paths; i++) {
+        const struct path *known = way_find(t, taken.paths[i].host);
+
+        if (known)
+            taken.paths[i] = *known;
+    }
     memcpy(t->paths, taken.paths, sizeof(t->paths));
     t->n_paths = taken.n_paths;
     return ST_OK;

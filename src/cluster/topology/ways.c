@@ -31,15 +31,18 @@ void ways_order(const struct path *paths, size_t n, size_t n_bytes, struct hosts
         hosts_add(ret_hosts, sorted[i]->host);
 }
 
+struct path *way_find(const struct member_topology *topology, const char *host)
+{
+    for (size_t i = 0; i < topology->n_paths; i++)
+        if (strcmp(topology->paths[i].host, host) == 0)
+            return (struct path *)&topology->paths[i]; /* as const as the caller's */
+    return NULL;
+}
+
 /* Many machines have 172.17.0.1, say, and each would find itself there. */
 static bool leads_back(const struct cluster *cluster, const struct member *member, const char *host)
 {
-    const struct member_topology *own = &cluster->self->topology;
-
-    for (size_t i = 0; i < own->n_paths; i++)
-        if (strcmp(own->paths[i].host, host) == 0)
-            return strcmp(member->info.host, host) != 0;
-    return false;
+    return way_find(&cluster->self->topology, host) && strcmp(member->info.host, host) != 0;
 }
 
 void ways_to(const struct cluster *cluster, const struct member *member, size_t n_bytes,
@@ -58,23 +61,23 @@ void ways_to(const struct cluster *cluster, const struct member *member, size_t 
 
 void way_doubted(struct member *member, const char *host)
 {
-    for (size_t i = 0; i < member->topology.n_paths; i++)
-        if (strcmp(member->topology.paths[i].host, host) == 0) {
-            member->topology.paths[i].has_failed = true;
-            member->topology.paths[i].next_ns = member->topology.paths[i].cut_until_ns;
-        }
+    struct path *path = way_find(&member->topology, host);
+
+    if (!path)
+        return;
+    path->has_failed = true;
+    path->next_ns = path->cut_until_ns;
 }
 
 void way_cut(struct member *member, const char *host)
 {
-    for (size_t i = 0; i < member->topology.n_paths; i++)
-        if (strcmp(member->topology.paths[i].host, host) == 0) {
-            struct path *path = &member->topology.paths[i];
+    struct path *path = way_find(&member->topology, host);
 
-            path->has_failed = true;
-            path->latency_s = path->bytes_per_s = 0;
-            path->cut_until_ns = path->next_ns = deadline_after_ms(CUT_REST_MS);
-        }
+    if (!path)
+        return;
+    path->has_failed = true;
+    path->latency_s = path->bytes_per_s = 0;
+    path->cut_until_ns = path->next_ns = deadline_after_ms(CUT_REST_MS);
 }
 
 void ways_whole_again(struct member *member)
