@@ -202,6 +202,8 @@ def test_history_outlasts_the_monitor_and_its_damage_is_set_aside(tmp_path, clus
             monitor.wait_state("node.up", "node/b", "critical")
             wait_until(lambda: of_b()[0]["availability"] < 1 and of_b()[0]["is_down"], 30,
                        "the failure is recorded")
+            recorded_at = int(time.time())    # a second has one sample, the last: it shall be this one
+            wait_until(lambda: int(time.time()) > recorded_at, 30, "that second is over")
         finally:
             os.kill(cluster["b"].process.pid, signal.SIGCONT)
         monitor.wait_state("node.up", "node/b", "ok")
