@@ -194,6 +194,7 @@ def test_a_node_that_hangs_is_dead_by_its_silence(tmp_path, undisturbed):
         assert_complete(streams)
         assert_undisturbed(streams, undisturbed)
         assert max(s.gap_after(stopped_at) for s in streams) <= RESUMED_WITHIN_S
+        wait_until(lambda: cluster["a"].health()["nodes_alive"] == 3, 30, "node b is dead")
 
         cluster["b"].process.send_signal(signal.SIGCONT)
         cluster.wait_alive()
