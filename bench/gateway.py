@@ -17,6 +17,7 @@ import tempfile
 from pathlib import Path
 
 os.environ.setdefault("POMONA_TEST_MODEL", "none.gguf")
+NGINX_PROGRAM = shutil.which("nginx")
 
 from support.cluster import free_ports, resident_bytes            # noqa: E402
 from support.load import Served, allow_files, double, gateway, load  # noqa: E402
@@ -37,7 +38,7 @@ def nginx(folder, up):
     port = free_ports(1)[0]
     config = folder / "nginx.conf"
     config.write_text(NGINX.format(folder=folder, up=up.port, port=port))
-    return Served([shutil.which("nginx"), "-c", str(config)], port, folder / "nginx.log")
+    return Served([NGINX_PROGRAM, "-c", str(config)], port, folder / "nginx.log")
 
 
 def litellm(program, folder, up):
@@ -92,6 +93,8 @@ def main():
     parser.add_argument("--rate-only", action="store_true", help="the highest rate alone")
     parser.add_argument("--short", type=float, default=3, help="seconds of a run of short answers")
     options = parser.parse_args()
+    if not NGINX_PROGRAM:
+        sys.exit("bench/gateway.py: nginx is not in the path; install it (Debian: apt-get install nginx-light).")
     allow_files()
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
