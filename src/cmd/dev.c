@@ -136,7 +136,7 @@ static void look_again(void *arg)
     memcpy(look->paths, dev->paths, sizeof(look->paths));
     memcpy(look->begun, dev->begun, sizeof(look->begun));
     memcpy(look->before, dev->seen, sizeof(look->before));
-    if (job_start(dev->loop, job_run, job_done, look, &err) == ST_OK)
+    if (job_start(dev->loop, job_run, job_done, free, look, &err) == ST_OK)
         dev->look = look;
     else
         free(look);

@@ -209,7 +209,7 @@ static void scan_again(void *arg)
 
     if (node->is_scanning || node->is_draining)
         return;
-    node->is_scanning = job_start(node->loop, scan, scanned, node, &err) == ST_OK;
+    node->is_scanning = job_start(node->loop, scan, scanned, NULL, node, &err) == ST_OK;
     if (!node->is_scanning)
         log_warn("the models could not be listed: %s", err.words);
 }

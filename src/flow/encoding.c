@@ -308,7 +308,7 @@ static enum step start_job(struct flow *f, struct encoding *e)
     struct err err = { .words = "This node reads as many long requests as it can already." };
 
     if (f->service->n_encodings >= ENCODINGS_MAX ||
-        job_start(f->service->loop, encode, done, e, &err) != ST_OK) {
+        job_start(f->service->loop, encode, done, NULL, e, &err) != ST_OK) {
         hand_over(e);
         return flow_fail(f, API_OVERLOADED, &err);
     }

@@ -146,7 +146,7 @@ static enum status begin(struct service *service, struct pulling *p, struct err 
     s = store_init(&p->store, service->data_dir, err);
     if (s == ST_OK)
         s = loop_timer_new(service->loop, tell, p, &p->tell);
-    return s == ST_OK ? job_start(service->loop, fetch, done, p, err) : s;
+    return s == ST_OK ? job_start(service->loop, fetch, done, NULL, p, err) : s;
 }
 
 void service_pull(void *arg, struct exchange *x, const char *what, bool streams)

@@ -77,6 +77,15 @@ static void tell_done(struct reload *r)
         fn(r->on_done_arg);
 }
 
+static void job_free(void *arg)
+{
+    struct job *job = arg;
+
+    access_files_unref(job->before);
+    access_files_unref(job->now);
+    free(job);
+}
+
 static void job_done(void *arg)
 {
     struct job *job = arg;
@@ -86,9 +95,7 @@ static void job_done(void *arg)
         r->job = NULL;
         take(r, job);
     }
-    access_files_unref(job->before);
-    access_files_unref(job->now);
-    free(job);
+    job_free(job);
     if (r && r->is_asked)
         reload_now(r, r->on_done, r->on_done_arg);
     else if (r)
@@ -110,12 +117,11 @@ static void look(struct reload *r, bool is_forced)
     job->is_forced = is_forced;
     memcpy(job->path, r->path, sizeof(job->path));
     memcpy(job->keys_path, r->keys_path, sizeof(job->keys_path));
-    if (job_start(r->loop, job_run, job_done, job, &err) == ST_OK) {
+    if (job_start(r->loop, job_run, job_done, job_free, job, &err) == ST_OK) {
         r->job = job;
         return;
     }
-    access_files_unref(job->before);
-    free(job);
+    job_free(job);
 }
 
 static void on_timer(void *arg)

@@ -216,7 +216,7 @@ static enum status start(struct text_cache *cache, const struct model_info *mode
     memcpy(entry->digest, model->digest, sizeof(entry->digest));
     memcpy(entry->name, model->name, sizeof(entry->name));
     take_file(entry, file);
-    s = job_start(cache->loop, run, done, entry, err);
+    s = job_start(cache->loop, run, done, NULL, entry, err);
     if (s != ST_OK) {
         free(entry);
         return s;

@@ -13,7 +13,7 @@
 
 enum status monitor_job(struct monitor *m, loop_fn *run, loop_fn *done, void *arg)
 {
-    const enum status s = job_start(m->loop, run, done, arg, NULL);
+    const enum status s = job_start(m->loop, run, done, NULL, arg, NULL);
 
     m->n_jobs += s == ST_OK;
     return s;

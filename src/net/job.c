@@ -9,7 +9,7 @@
 
 struct job {
     struct loop_hold *hold;
-    loop_fn *run, *done;
+    loop_fn *run, *done, *drop;
     void *arg;
 };
 
@@ -18,13 +18,14 @@ static void *job_thread(void *arg)
     struct job *job = arg;
 
     job->run(job->arg);
-    if (loop_hold_post(job->hold, job->done, job->arg) == ST_NOMEM)
+    if (loop_hold_post(job->hold, job->done, job->drop, job->arg) == ST_NOMEM)
         abort(); /* 16 bytes are not to be had: the waiting request could never end */
     free(job);
     return NULL;
 }
 
-enum status job_start(struct loop *loop, loop_fn *run, loop_fn *done, void *arg, struct err *err)
+enum status job_start(struct loop *loop, loop_fn *run, loop_fn *done, loop_fn *drop, void *arg,
+                      struct err *err)
 {
     struct job *job = malloc(sizeof(*job));
     pthread_t thread;
@@ -33,7 +34,7 @@ enum status job_start(struct loop *loop, loop_fn *run, loop_fn *done, void *arg,
 
     if (!job)
         return err_set(err, ST_NOMEM, "a background job");
-    *job = (struct job){ NULL, run, done, arg };
+    *job = (struct job){ NULL, run, done, drop, arg };
     if (loop_hold(loop, &job->hold) != ST_OK) {
         free(job);
         return err_set(err, ST_NOMEM, "a background job");

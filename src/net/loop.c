@@ -102,7 +102,7 @@ void loop_stop(struct loop *loop)
 
 struct posted {
     const struct loop *loop;
-    loop_fn *fn;
+    loop_fn *fn, *drop;
     void *arg;
 };
 
@@ -116,20 +116,27 @@ static void run_posted(evutil_socket_t fd, short what, void *arg)
     free(p);
     if (!call.loop->is_ending)
         call.fn(call.arg);
+    else if (call.drop)
+        call.drop(call.arg);
 }
 
-enum status loop_post(struct loop *loop, loop_fn *fn, void *arg)
+static enum status post(struct loop *loop, loop_fn *fn, loop_fn *drop, void *arg)
 {
     struct posted *p = malloc(sizeof(*p));
 
     if (!p)
         return ST_NOMEM;
-    *p = (struct posted){ loop, fn, arg };
+    *p = (struct posted){ loop, fn, drop, arg };
     if (event_base_once(loop->base, -1, EV_TIMEOUT, run_posted, p, NULL) != 0) {
         free(p);
         return ST_NOMEM;
     }
     return ST_OK;
+}
+
+enum status loop_post(struct loop *loop, loop_fn *fn, void *arg)
+{
+    return post(loop, fn, NULL, arg);
 }
 
 enum status loop_hold(struct loop *loop, struct loop_hold **ret_hold)
@@ -158,16 +165,18 @@ static void unlink_hold(struct loop_hold *h)
         h->next->at = h->at;
 }
 
-enum status loop_hold_post(struct loop_hold *h, loop_fn *fn, void *arg)
+enum status loop_hold_post(struct loop_hold *h, loop_fn *fn, loop_fn *drop, void *arg)
 {
     enum status s = ST_CANCELED;
 
     pthread_mutex_lock(&holds_lock); /* the loop stays until the post is done */
     if (h->loop)
-        s = loop_post(h->loop, fn, arg);
+        s = post(h->loop, fn, drop, arg);
     unlink_hold(h);
     pthread_mutex_unlock(&holds_lock);
     free(h);
+    if (s == ST_CANCELED && drop)
+        drop(arg);
     return s;
 }
 

@@ -36,9 +36,10 @@ enum status loop_post(struct loop *loop, loop_fn *fn, void *arg);
 /* For a thread of its own that may outlive the loop: it posts through a hold, once, which that gives up. */
 struct loop_hold;
 enum status loop_hold(struct loop *loop, struct loop_hold **ret_hold); /* ST_NOMEM */
-/* As loop_post().  Any thread.
- * Errors  ST_CANCELED the loop is gone; ST_NOMEM */
-enum status loop_hold_post(struct loop_hold *hold, loop_fn *fn, void *arg);
+/* As loop_post().  Any thread.  drop (NULL: none) is for when the loop goes before it gets to fn: then that is
+ * called instead, here or in loop_free().
+ * Errors  ST_CANCELED the loop is gone; ST_NOMEM, and neither was called */
+enum status loop_hold_post(struct loop_hold *hold, loop_fn *fn, loop_fn *drop, void *arg);
 void loop_hold_free(struct loop_hold *hold); /* without posting; the loop's thread */
 
 /* A timer; armed with loop_timer_set(), once or every `ms`. */

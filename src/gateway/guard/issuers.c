@@ -69,6 +69,14 @@ static void take(struct source *s, struct fetch *f)
     s->age_s = clamp(f->max_age_s ? f->max_age_s : s->refresh_s, AGE_MIN_S, AGE_MAX_S);
 }
 
+static void fetch_free(void *arg)
+{
+    struct fetch *f = arg;
+
+    jwks_unref(f->set);
+    free(f);
+}
+
 static void fetch_done(void *arg)
 {
     struct fetch *f = arg;
@@ -77,8 +85,7 @@ static void fetch_done(void *arg)
     for (unsigned i = 0; all && i < all->n; i++)
         if (all->sources[i].fetch == f)
             take(&all->sources[i], f);
-    jwks_unref(f->set);
-    free(f);
+    fetch_free(f);
     if (all && all->on_fetched)
         all->on_fetched(all->on_fetched_arg);
 }
@@ -92,7 +99,7 @@ static bool fetch(struct issuers *all, struct source *s)
     f->owner = all;
     memcpy(f->url, s->url, sizeof(f->url));
     s->tried_ns = clock_ns();
-    if (job_start(all->loop, fetch_run, fetch_done, f, &f->failure) != ST_OK) {
+    if (job_start(all->loop, fetch_run, fetch_done, fetch_free, f, &f->failure) != ST_OK) {
         free(f);
         return false;
     }

@@ -240,7 +240,7 @@ static enum status start_making(struct served_list *list, const struct served *m
     atomic_init(&making->done, 0);
     atomic_init(&making->total, (unsigned long long)st->st_size);
     atomic_init(&making->is_canceled, false);
-    s = job_start(list->loop, make, made, making, err);
+    s = job_start(list->loop, make, made, NULL, making, err);
     if (s != ST_OK) {
         free(making);
         return s;

@@ -14,7 +14,7 @@ enum { N_POSTS = 1000 };
 struct fixture {
     struct loop *loop;
     pthread_t owner;
-    int n_called, n_out_of_order;
+    int n_called, n_out_of_order, n_dropped;
     struct loop_timer *timer;
     int ran_on_owner;
 };
@@ -133,9 +133,16 @@ static void a_job_works_elsewhere_and_is_done_here(void **state)
     struct err err;
 
     f->ran_on_owner = 1;
-    assert_ok(job_start(f->loop, work_elsewhere, stop_loop, f, &err), err);
+    assert_ok(job_start(f->loop, work_elsewhere, stop_loop, NULL, f, &err), err);
     assert_ok(loop_run(f->loop, &err), err);
     assert_int_equal(f->ran_on_owner, 0);
+}
+
+static void count_drop(void *arg)
+{
+    struct fixture *f = arg;
+
+    f->n_dropped++;
 }
 
 static void a_thread_may_outlive_its_loop(void **state)
@@ -148,9 +155,12 @@ static void a_thread_may_outlive_its_loop(void **state)
     assert_ok(loop_new(&other, &err), err);
     for (size_t i = 0; i < 3; i++)
         assert_int_equal(loop_hold(other, &holds[i]), ST_OK);
-    assert_int_equal(loop_hold_post(holds[1], stop_loop, f), ST_OK);
+    assert_int_equal(loop_hold_post(holds[1], stop_loop, count_drop, f), ST_OK);
+    assert_int_equal(f->n_dropped, 0);
     loop_free(other);
-    assert_int_equal(loop_hold_post(holds[2], stop_loop, f), ST_CANCELED);
+    assert_int_equal(f->n_dropped, 1);
+    assert_int_equal(loop_hold_post(holds[2], stop_loop, count_drop, f), ST_CANCELED);
+    assert_int_equal(f->n_dropped, 2);
     loop_hold_free(holds[0]);
     assert_int_equal(f->n_called, 0);
 }
