@@ -27,6 +27,7 @@ static const uint64_t BODY_READ_MAX = UINT64_C(2) << 30;
 struct http_server {
     struct evhttp *http;
     struct exchange_home home;
+    struct http_date date;
     struct http_server_options options;
     uint16_t port;
 };
@@ -326,6 +327,7 @@ enum status http_server_new(struct loop *loop, const struct http_server_options 
         server->options = *options;
         server->home.on_over = options->on_over;
         server->home.on_over_arg = options->arg;
+        server->home.date = &server->date;
         set_up(server);
         s = listen_on(server, loop, err);
     }
