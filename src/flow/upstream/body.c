@@ -81,22 +81,6 @@ static struct found find(const char *text, size_t n, const char *name)
     return found;
 }
 
-json_t *body_field(const char *text, size_t n, const char *name)
-{
-    const struct found found = find(text, n, name);
-    json_t *whole, *value;
-
-    if (found.n_found == 0)
-        return NULL;
-    if (found.n_found == 1)
-        return json_loadb(text + found.at, n - found.at, JSON_DECODE_ANY | JSON_DISABLE_EOF_CHECK,
-                          NULL);
-    whole = json_loadb(text, n, 0, NULL);
-    value = json_incref(json_object_get(whole, name));
-    json_decref(whole);
-    return value;
-}
-
 static int append(const char *bytes, size_t n, void *arg)
 {
     buf_append(arg, bytes, n);

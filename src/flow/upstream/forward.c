@@ -203,7 +203,8 @@ void forward_again(struct forward *f, const char *why)
         give_up(f, API_UPSTREAM, why);
         return;
     }
-    if (!begin_anew(f)) {
+    if (!begin_anew(f) ||
+        (!f->wait && loop_timer_new(f->pool->loop, on_wait, f, &f->wait) != ST_OK)) {
         forward_fail(f, API_OVERLOADED, "There is no memory for this request.");
         return;
     }
@@ -303,10 +304,8 @@ static struct forward *forward_new(struct pool *pool, struct exchange *x,
 {
     struct forward *f = calloc(1, sizeof(*f));
 
-    if (!f || loop_timer_new(pool->loop, on_wait, f, &f->wait) != ST_OK) {
-        free(f);
+    if (!f)
         return NULL;
-    }
     f->pool = pool;
     f->x = x;
     f->begun_ns = f->last_ns = clock_ns();

@@ -46,8 +46,11 @@ static void read_usage(struct tally *t, const char *at, const char *end)
         .completion_tokens = count_of(usage, "completion_tokens"),
         .cached_tokens = count_of(json_object_get(usage, "prompt_tokens_details"), "cached_tokens"),
     };
+    t->total_tokens = count_of(usage, "total_tokens");
+    if (t->total_tokens == 0)
+        t->total_tokens = t->usage.prompt_tokens + t->usage.completion_tokens;
     if (t->usage.prompt_tokens == 0 && t->usage.completion_tokens == 0) /* some of rerank */
-        t->usage.prompt_tokens = count_of(usage, "total_tokens");
+        t->usage.prompt_tokens = t->total_tokens;
     json_decref(usage);
 }
 

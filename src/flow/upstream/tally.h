@@ -17,6 +17,7 @@
 struct tally {
     struct reply_usage usage; /* the last that was told */
     bool has_usage;
+    uint64_t total_tokens;                             /* as it was told, or the sum of the two */
     uint32_t n_stopped, n_too_long, n_called, n_other; /* choices, by "finish_reason" */
 };
 

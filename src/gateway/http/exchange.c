@@ -62,6 +62,7 @@ static void tell_record(const struct exchange *x)
 static void exchange_free(struct exchange *x)
 {
     buf_release(&x->body);
+    free(x->rest);
     free(x->caller);
     free(x);
 }
@@ -146,7 +147,7 @@ struct exchange *exchange_new(struct evhttp_request *req, const struct exchange_
 
 const char *exchange_rest(const struct exchange *x)
 {
-    return x->rest;
+    return x->rest ? x->rest : "";
 }
 
 const char *exchange_query(const struct exchange *x)

@@ -33,7 +33,7 @@ struct exchange {
     int http_status; /* 0: not answered yet */
     char who[EXCHANGE_WHO_MAX];
     struct buf body;
-    char rest[PATH_BYTES_MAX];
+    char *rest; /* of the path; NULL: none */
     char id[X_REQUEST_ID_MAX];
     const struct error_shape *errors; /* NULL: OpenAI's */
     bool is_streaming;
