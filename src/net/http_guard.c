@@ -210,7 +210,8 @@ static void meet(struct guard *guard, struct watched *w)
     (void)setsockopt(w->fd, IPPROTO_TCP, TCP_NODELAY, &one,
                      sizeof(one)); /* a token waits for none */
     note_fd(guard, w);
-    watch_reading(w);
+    if (guard_is_in_clear(w->connection))
+        watch_reading(w);
     address_of(w->fd, w->address);
     if (count_of_address(guard, w->address) <= n_max)
         return;
