@@ -302,12 +302,11 @@ static void take_request(struct forward *f, const struct forward_request *reques
 static struct forward *forward_new(struct pool *pool, struct exchange *x,
                                    const struct forward_request *request)
 {
-    struct forward *f = calloc(1, sizeof(*f));
+    struct forward *f = malloc(sizeof(*f));
 
     if (!f)
         return NULL;
-    f->pool = pool;
-    f->x = x;
+    *f = (struct forward){ .pool = pool, .x = x };
     f->begun_ns = f->last_ns = clock_ns();
     take_request(f, request);
     f->link = &pool->forwards;

@@ -2,7 +2,7 @@
 /* flow/upstream/tally.h - what an upstream says of its answer: its tokens, and why it ended.
  *
  * The answer is looked through for two fields, not parsed: inside of a text their quotes would be escaped, so what is
- * found is a field.  Only what "usage" holds is parsed.
+ * found is a field.
  *
  * Pure.
  */
@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "contract/reply.h"
 

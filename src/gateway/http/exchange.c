@@ -123,15 +123,13 @@ static void let_go(struct exchange *x)
 
 struct exchange *exchange_new(struct evhttp_request *req, const struct exchange_home *home)
 {
-    struct exchange *x = calloc(1, sizeof(*x));
+    struct exchange *x = malloc(sizeof(*x));
     struct evbuffer *input = evhttp_request_get_input_buffer(req);
     const size_t n = evbuffer_get_length(input);
 
     if (!x)
         return NULL;
-    x->req = req;
-    x->home = home;
-    x->begun_ns = clock_ns();
+    *x = (struct exchange){ .req = req, .home = home, .begun_ns = clock_ns() };
     if (buf_reserve(&x->body, n) != ST_OK) {
         free(x);
         return NULL;
