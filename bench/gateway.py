@@ -85,12 +85,18 @@ def highest_rate(folder):
     return best
 
 
+def show_short(rates, first):
+    print("| requests/s, 32 clients | " + " | ".join(f"{k} {v:.0f}" for k, v in rates.items()))
+    print("| first byte, p50, ms | " + " | ".join(f"{k} {v:.3f}" for k, v in first.items()))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--litellm", help="its program; else it is left out")
     parser.add_argument("--streams", type=int, default=2000)
     parser.add_argument("--seconds", type=int, default=20)
     parser.add_argument("--rate-only", action="store_true", help="the highest rate alone")
+    parser.add_argument("--short-only", action="store_true", help="the short answers alone")
     parser.add_argument("--short", type=float, default=3, help="seconds of a run of short answers")
     options = parser.parse_args()
     if not NGINX_PROGRAM:
@@ -101,6 +107,10 @@ def main():
         if options.rate_only:
             print(f"| highest rate of one loop, tokens/s | {highest_rate(folder):.0f}")
             return
+        if options.short_only:
+            with double(folder, 10) as up, gateway(folder, up) as gate:
+                show_short(*throughput(options, folder, up, gate))
+            return
         with double(folder, 10) as up, gateway(folder, up) as gate:
             idle = resident_bytes(gate.process.pid)
             rates, first = throughput(options, folder, up, gate)
@@ -108,8 +118,7 @@ def main():
             through = load(gate.port, options.streams, 10 * options.seconds, 4,
                            memory_of=gate.process.pid)
         rate = highest_rate(folder)
-    print("| requests/s, 32 clients | " + " | ".join(f"{k} {v:.0f}" for k, v in rates.items()))
-    print("| first byte, p50, ms | " + " | ".join(f"{k} {v:.3f}" for k, v in first.items()))
+    show_short(rates, first)
     print(f"| {options.streams} streams, errors | {through['errors']}, of {through['late_ms']['n']} tokens")
     print(f"| token late, p50 / p99, ms | direct {direct['late_ms']['p50']:.2f} / "
           f"{direct['late_ms']['p99']:.2f} | through {through['late_ms']['p50']:.2f} / "

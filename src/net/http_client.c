@@ -88,15 +88,17 @@ static void link_call(struct http_client *client, struct http_call *call)
 enum status call_start(struct http_client *client, const struct http_call_options *options,
                        struct plain *connects, struct http_call **ret_call, struct err *err)
 {
-    struct http_call *call = calloc(1, sizeof(*call));
+    struct http_call *call = malloc(sizeof(*call));
     enum status s;
 
     if (!call)
         return err_set(err, ST_NOMEM, "a request to another server");
-    call->client = client;
-    call->options = *options;
-    call->connects = connects;
-    call->heard_ns = clock_ns();
+    *call = (struct http_call){
+        .client = client,
+        .options = *options,
+        .heard_ns = clock_ns(),
+        .connects = connects,
+    };
     link_call(client, call);
     s = !connects && plain_way_takes(options) ? plain_way_start(call, err)
                                               : curl_way_start(call, err);

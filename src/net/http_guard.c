@@ -62,6 +62,8 @@ static void watched_free(struct watched *w)
     http_head_release(&w->head);
     if (w->later)
         evbuffer_free(w->later);
+    if (w->reads)
+        event_free(w->reads);
     (void)bufferevent_decref(w->connection);
     free(w);
 }
@@ -173,6 +175,29 @@ static void note_fd(struct guard *guard, struct watched *w)
     guard->by_fd[fd] = w;
 }
 
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+    struct watched *w = arg;
+
+    (void)fd;
+    (void)what;
+    if (!(bufferevent_get_enabled(w->connection) &
+          EV_READ)) /* it ended, and would be readable for ever */
+        (void)event_del(w->reads);
+}
+
+/* evhttp stops reading and begins again with every request, and each costs a system call, unless somebody else
+ * waits for the socket meanwhile.  Without memory it costs that. */
+static void watch_reading(struct watched *w)
+{
+    w->reads =
+        event_new(bufferevent_get_base(w->connection), w->fd, EV_READ | EV_PERSIST, on_readable, w);
+    if (w->reads && event_add(w->reads, NULL) != 0) {
+        event_free(w->reads);
+        w->reads = NULL;
+    }
+}
+
 static void meet(struct guard *guard, struct watched *w)
 {
     const size_t n_max = guard->bounds.n_per_address;
@@ -185,6 +210,8 @@ static void meet(struct guard *guard, struct watched *w)
     (void)setsockopt(w->fd, IPPROTO_TCP, TCP_NODELAY, &one,
                      sizeof(one)); /* a token waits for none */
     note_fd(guard, w);
+    if (guard_is_in_clear(w->connection))
+        watch_reading(w);
     address_of(w->fd, w->address);
     if (count_of_address(guard, w->address) <= n_max)
         return;

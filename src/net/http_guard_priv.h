@@ -17,6 +17,7 @@ struct watched {
     struct guard *guard;
     struct bufferevent *connection; /* a reference */
     struct evbuffer_cb_entry *on_input;
+    struct event *reads;    /* NULL: none; see watch_reading() */
     struct evbuffer *later; /* bytes behind the request; NULL: none yet */
     enum watch_state state;
     struct http_head head;

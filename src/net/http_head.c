@@ -2,6 +2,7 @@
 /* net/http_head.c - the machine that reads requests ahead of evhttp. */
 #include "net/http_head.h"
 
+#include <ctype.h>
 #include <event2/http.h>
 #include <string.h>
 #include <strings.h>
@@ -12,6 +13,7 @@ enum {
     CHUNK_DIGITS_MAX = 8, /* of hexadecimal */
     LENGTH_DIGITS_MAX = 18,
     METHOD_MAX = 16,
+    TEXT_BYTES = 500, /* of a header, most have less */
 };
 
 static const struct {
@@ -124,11 +126,23 @@ static size_t token_length(const char *text)
     return n;
 }
 
+/* Of a path, which no reader takes for anything else. */
+static bool is_plain_path(const char *target)
+{
+    if (target[0] != '/' || target[1] == '/')
+        return false;
+    while (isalnum((unsigned char)*target) || (*target && strchr("/-._~", *target)))
+        target++;
+    return !*target;
+}
+
 /* RFC 9112, section 3.2: no spaces, no bytes but visible ASCII, no fragment. */
 static bool is_target(const char *target)
 {
     struct evhttp_uri *uri;
 
+    if (is_plain_path(target))
+        return true;
     if (target[0] != '/' && strncasecmp(target, "http://", 7) != 0 &&
         strncasecmp(target, "https://", 8) != 0)
         return false;
@@ -312,6 +326,8 @@ static enum http_step feed_head(struct http_head *h, const char *bytes, size_t n
     h->n_bytes += n_line;
     if (h->n_bytes > h->bounds.header_bytes)
         return wrong(h, h->reading == HTTP_IN_LINE ? HTTP_URL_LONG : HTTP_HEADER_LONG);
+    if (!h->text.data)
+        (void)buf_reserve(&h->text, TEXT_BYTES);
     buf_append(&h->text, bytes, n_line);
     if (buf_status(&h->text) != ST_OK)
         return wrong(h, HTTP_NO_MEMORY);

@@ -6,96 +6,13 @@
  */
 #include "flow/upstream/body.h"
 
-#include <stdbool.h>
 #include <string.h>
 #include <xxhash.h>
 
+#include "flow/upstream/scan.h"
 #include "gateway/http/json_out.h"
 
 enum { PREFIX_BYTES = 4096, BYTES_OF_A_TOKEN = 4 };
-
-/* Where a string that begins at text[at] ends: the index after its closing quote. */
-static size_t string_end(const char *text, size_t n, size_t at)
-{
-    for (at++; at < n && text[at] != '"'; at++)
-        at += text[at] == '\\';
-    return at < n ? at + 1 : n;
-}
-
-static size_t skip_space(const char *text, size_t n, size_t at)
-{
-    while (at < n && strchr(" \t\r\n", text[at]) && text[at])
-        at++;
-    return at;
-}
-
-/* What is known of a field of the object itself. */
-struct found {
-    size_t at; /* where its value begins */
-    size_t
-        n_found; /* 1: it is this one; more: some of that name, or of names that are written with escapes */
-};
-
-/* Of a string in the object itself, whether it is a name and which; values are skipped by who calls. */
-static bool is_name(const char *text, size_t n, size_t end)
-{
-    const size_t at = skip_space(text, n, end);
-
-    return at < n && text[at] == ':';
-}
-
-static void take_name(const char *text, size_t n, size_t begin, size_t end, const char *name,
-                      struct found *found)
-{
-    const size_t n_name = strlen(name);
-
-    if (memchr(text + begin, '\\', end - begin)) {
-        found->n_found += 2; /* it may be this one */
-        return;
-    }
-    if (end - begin != n_name + 2 || memcmp(text + begin + 1, name, n_name) != 0)
-        return;
-    found->n_found++;
-    found->at = skip_space(text, n, skip_space(text, n, end) + 1);
-}
-
-/* `text` need not be JSON: what is found then means nothing, but lies within. */
-static struct found find(const char *text, size_t n, const char *name)
-{
-    struct found found = { 0 };
-    size_t depth = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        if (text[i] == '"') {
-            const size_t end = string_end(text, n, i);
-
-            if (depth == 1 && is_name(text, n, end))
-                take_name(text, n, i, end, name, &found);
-            i = end - 1;
-        } else if (text[i] == '{' || text[i] == '[') {
-            depth++;
-        } else if (text[i] == '}' || text[i] == ']') {
-            depth--;
-        }
-    }
-    return found;
-}
-
-json_t *body_field(const char *text, size_t n, const char *name)
-{
-    const struct found found = find(text, n, name);
-    json_t *whole, *value;
-
-    if (found.n_found == 0)
-        return NULL;
-    if (found.n_found == 1)
-        return json_loadb(text + found.at, n - found.at, JSON_DECODE_ANY | JSON_DISABLE_EOF_CHECK,
-                          NULL);
-    whole = json_loadb(text, n, 0, NULL);
-    value = json_incref(json_object_get(whole, name));
-    json_decref(whole);
-    return value;
-}
 
 static int append(const char *bytes, size_t n, void *arg)
 {
@@ -116,14 +33,14 @@ static void write_anew(const json_t *body, const char *model, struct buf *out)
 void body_with_model(const char *text, size_t n, const json_t *body, const char *model,
                      struct buf *out)
 {
-    const struct found found = find(text, n, "model");
+    const struct scan_field found = scan_find(text, n, "model");
     size_t end;
 
     if (found.n_found != 1 || found.at >= n || text[found.at] != '"') {
         write_anew(body, model, out);
         return;
     }
-    end = string_end(text, n, found.at);
+    end = scan_string_end(text, n, found.at);
     buf_append(out, text, found.at);
     json_out_text(out, model);
     buf_append(out, text + end, n - end);

@@ -17,11 +17,6 @@
 void body_with_model(const char *text, size_t n, const json_t *body, const char *model,
                      struct buf *out);
 
-/* The value of a field of the object that `text` [n] is, read alone: an answer is long, its counts are not.
- * text  need not be JSON; what it is besides that field is not looked at
- * Returns  given, NULL where there is none that can be read */
-json_t *body_field(const char *text, size_t n, const char *name);
-
 /* What a policy wants to know of it. session: a header's value, or NULL. */
 struct balance_request body_measure(size_t n, const json_t *body, const char *session,
                                     double usual_answer_tokens);

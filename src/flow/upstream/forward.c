@@ -203,7 +203,8 @@ void forward_again(struct forward *f, const char *why)
         give_up(f, API_UPSTREAM, why);
         return;
     }
-    if (!begin_anew(f)) {
+    if (!begin_anew(f) ||
+        (!f->wait && loop_timer_new(f->pool->loop, on_wait, f, &f->wait) != ST_OK)) {
         forward_fail(f, API_OVERLOADED, "There is no memory for this request.");
         return;
     }
@@ -301,14 +302,11 @@ static void take_request(struct forward *f, const struct forward_request *reques
 static struct forward *forward_new(struct pool *pool, struct exchange *x,
                                    const struct forward_request *request)
 {
-    struct forward *f = calloc(1, sizeof(*f));
+    struct forward *f = malloc(sizeof(*f));
 
-    if (!f || loop_timer_new(pool->loop, on_wait, f, &f->wait) != ST_OK) {
-        free(f);
+    if (!f)
         return NULL;
-    }
-    f->pool = pool;
-    f->x = x;
+    *f = (struct forward){ .pool = pool, .x = x };
     f->begun_ns = f->last_ns = clock_ns();
     take_request(f, request);
     f->link = &pool->forwards;

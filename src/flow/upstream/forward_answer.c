@@ -5,7 +5,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "flow/upstream/body.h"
 #include "flow/upstream/forward_priv.h"
 #include "gateway/http/sse.h"
 
@@ -191,15 +190,6 @@ static void end_stream(struct forward *f)
     forward_free(f);
 }
 
-static uint64_t tokens_of(const struct buf *answer)
-{
-    json_t *usage = body_field(buf_text(answer), answer->len, "usage");
-    const json_int_t n = json_integer_value(json_object_get(usage, "total_tokens"));
-
-    json_decref(usage);
-    return n > 0 ? (uint64_t)n : 0;
-}
-
 /* What an upstream's refusal is in the words of another dialect. */
 static enum api_error_kind kind_of(int status)
 {
@@ -273,7 +263,7 @@ void forward_reply(struct forward *f)
         return;
     }
     forward_count_end(f);
-    f->n_used_tokens = f->reservation ? tokens_of(&body) : 0;
+    f->n_used_tokens = f->tally.total_tokens;
     f->held = (struct buf){ 0 };
     exchange_on_close(x, NULL, NULL);
     f->x = NULL;

@@ -46,8 +46,8 @@ struct forward {
     struct http_answer_head head;
     uint64_t tried; /* a bit for each upstream */
     unsigned n_tries;
-    bool is_retrying; /* counted by the budget */
-    struct loop_timer *wait;
+    bool is_retrying;        /* counted by the budget */
+    struct loop_timer *wait; /* before another try; NULL: there was none yet */
 
     bool has_answer;   /* `held` is a whole one, a refusal; another may be better */
     bool is_streaming; /* headers went to the client */
@@ -56,7 +56,7 @@ struct forward {
     struct events_seen seen;
     struct tally tally;
     struct reservation *reservation; /* owned; NULL: nothing is reserved */
-    uint64_t n_used_tokens;          /* as a whole answer says; 0: none did */
+    uint64_t n_used_tokens;          /* as a whole answer says; 0: it did not */
     uint64_t n_waiting_tokens;       /* there when it was sent, its own with them */
     uint64_t begun_ns, sent_ns, first_ns, last_ns;
     uint64_t token_ns; /* when the last token came; 0: none did */

@@ -31,16 +31,19 @@ struct lines {
 /* A value that does not fit, or could end its line, is left out. */
 static void add(struct lines *lines, const char *name, const char *value)
 {
+    const size_t n_name = strlen(name), n_value = value ? strlen(value) : 0;
     char *line = lines->text[lines->n];
 
-    if (!value || lines->n == LINES_MAX)
+    if (!value || lines->n == LINES_MAX || n_name + 2 + n_value >= LINE_MAX)
         return;
     for (const char *c = value; *c; c++) {
         if ((unsigned char)*c < ' ' || *c == 0x7F)
             return;
     }
-    if (snprintf(line, LINE_MAX, "%s: %s", name, value) < LINE_MAX)
-        lines->all[lines->n++] = line;
+    memcpy(line, name, n_name);
+    memcpy(line + n_name, ": ", 2);
+    memcpy(line + n_name + 2, value, n_value + 1);
+    lines->all[lines->n++] = line;
 }
 
 static void add_key(const struct forward *f, struct lines *lines)

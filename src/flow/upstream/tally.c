@@ -2,8 +2,12 @@
 /* flow/upstream/tally.c - what an upstream says of its answer: its tokens, and why it ended. */
 #include "flow/upstream/tally.h"
 
-#include <jansson.h>
 #include <string.h>
+
+#include "flow/upstream/scan.h"
+
+/* Usual ones have 200.  What may be said often has to be short, or reading takes long. */
+enum { USAGE_BYTES_MAX = 2048 };
 
 static const char *skip_space(const char *at, const char *end)
 {
@@ -25,30 +29,33 @@ static const char *find_value(const char *at, const char *end, const char *field
     return NULL;
 }
 
-static uint64_t count_of(const json_t *usage, const char *field)
+/* Of an object within the usage. */
+static uint64_t count_in(const char *usage, size_t n, const char *object, const char *field)
 {
-    const json_int_t n = json_integer_value(json_object_get(usage, field));
+    const struct scan_field found = scan_find(usage, n, object);
+    const size_t n_object = found.n_found == 1 ? scan_object(usage + found.at, n - found.at) : 0;
 
-    return n > 0 ? (uint64_t)n : 0;
+    return n_object ? scan_count(usage + found.at, n_object, field) : 0;
 }
 
-static void read_usage(struct tally *t, const char *at, const char *end)
+static void read_usage(struct tally *t, const char *usage, const char *end)
 {
-    json_t *usage = json_loadb(at, (size_t)(end - at), JSON_DISABLE_EOF_CHECK, NULL);
+    const size_t n_left = (size_t)(end - usage);
+    const size_t n = scan_object(usage, n_left < USAGE_BYTES_MAX ? n_left : USAGE_BYTES_MAX);
 
-    if (!json_is_object(usage)) {
-        json_decref(usage);
+    if (n == 0)
         return;
-    }
     t->has_usage = true;
     t->usage = (struct reply_usage){
-        .prompt_tokens = count_of(usage, "prompt_tokens"),
-        .completion_tokens = count_of(usage, "completion_tokens"),
-        .cached_tokens = count_of(json_object_get(usage, "prompt_tokens_details"), "cached_tokens"),
+        .prompt_tokens = scan_count(usage, n, "prompt_tokens"),
+        .completion_tokens = scan_count(usage, n, "completion_tokens"),
+        .cached_tokens = count_in(usage, n, "prompt_tokens_details", "cached_tokens"),
     };
+    t->total_tokens = scan_count(usage, n, "total_tokens");
+    if (t->total_tokens == 0)
+        t->total_tokens = t->usage.prompt_tokens + t->usage.completion_tokens;
     if (t->usage.prompt_tokens == 0 && t->usage.completion_tokens == 0) /* some of rerank */
-        t->usage.prompt_tokens = count_of(usage, "total_tokens");
-    json_decref(usage);
+        t->usage.prompt_tokens = t->total_tokens;
 }
 
 static void read_finish(struct tally *t, const char *at, const char *end)

@@ -62,6 +62,7 @@ static void tell_record(const struct exchange *x)
 static void exchange_free(struct exchange *x)
 {
     buf_release(&x->body);
+    free(x->rest);
     free(x->caller);
     free(x);
 }
@@ -122,15 +123,13 @@ static void let_go(struct exchange *x)
 
 struct exchange *exchange_new(struct evhttp_request *req, const struct exchange_home *home)
 {
-    struct exchange *x = calloc(1, sizeof(*x));
+    struct exchange *x = malloc(sizeof(*x));
     struct evbuffer *input = evhttp_request_get_input_buffer(req);
     const size_t n = evbuffer_get_length(input);
 
     if (!x)
         return NULL;
-    x->req = req;
-    x->home = home;
-    x->begun_ns = clock_ns();
+    *x = (struct exchange){ .req = req, .home = home, .begun_ns = clock_ns() };
     if (buf_reserve(&x->body, n) != ST_OK) {
         free(x);
         return NULL;
@@ -146,7 +145,7 @@ struct exchange *exchange_new(struct evhttp_request *req, const struct exchange_
 
 const char *exchange_rest(const struct exchange *x)
 {
-    return x->rest;
+    return x->rest ? x->rest : "";
 }
 
 const char *exchange_query(const struct exchange *x)
@@ -242,7 +241,7 @@ void exchange_on_close(struct exchange *x, void (*fn)(void *arg), void *arg)
     x->on_close_arg = arg;
 }
 
-static void cut(struct exchange *x, struct bufferevent *b)
+void exchange_cut(struct exchange *x, struct bufferevent *b)
 {
     x->is_cut = true;
     (void)shutdown(bufferevent_getfd(b), SHUT_RDWR);
@@ -268,6 +267,13 @@ static void answered(struct exchange *x, int http_status)
     metric_add(METRIC_HTTP, (unsigned)http_status / 100 - 2, 1);
 }
 
+/* What is written, or left to the bufferevent, is all of the answer. */
+static void end_request(struct evhttp_request *req)
+{
+    req->chunked = 0;
+    evhttp_send_reply_end(req);
+}
+
 void exchange_reply(struct exchange *x, int http_status, const char *content_type, struct buf *body)
 {
     struct evhttp_request *req = x->req;
@@ -275,9 +281,18 @@ void exchange_reply(struct exchange *x, int http_status, const char *content_typ
     struct bufferevent *b = connection_of(x);
     struct evbuffer *out = NULL;
     const size_t n = body->len;
-    char *bytes = buf_take(body);
+    char *bytes;
     char length[24];
 
+    x->n_bytes_out = n;
+    if (buf_status(body) == ST_OK && exchange_reply_now(x, b, http_status, content_type, body)) {
+        buf_release(body);
+        answered(x, http_status);
+        let_go(x);
+        end_request(req);
+        return;
+    }
+    bytes = buf_take(body);
     if (!bytes)
         http_status = 500; /* the answer did not fit in memory: its status alone is sent */
     if (bytes && exchange_method(x) != EVHTTP_REQ_HEAD)
@@ -286,7 +301,6 @@ void exchange_reply(struct exchange *x, int http_status, const char *content_typ
         bytes = NULL; /* the buffer frees it */
 
     answered(x, http_status);
-    x->n_bytes_out = n;
     (void)snprintf(length, sizeof(length), "%zu", n);
     exchange_add_header(x, "Content-Type", content_type);
     if (exchange_method(x) == EVHTTP_REQ_HEAD)
@@ -393,32 +407,16 @@ void exchange_stream_start(struct exchange *x, const char *content_type)
     guard_sending(x->home->guard, connection_of(x));
 }
 
-/* A chunk straight to the socket, where nothing waits before it: that saves two system calls and a turn of the
- * loop for each token. What does not fit is left to the bufferevent. False: nothing was sent. */
+/* False: nothing was sent. */
 static bool send_now(struct exchange *x, struct bufferevent *b, const char *bytes, size_t n)
 {
-    struct evbuffer *output = bufferevent_get_output(b);
     char head[24];
     const int n_head = snprintf(head, sizeof(head), "%zx\r\n", n); /* RFC 9112, section 7.1 */
-    struct iovec parts[] = { { head, (size_t)n_head },
-                             { (void *)(uintptr_t)bytes, n },
-                             { (void *)(uintptr_t) "\r\n", 2 } };
-    ssize_t n_sent;
+    const struct iovec parts[] = { { head, (size_t)n_head },
+                                   { (void *)(uintptr_t)bytes, n },
+                                   { (void *)(uintptr_t) "\r\n", 2 } };
 
-    if (!x->req->chunked || evbuffer_get_length(output) > 0 || !guard_is_in_clear(b))
-        return false;
-    n_sent = writev(bufferevent_getfd(b), parts, 3);
-    if (n_sent <= 0)
-        return false;
-    for (size_t i = 0, done = (size_t)n_sent; i < 3; i++) {
-        const size_t skipped = done < parts[i].iov_len ? done : parts[i].iov_len;
-
-        done -= skipped;
-        if (evbuffer_add(output, (const char *)parts[i].iov_base + skipped,
-                         parts[i].iov_len - skipped) != 0)
-            cut(x, b); /* no memory: half a chunk is no chunk */
-    }
-    return true;
+    return x->req->chunked && exchange_write_now(x, b, parts, 3);
 }
 
 void exchange_stream_send(struct exchange *x, const char *bytes, size_t n)
@@ -432,7 +430,7 @@ void exchange_stream_send(struct exchange *x, const char *bytes, size_t n)
     piece = evbuffer_new();
     if (!piece || evbuffer_add(piece, bytes, n) != 0 ||
         evbuffer_get_length(bufferevent_get_output(b)) > STREAM_QUEUE_MAX) {
-        cut(x, b);
+        exchange_cut(x, b);
     } else {
         evhttp_send_reply_chunk(x->req, piece);
         guard_sending(x->home->guard, b);
@@ -447,8 +445,14 @@ void exchange_stream_end(struct exchange *x)
     struct guard *guard = x->home->guard;
     struct bufferevent *b = connection_of(x);
     const bool is_chunked = req->chunked;
+    const struct iovec last = { (void *)(uintptr_t) "0\r\n\r\n", 5 };
+    const bool is_written = is_chunked && !x->is_cut && exchange_write_now(x, b, &last, 1);
 
     let_go(x);
+    if (is_written) {
+        end_request(req);
+        return;
+    }
     evhttp_send_reply_end(req);
     if (is_chunked) /* else there is nothing to send, and the connection may be gone */
         guard_sending(guard, b);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gateway/http/exchange_priv.h - what server.c and exchange.c share. */
+/* gateway/http/exchange_priv.h - what server.c and the files of an exchange share. */
 #ifndef POMONA_GATEWAY_HTTP_EXCHANGE_PRIV_H
 #define POMONA_GATEWAY_HTTP_EXCHANGE_PRIV_H
 
 #include <event2/http.h>
+#include <sys/uio.h>
 
 #include "config/api_gateway.h"
+#include "gateway/http/date.h"
 #include "gateway/http/exchange.h"
 #include "gateway/http/record.h"
 #include "gateway/http/route.h"
@@ -16,6 +18,7 @@ enum { EXCHANGE_WHO_MAX = 64 };
 /* What all exchanges of a server share. */
 struct exchange_home {
     struct guard *guard;
+    struct http_date *date;
     struct api_gateway *settings; /* a reference */
     http_record_fn *on_over;      /* (optional) */
     void *on_over_arg;
@@ -30,7 +33,7 @@ struct exchange {
     int http_status; /* 0: not answered yet */
     char who[EXCHANGE_WHO_MAX];
     struct buf body;
-    char rest[PATH_BYTES_MAX];
+    char *rest; /* of the path; NULL: none */
     char id[X_REQUEST_ID_MAX];
     const struct error_shape *errors; /* NULL: OpenAI's */
     bool is_streaming;
@@ -47,5 +50,16 @@ const char *method_name(enum evhttp_cmd_type type);
 
 void exchange_add_header(struct exchange *x, const char *name, const char *value);
 enum evhttp_cmd_type exchange_method(const struct exchange *x);
+
+/* Its connection is of no use any more; on_close follows where the exchange is not over. */
+void exchange_cut(struct exchange *x, struct bufferevent *b);
+
+/* To the socket, what does not fit into the bufferevent.  False: nothing was sent.  exchange_write.c */
+bool exchange_write_now(struct exchange *x, struct bufferevent *b, const struct iovec *parts,
+                        int n);
+
+/* The same with a whole answer, for which evhttp shall do nothing but end the request. */
+bool exchange_reply_now(struct exchange *x, struct bufferevent *b, int http_status,
+                        const char *content_type, const struct buf *body);
 
 #endif

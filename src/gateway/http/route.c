@@ -80,7 +80,8 @@ enum route_result route_find(const struct http_route *routes, size_t n_routes, c
 {
     enum route_result result = ROUTE_UNKNOWN_PATH;
 
-    *ret = (struct route_match){ 0 };
+    ret->route = NULL; /* `rest` is large: not cleared */
+    ret->rest[0] = ret->allow[0] = '\0';
     path = without_version(path);
     for (size_t i = 0; i < n_routes; i++) {
         if (!path_matches(&routes[i], path, ret->rest))

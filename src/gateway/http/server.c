@@ -27,6 +27,7 @@ static const uint64_t BODY_READ_MAX = UINT64_C(2) << 30;
 struct http_server {
     struct evhttp *http;
     struct exchange_home home;
+    struct http_date date;
     struct http_server_options options;
     uint16_t port;
 };
@@ -123,6 +124,13 @@ static bool is_answered(struct http_server *server, struct exchange *x)
     return true;
 }
 
+static bool keep_rest(struct exchange *x, const char *rest)
+{
+    free(x->rest);
+    x->rest = rest[0] ? strdup(rest) : NULL;
+    return x->rest || !rest[0];
+}
+
 static void route(struct http_server *server, struct exchange *x)
 {
     const char *method = method_name(exchange_method(x));
@@ -133,8 +141,11 @@ static void route(struct http_server *server, struct exchange *x)
     switch (route_find(server->options.routes, server->options.n_routes, method, path ? path : "",
                        &match)) {
     case ROUTE_FOUND:
-        memcpy(x->rest, match.rest, sizeof(x->rest));
         x->route = match.route->path;
+        if (!keep_rest(x, match.rest)) {
+            (void)api_error_set(&e, API_OVERLOADED, NULL, "There is no memory for this request.");
+            break;
+        }
         if (!server->options.admit ||
             server->options.admit(server->options.arg, x, match.route->path))
             match.route->handle(server->options.arg, x);
@@ -326,6 +337,7 @@ enum status http_server_new(struct loop *loop, const struct http_server_options 
         server->options = *options;
         server->home.on_over = options->on_over;
         server->home.on_over_arg = options->arg;
+        server->home.date = &server->date;
         set_up(server);
         s = listen_on(server, loop, err);
     }

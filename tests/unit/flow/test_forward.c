@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/size.h"
 #include "flow/upstream/body.h"
 #include "flow/upstream/events.h"
 #include "flow/upstream/tally.h"
@@ -177,6 +178,7 @@ static void what_an_upstream_says_of_its_answer_is_found(void **state)
     assert_int_equal(tally.usage.prompt_tokens, 5);
     assert_int_equal(tally.usage.completion_tokens, 7);
     assert_int_equal(tally.usage.cached_tokens, 2);
+    assert_int_equal(tally.total_tokens, 12);
     assert_int_equal(tally.n_stopped, 1);
     assert_int_equal(tally.n_too_long, 1);
     tally = (struct tally){ 0 };
@@ -195,10 +197,43 @@ static void what_an_upstream_says_of_its_answer_is_found(void **state)
     }
 }
 
+static void counts_are_whole_numbers_told_once(void **state)
+{
+    static const struct {
+        const char *text;
+        bool has_usage;
+        uint64_t n_total;
+    } rows[] = {
+        { "{\"usage\":{\"total_tokens\":41}}", true, 41 },
+        { "{\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2,\"total_tokens\":9}}", true, 9 },
+        { "{\"usage\": {\"total_tokens\" : 123456789012345678 } }", true, 123456789012345678 },
+        { "{\"usage\":{\"total_tokens\":1234567890123456789}}", true, 0 },
+        { "{\"usage\":{\"total_tokens\":4.5}}", true, 0 },
+        { "{\"usage\":{\"total_tokens\":-4}}", true, 0 },
+        { "{\"usage\":{\"total_tokens\":4e2}}", true, 0 },
+        { "{\"usage\":{\"total_tokens\":\"4\"}}", true, 0 },
+        { "{\"usage\":{\"total_tokens\":4,\"total_tokens\":5}}", true, 0 },
+        { "{\"usage\":{\"a\":{\"total_tokens\":4},\"b\":[\"}\"]}}", true, 0 },
+        { "{\"usage\":{\"total_tokens\":4", false, 0 },
+        { "{\"usage\":[{\"total_tokens\":4}]}", false, 0 },
+        { "{\"usage\":null}", false, 0 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct tally tally = { 0 };
+
+        tally_look(&tally, rows[i].text, strlen(rows[i].text));
+        if (tally.has_usage != rows[i].has_usage || tally.total_tokens != rows[i].n_total)
+            fail_msg("%s: %llu", rows[i].text, (unsigned long long)tally.total_tokens);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_an_upstream_says_of_its_answer_is_found),
+        cmocka_unit_test(counts_are_whole_numbers_told_once),
         cmocka_unit_test(only_the_models_name_changes),
         cmocka_unit_test(any_body_stays_what_it_was_but_for_the_name),
         cmocka_unit_test(a_name_written_twice_or_in_escapes_is_written_anew),

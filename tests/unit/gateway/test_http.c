@@ -17,11 +17,12 @@
 #include <unistd.h>
 
 #include "base/size.h"
+#include "gateway/http/date.h"
 #include "gateway/http/server.h"
 #include "gateway/http/sse.h"
 #include "net/loop.h"
 
-enum { PATIENCE_MS = 60000 };
+enum { PATIENCE_MS = 60000, LARGE_BYTES = 200 << 10, LARGE_ANSWERS = 12 };
 
 struct fixture {
     struct loop *loop;
@@ -42,6 +43,17 @@ static void echo(void *arg, struct exchange *x)
 
     (void)arg;
     buf_printf(&body, "%zu:%.*s", n, (int)size_min(n, 64), text);
+    exchange_reply(x, 200, "text/plain", &body);
+}
+
+/* More than a socket takes that nobody reads: the letter that was asked for, many times. */
+static void large(void *arg, struct exchange *x)
+{
+    struct buf body = { 0 };
+
+    (void)arg;
+    for (size_t i = 0; i < LARGE_BYTES; i++)
+        buf_putc(&body, exchange_query(x)[0]);
     exchange_reply(x, 200, "text/plain", &body);
 }
 
@@ -103,7 +115,7 @@ static void pump(void *arg)
 static const struct http_route routes[] = {
     { "POST", "/echo", echo },  { "GET", "/echo", echo },     { "GET", "/hang", hang },
     { "POST", "/hang", hang },  { "GET", "/stream", stream }, { "GET", "/events", events },
-    { "GET", "/stall", stall },
+    { "GET", "/stall", stall }, { "GET", "/large", large },
 };
 
 static void *serve(void *arg)
@@ -286,6 +298,92 @@ static void bodies_that_cannot_be_json_are_refused(void **state)
         "}}", "HTTP/1.1 415", "unsupported_media_type");
 }
 
+static void an_answer_says_what_it_is_once(void **state)
+{
+    static const char *const names[] = { "\r\nContent-Length: ", "\r\nContent-Type: ",
+                                         "\r\nx-request-id: ", "\r\nDate: " };
+    const int fd = dial(*state);
+
+    for (int i = 0; i < 3; i++) { /* and the connection goes on */
+        struct buf text;
+
+        say(fd, "GET /echo HTTP/1.1\r\nHost: x\r\nConnection: keep-alive\r\n\r\n");
+        text = hear(fd, "\r\n\r\n0:");
+        assert_memory_equal(buf_text(&text), "HTTP/1.1 200 OK\r\n", 17);
+        for (size_t k = 0; k < ARRAY_LEN(names); k++) {
+            const char *at = strstr(buf_text(&text), names[k]);
+
+            if (!at || strstr(at + 1, names[k]))
+                fail_msg("%s is not there once: %s", names[k], buf_text(&text));
+        }
+        buf_release(&text);
+    }
+    (void)close(fd);
+}
+
+static void the_time_is_written_as_every_reader_expects(void **state)
+{
+    struct http_date date = { 0 };
+
+    (void)state;
+    assert_string_equal(http_date_text(&date, 784111777), "Sun, 06 Nov 1994 08:49:37 GMT");
+    assert_string_equal(http_date_text(&date, 784111777), "Sun, 06 Nov 1994 08:49:37 GMT");
+    assert_string_equal(http_date_text(&date, 784111778), "Sun, 06 Nov 1994 08:49:38 GMT");
+}
+
+/* The server's end of this connection, in this process, takes few bytes at a time from now on. */
+static void narrow(int fd)
+{
+    struct sockaddr_in ours, theirs;
+    const int n_bytes = 4096;
+    int n_found = 0;
+
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&ours, &(socklen_t){ sizeof(ours) }), 0);
+    for (int other = 0; other < 1024; other++) {
+        if (getpeername(other, (struct sockaddr *)&theirs, &(socklen_t){ sizeof(theirs) }) != 0 ||
+            theirs.sin_family != AF_INET || theirs.sin_port != ours.sin_port)
+            continue;
+        n_found++;
+        assert_int_equal(setsockopt(other, SOL_SOCKET, SO_SNDBUF, &n_bytes, sizeof(n_bytes)), 0);
+    }
+    assert_int_equal(n_found, 1);
+}
+
+static void answers_to_who_does_not_read_wait_whole_and_in_order(void **state)
+{
+    const int fd = dial(*state);
+    struct buf answer = { 0 }, text;
+    const char *at;
+
+    say(fd, "GET /echo HTTP/1.1\r\nHost: x\r\n\r\n");
+    text = hear(fd, "\r\n\r\n0:");
+    buf_release(&text);
+    narrow(fd);
+    for (int i = 0; i < LARGE_ANSWERS; i++) {
+        char request[64];
+
+        (void)snprintf(request, sizeof(request), "GET /large?%c HTTP/1.1\r\nHost: x\r\n%s\r\n",
+                       'a' + i, i + 1 == LARGE_ANSWERS ? "Connection: close\r\n" : "");
+        say(fd, request);
+    }
+    text = hear(fd, NULL);
+    at = buf_text(&text);
+    for (int i = 0; i < LARGE_ANSWERS; i++) {
+        assert_memory_equal(at, "HTTP/1.1 200 OK\r\n", 17);
+        at = strstr(at, "\r\n\r\n") + 4;
+        buf_clear(&answer);
+        for (size_t k = 0; k < LARGE_BYTES; k++)
+            buf_putc(&answer, (char)('a' + i));
+        assert_true((size_t)(buf_text(&text) + text.len - at) >= LARGE_BYTES);
+        assert_memory_equal(at, answer.data, LARGE_BYTES);
+        at += LARGE_BYTES;
+    }
+    assert_ptr_equal(at, buf_text(&text) + text.len);
+    buf_release(&answer);
+    buf_release(&text);
+    (void)close(fd);
+}
+
 static void events_end_with_done_and_the_connection_goes_on(void **state)
 {
     const int fd = dial(*state);
@@ -427,6 +525,9 @@ int main(void)
         cmocka_unit_test(head_has_a_length_and_no_body),
         cmocka_unit_test(huge_headers_are_refused),
         cmocka_unit_test(bodies_that_cannot_be_json_are_refused),
+        cmocka_unit_test(an_answer_says_what_it_is_once),
+        cmocka_unit_test(the_time_is_written_as_every_reader_expects),
+        cmocka_unit_test(answers_to_who_does_not_read_wait_whole_and_in_order),
         cmocka_unit_test(events_end_with_done_and_the_connection_goes_on),
         cmocka_unit_test(old_clients_get_a_stream_that_ends_with_the_connection),
         cmocka_unit_test(a_client_that_leaves_is_noticed),
