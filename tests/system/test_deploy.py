@@ -4,10 +4,12 @@
 Three machines booted by systemd-nspawn, with sshd, on a bridge of their own.  What else can go wrong
 is in test_deploy_faults.py.
 """
+import json
 import re
 
 import pytest
 
+from support.cluster import wait_until
 from support.deployment import Deployment
 
 
@@ -57,3 +59,46 @@ def test_each_node_answers_and_an_update_under_load_fails_no_request(deployment)
     told = "".join(m.out("journalctl -t pomona-deploy -o cat --no-pager") for m in deployment.machines)
     assert told.count("update of release 2.0.0: serves") == 3
     deployment.run("status")
+
+
+def findings(machine):
+    """Of the health monitor of that machine: {(check, subject): state}; {} while it does not answer."""
+    said = machine.ssh("curl -sS --max-time 10 http://127.0.0.1:52418/health", check=False).stdout
+    return {(f["check"], f["subject"]): f["state"] for f in json.loads(said)["findings"]} if said else {}
+
+
+def is_seen_well(deployment, machine):
+    found = findings(machine)
+    wanted = [(check, f"node/{m.name}") for check in ("node.up", "api.ready") for m in deployment.machines]
+    canary = [state for (check, _), state in found.items() if check == "canary.ok"]
+    return all(found.get(what) == "ok" for what in wanted) and canary and set(canary) == {"ok"}
+
+
+def test_an_update_brings_https_and_keys_and_then_the_next_one_needs_them(deployment):
+    """Node by node from HTTP without keys; beside the nodes the script and the monitors have to follow."""
+    open_to_all = deployment.machines[0]
+    assert deployment.get(open_to_all, "/v1/models")[0] == 200
+    deployment.guard()
+    deployment.run("update", release=deployment.release("2.0.0"))
+    said = deployment.run("validate")
+    assert len(re.findall(r"m\d: 8 tokens in \d+ ms", said)) == 3
+    for m in deployment.machines:
+        assert deployment.get(m, "/v1/models")[0] == 200
+        modes = m.out("cd /etc/pomona && stat -c '%n %a:%U:%G' tls/api.key monitor.env /var/lib/pomona/api_keys.json")
+        assert modes.splitlines() == ["tls/api.key 640:root:pomona", "monitor.env 640:root:pomona",
+                                      "/var/lib/pomona/api_keys.json 600:pomona:pomona"]
+    with_key, deployment.headers = deployment.headers, {}
+    assert deployment.get(open_to_all, "/v1/models")[0] == 401
+    deployment.headers = with_key
+    for m in deployment.machines:
+        wait_until(lambda m=m: is_seen_well(deployment, m), 120, f"the monitor of {m.name} sees every node")
+    said = deployment.run("status")
+    assert len(re.findall(r"^m\d +ok +2\.0\.0 .* 3/3 +1 ", said, re.M)) == 3, said
+
+
+def test_without_their_key_nothing_is_changed_and_it_is_said(deployment):
+    key, deployment.api_key = deployment.api_key, "sk-pomona-" + 64 * "0"
+    said = deployment.run("validate", status=1)
+    assert re.search("the API of m1 m2 m3 wants a key", said)
+    assert "nothing was changed" in deployment.run("update", release=deployment.release("2.0.0"), status=3)
+    deployment.api_key = key
