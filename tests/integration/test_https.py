@@ -181,6 +181,7 @@ def test_a_health_monitor_asks_with_its_key_and_trusts_whom_it_is_told_to_trust(
     settings = {"api_scheme": "https", "checks": [{"name": "node.up", "for_s": 0, "clear_s": 0}]}
     with Secured(tmp_path, settings="auth: { required: true }\n") as node:
         key = node.key("monitor", "--scopes", "chat,models,admin")
+        assert node.ask("POST", "/v1/chat/completions", key, {**CHAT, "max_tokens": 1})[0] == 200    # the model is placed
         with Monitor(tmp_path / "watch", [("local", node.port)], settings,
                      environment={"POMONA_API_KEY": key}) as monitor:
             monitor.wait_state("node.up", "node/local", "critical")    # nobody of the system's signed that certificate

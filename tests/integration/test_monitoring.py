@@ -201,6 +201,7 @@ def test_a_dead_node_s_alert_reaches_people_within_a_minute_and_is_taken_back(wa
     cluster["a"].kill()
     killed_at = time.monotonic()
     wait_until(lambda: not silent(prometheus, events), 60, "the interruption is shown")
+    wait_until(lambda: prometheus.values('sum(pomona_failovers_total{result="resumed"})') == [1], 60, "and counted once")
     wait_until(lambda: told.was_told("PomonaNodeDown", "firing"), killed_at + 60 - time.monotonic(),
                "the alert reaches the webhook within a minute")
     alert = told.was_told("PomonaNodeDown", "firing")[0]

@@ -97,7 +97,7 @@ class Deployment:
         keys; what this asks and the script are given one."""
         addresses = [m.address for m in self.machines]
         tls = self.secrets / "tls"
-        tls.mkdir(exist_ok=True)
+        tls.mkdir(parents=True, exist_ok=True)
         authority = Authority(tls)
         certificate, key, _ = authority.issue("api", addresses=addresses)
         (tls / "api.pem").write_bytes(certificate)
@@ -178,6 +178,18 @@ class Deployment:
     def await_serving(self, seconds=120, **more):
         for m in self.machines:
             wait_until(lambda m=m: self.serving(m, **more), seconds, f"{m.name} serves")
+
+    def findings(self, machine):
+        """Of the health monitor of that machine: {(check, subject): state}; {} while it does not answer."""
+        said = machine.ssh("curl -sS --max-time 10 http://127.0.0.1:52418/health", check=False).stdout
+        return {(f["check"], f["subject"]): f["state"] for f in json.loads(said)["findings"]} if said else {}
+
+    def is_seen_well(self, machine):
+        """The monitor of that machine finds every node up and ready, and models that answer."""
+        found = self.findings(machine)
+        wanted = [(check, f"node/{m.name}") for check in ("node.up", "api.ready") for m in self.machines]
+        canaries = {state for (check, _), state in found.items() if check == "canary.ok"}
+        return all(found.get(what) == "ok" for what in wanted) and canaries == {"ok"}
 
     @contextlib.contextmanager
     def load(self, n=8):

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """tests/system/test_deploy.py - scripts/deploy_production.sh brings a cluster to bare machines and keeps it up.
 
-Three machines booted by systemd-nspawn, with sshd, on a bridge of their own.  What else can go wrong
-is in test_deploy_faults.py.
+Three machines booted by systemd-nspawn, with sshd, on a bridge of their own.  The API speaks HTTPS and asks
+for keys, as it does where others reach it.  What else can go wrong is in test_deploy_faults.py, in clear.
 """
-import json
 import re
 
 import pytest
@@ -17,6 +16,7 @@ from support.deployment import Deployment
 def deployment_fixture(tmp_path_factory):
     """Deployed on bare machines, and the model is there."""
     with Deployment(tmp_path_factory.mktemp("deployment")) as deployment:
+        deployment.guard()
         said = deployment.run("deploy", release=deployment.release("1.0.0"))
         for m in deployment.machines:
             assert re.search(rf"^{m.name} +ok +ok .*none *$", said, re.M), said    # the table before
@@ -30,9 +30,12 @@ def test_what_is_deployed_is_tight_and_is_started_with_the_machine(deployment):
     for m in deployment.machines:
         modes = dict(line.split() for line in m.out(
             "cd /etc/pomona/ && stat -c '%n %a:%U:%G' cluster.key api_gateway.yaml cluster_nodes.json . "
+            "tls/api.key monitor.env /var/lib/pomona/api_keys.json "
             "/opt/pomona/incoming /var/lib/pomona").splitlines())
         assert modes == {"cluster.key": "400:pomona:pomona", "api_gateway.yaml": "640:root:pomona",
                          "cluster_nodes.json": "640:root:pomona", ".": "750:root:pomona",
+                         "tls/api.key": "640:root:pomona", "monitor.env": "640:root:pomona",
+                         "/var/lib/pomona/api_keys.json": "600:pomona:pomona",
                          "/opt/pomona/incoming": "700:root:root", "/var/lib/pomona": "750:pomona:pomona"}
         assert m.out("ls /opt/pomona/incoming") == ""
         assert m.out("systemctl is-enabled mlx-api-server mlx-health-monitor").split() == ["enabled"] * 2
@@ -61,44 +64,15 @@ def test_each_node_answers_and_an_update_under_load_fails_no_request(deployment)
     deployment.run("status")
 
 
-def findings(machine):
-    """Of the health monitor of that machine: {(check, subject): state}; {} while it does not answer."""
-    said = machine.ssh("curl -sS --max-time 10 http://127.0.0.1:52418/health", check=False).stdout
-    return {(f["check"], f["subject"]): f["state"] for f in json.loads(said)["findings"]} if said else {}
-
-
-def is_seen_well(deployment, machine):
-    found = findings(machine)
-    wanted = [(check, f"node/{m.name}") for check in ("node.up", "api.ready") for m in deployment.machines]
-    canary = [state for (check, _), state in found.items() if check == "canary.ok"]
-    return all(found.get(what) == "ok" for what in wanted) and canary and set(canary) == {"ok"}
-
-
-def test_an_update_brings_https_and_keys_and_then_the_next_one_needs_them(deployment):
-    """Node by node from HTTP without keys; beside the nodes the script and the monitors have to follow."""
-    open_to_all = deployment.machines[0]
-    assert deployment.get(open_to_all, "/v1/models")[0] == 200
-    deployment.guard()
-    deployment.run("update", release=deployment.release("2.0.0"))
-    said = deployment.run("validate")
-    assert len(re.findall(r"m\d: 8 tokens in \d+ ms", said)) == 3
+def test_a_monitor_sees_every_node_by_https_and_with_its_key(deployment):
     for m in deployment.machines:
-        assert deployment.get(m, "/v1/models")[0] == 200
-        modes = m.out("cd /etc/pomona && stat -c '%n %a:%U:%G' tls/api.key monitor.env /var/lib/pomona/api_keys.json")
-        assert modes.splitlines() == ["tls/api.key 640:root:pomona", "monitor.env 640:root:pomona",
-                                      "/var/lib/pomona/api_keys.json 600:pomona:pomona"]
-    with_key, deployment.headers = deployment.headers, {}
-    assert deployment.get(open_to_all, "/v1/models")[0] == 401
-    deployment.headers = with_key
-    for m in deployment.machines:
-        wait_until(lambda m=m: is_seen_well(deployment, m), 120, f"the monitor of {m.name} sees every node")
-    said = deployment.run("status")
-    assert len(re.findall(r"^m\d +ok +2\.0\.0 .* 3/3 +1 ", said, re.M)) == 3, said
+        wait_until(lambda m=m: deployment.is_seen_well(m), 120, f"the monitor of {m.name} sees every node")
 
 
-def test_without_their_key_nothing_is_changed_and_it_is_said(deployment):
-    key, deployment.api_key = deployment.api_key, "sk-pomona-" + 64 * "0"
-    said = deployment.run("validate", status=1)
-    assert re.search("the API of m1 m2 m3 wants a key", said)
+def test_without_the_nodes_key_nothing_is_changed_and_it_is_said(deployment):
+    headers, key = deployment.headers, deployment.api_key
+    deployment.headers, deployment.api_key = {}, "sk-pomona-" + 64 * "0"
+    assert deployment.get(deployment.machines[0], "/v1/models")[0] == 401
+    assert re.search("the API of m1 m2 m3 wants a key", deployment.run("validate", status=1))
     assert "nothing was changed" in deployment.run("update", release=deployment.release("2.0.0"), status=3)
-    deployment.api_key = key
+    deployment.headers, deployment.api_key = headers, key
