@@ -53,7 +53,7 @@ options:
   --version V             which release: of dist/, or for rollback one that the nodes keep
   --release FILE          an archive of scripts/build_release.sh in place of dist/; once for each platform
   --gateway-config FILE   (default: api_gateway.yaml beside the cluster's file, else config/'s)
-  --secrets DIR           cluster.key, tls/, monitor.env (default ~/.config/pomona/deploy/CLUSTER)
+  --secrets DIR           cluster.key, tls/, monitor.env, api_keys.json (default ~/.config/pomona/deploy/CLUSTER)
   --model NAME            that validate asks
   --ssh-config FILE       in place of ~/.ssh/config
   --accept-new-hosts      take host keys that are not known yet

@@ -20,8 +20,8 @@ from grafana_foundation_sdk.models.dashboard import DataSourceRef
 FOLDER = Path(__file__).parent / "dashboards"
 PROMETHEUS = DataSourceRef(type_val="prometheus", uid="prometheus")
 LOKI = DataSourceRef(type_val="loki", uid="loki")
-WIDTHS = {"stat": 6, "lines": 12, "logs": 24}
-HEIGHTS = {"stat": 4, "lines": 8, "logs": 20}
+WIDTHS = {"stat": 6, "lines": 12, "signed": 12, "logs": 24}
+HEIGHTS = {"stat": 4, "lines": 8, "signed": 8, "logs": 20}
 
 
 def quantiles(name, by=""):
@@ -45,6 +45,15 @@ DASHBOARDS = {
         ("lines", "Who leads", "none", [("pomona_node_leads", "{{node}}")], ""),
         ("lines", "Instances ready", "none", [("pomona_instances_ready", "{{node}}")], ""),
         ("lines", "Tokens of answers", "wps", [("pomona:generation_tokens:rate1m", "all nodes")], "A second."),
+        ("lines", "Peers to which there is a channel", "none", [("sum by (node) (pomona_peer_connected)", "{{node}}")],
+         "As each node has them."),
+        ("lines", "There and back", "s", [("pomona_peer_rtt_seconds", "{{node}} - {{peer}}")], "Of the channel's beats."),
+        ("lines", "Links: latency", "s", [("pomona_link_latency_seconds", "{{node}} to {{peer}}, {{address}}")],
+         "One way, as measured."),
+        ("lines", "Links: bandwidth", "Bps", [("pomona_link_bytes_per_second", "{{node}} to {{peer}}, {{address}}")],
+         "0: nobody answers there."),
+        ("lines", "Links that are cut", "none", [("sum by (node) (pomona_link_cut)", "{{node}}")],
+         "An instance broke on them a short while ago."),
         ("stat", "Versions", "none", [("count by (version) (pomona_build_info)", "{{version}}")], "Nodes of each."),
         ("stat", "Alerts", "none", [('count(ALERTS{alertstate="firing"}) or vector(0)', "")], ""),
     ]),
@@ -57,6 +66,20 @@ DASHBOARDS = {
         ("lines", "Sequences", "none", [("max(pomona_sequences_running)", "computed"),
                                         ("max(pomona_sequences_waiting)", "waiting")], ""),
         ("lines", "Pages for keys and values", "percentunit", [("max(pomona_kv_cache_usage_ratio)", "held")], ""),
+        ("lines", "Keys and values in memory", "none", [("sum(pomona_instance_kv_tokens_held)", "held"),
+                                                        ("sum(pomona_instance_kv_tokens_cached)", "found by prompts"),
+                                                        ("sum(pomona_instance_kv_tokens_limit)", "room")], "Positions."),
+        ("lines", "Sequences that gave up their pages", "ops",
+         [(rate("pomona_instance_preemptions_total", "model"), "{{model}}")], "And wait again."),
+        ("lines", "One stream: predicted and measured", "wps",
+         [("pomona_instance_predicted_tokens_per_second", "{{model}} predicted"),
+          ("pomona:measured_tokens_per_second:rate5m", "{{model}} measured")], "Tokens a second of one sequence alone."),
+        ("signed", "Error of the plan", "percentunit", [("pomona:plan_error:ratio", "{{model}}")],
+         "What is measured, more or less than predicted."),
+        ("lines", "Waiting for other ranks", "percentunit",
+         [("sum by (model) (rate(pomona_instance_wait_seconds_total[$__rate_interval])) / "
+           "(sum by (model) (rate(pomona_instance_step_seconds_total[$__rate_interval])) > 0)", "{{model}}")],
+         "Of the steps' time."),
         ("lines", "Prompts found in the cache", "percentunit", [("pomona:cache_hits:ratio_rate5m", "of their tokens")], ""),
         ("lines", "How answers end", "ops", [(rate("pomona_requests_finished_total", "finished_reason"),
                                               "{{finished_reason}}")], "A second."),
@@ -68,6 +91,13 @@ DASHBOARDS = {
          [('rate(process_cpu_seconds_total{job="pomona"}[$__rate_interval])', "{{node}}")], "Of one core."),
         ("lines", "Memory, node process", "bytes", [('process_resident_memory_bytes{job="pomona"}', "{{node}}")],
          "Weights and pages are in runners, which are processes of their own."),
+        ("lines", "Memory, runners", "bytes",
+         [("sum by (node) (pomona_runner_resident_memory_bytes)", "{{node}}")], "Mapped weights with it."),
+        ("lines", "Runners", "none", [("count by (node) (pomona_runner_state)", "{{node}}")], "Processes, ending ones with them."),
+        ("lines", "Beats without an answer", "none", [("max by (node) (pomona_runner_beats_unanswered)", "{{node}}")],
+         "Of the slowest runner; at 8 it is ended."),
+        ("lines", "Power", "watt", [("sum by (node, zone) (rate(pomona_energy_joules_total[$__rate_interval]))",
+                                     "{{node}} {{zone}}")], "Where the system tells."),
         ("lines", "Descriptors", "percentunit",
          [('process_open_fds{job="pomona"} / process_max_fds{job="pomona"}', "{{node}}")], "Of those it may have."),
         ("lines", "Requests open", "none", [("pomona_requests_open", "{{node}}")], "That came in at this node."),
@@ -102,6 +132,19 @@ DASHBOARDS = {
         ("lines", "Nodes that are not alive", "none", [("max(pomona_nodes_known) - max(pomona_nodes_alive)", "lost")], ""),
         ("lines", "Models without an instance", "none", [("max(pomona_models_unplaced)", "of those wanted"),
                                                          ("max(pomona_models_wanted)", "wanted")], ""),
+        ("lines", "Failovers", "none", [("sum by (result) (increase(pomona_failovers_total[$__rate_interval]))", "{{result}}")],
+         "Answers that lost their instance."),
+        ("lines", "Runners lost", "none", [("sum by (node) (increase(pomona_runners_lost_total[$__rate_interval]))", "{{node}}")],
+         "Failed, ended unasked, or stood still."),
+        ("stat", "Found critical", "none", [("sum(max by (check, subject) (pomona_health_state) == bool 3)", "")],
+         "By the health monitors: pomona health tells more."),
+        ("stat", "Found a warning", "none", [("sum(max by (check, subject) (pomona_health_state) == bool 2)", "")], ""),
+        ("lines", "Worst finding of each check", "none", [("max by (check) (pomona_health_state)", "{{check}}")],
+         "0 unknown, 1 ok, 2 warning, 3 critical."),
+        ("lines", "Canary", "s", [('max by (subject) (pomona_health_value{check="canary.seconds"})', "{{subject}}")],
+         "A small request, from end to end."),
+        ("lines", "Changes and notices", "ops", [(rate("pomona_health_changes_total"), "{{node}} changes"),
+                                                 (rate("pomona_health_callbacks_total", "result"), "notices {{result}}")], "A second."),
         ("lines", "Restarts", "none", [('changes(process_start_time_seconds{job="pomona"}[15m])', "{{node}}")],
          "In 15 minutes."),
         ("lines", "Scrapes that fail", "none", [('1 - avg by (node) (avg_over_time(up{job="pomona"}[5m]))', "{{node}}")], ""),
@@ -112,10 +155,15 @@ DASHBOARDS = {
 }
 
 
-def lines_panel():
+def signed_panel():
+    """Lines of what may be below 0."""
     legend = VizLegendOptions(display_mode=LegendDisplayMode.LIST, placement=LegendPlacement.BOTTOM,
                               show_legend=True, calcs=[])
-    return timeseries.Panel().legend(_Built(legend)).fill_opacity(8).min(0)
+    return timeseries.Panel().legend(_Built(legend)).fill_opacity(8)
+
+
+def lines_panel():
+    return signed_panel().min(0)
 
 
 class _Built:
@@ -129,7 +177,7 @@ class _Built:
 
 
 def panel(kind, title, unit, queries, about):
-    made = {"stat": stat.Panel, "lines": lines_panel, "logs": logs.Panel}[kind]()
+    made = {"stat": stat.Panel, "lines": lines_panel, "signed": signed_panel, "logs": logs.Panel}[kind]()
     made.title(title).datasource(LOKI if kind == "logs" else PROMETHEUS)
     made.span(WIDTHS[kind]).height(HEIGHTS[kind])
     if about:

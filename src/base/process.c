@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 #if defined(__APPLE__)
+#include <libproc.h>
 #include <mach/mach.h>
 #endif
 
@@ -26,10 +27,20 @@ static uint64_t resident_bytes(void)
         return 0;
     return info.resident_size;
 }
-#else
-static uint64_t resident_bytes(void)
+
+uint64_t process_resident_bytes(long pid)
 {
-    FILE *f = fopen("/proc/self/statm", "re");
+    struct proc_taskinfo info;
+
+    if (pid <= 0 ||
+        proc_pidinfo((int)pid, PROC_PIDTASKINFO, 0, &info, sizeof(info)) != sizeof(info))
+        return 0;
+    return info.pti_resident_size;
+}
+#else
+static uint64_t read_statm(const char *path)
+{
+    FILE *f = fopen(path, "re");
     uint64_t size, pages = 0;
 
     if (!f)
@@ -38,6 +49,19 @@ static uint64_t resident_bytes(void)
         pages = 0;
     (void)fclose(f);
     return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static uint64_t resident_bytes(void)
+{
+    return read_statm("/proc/self/statm");
+}
+
+uint64_t process_resident_bytes(long pid)
+{
+    char path[40];
+
+    (void)snprintf(path, sizeof(path), "/proc/%ld/statm", pid);
+    return pid > 0 ? read_statm(path) : 0;
 }
 #endif
 

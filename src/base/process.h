@@ -15,4 +15,7 @@ struct process_usage {
 /* Reads a folder of its descriptors: some microseconds for each hundred of them. */
 void process_usage(struct process_usage *ret);
 
+/* Memory that another process of the same user holds.  0: the system does not say, or it is gone. */
+uint64_t process_resident_bytes(long pid);
+
 #endif

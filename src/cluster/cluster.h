@@ -192,6 +192,9 @@ struct cluster_instance {
     uint64_t kv_tokens_cached; /* held by nobody, found by prompts that begin with them */
     uint64_t n_generated_tokens;
     double step_seconds, wait_seconds; /* of the driver's steps, and of that for other ranks */
+    uint64_t n_steps, n_preempted;
+    uint64_t n_alone_tokens; /* of steps with one sequence alone, past its prompt */
+    double alone_seconds;    /* what those took */
 };
 
 /* Copies of the instances that are placing or ready. */
@@ -241,6 +244,22 @@ enum status cluster_unplace(struct cluster *cluster, const char *model, place_fn
  * Errors  ST_NOTFOUND  it is gone already */
 enum status cluster_end(struct cluster *cluster, const char *instance_id, const struct err *why,
                         struct err *err);
+
+enum cluster_runner_state { RUNNER_STARTING, RUNNER_READY, RUNNER_ENDING };
+
+/* A runner of this node. */
+struct cluster_runner {
+    char instance_id[INSTANCE_ID_MAX], model[MODEL_NAME_MAX]; /* model "": its instance is gone */
+    uint32_t rank;
+    enum cluster_runner_state state;
+    long pid;              /* 0: not there yet */
+    unsigned n_unanswered; /* beats, BEAT_EVERY_MS each */
+};
+
+/* ret_runners [capacity]; returns how many there are.
+ * ret_started, ret_lost  since this node began; lost: not by being asked to end */
+size_t cluster_runners(const struct cluster *cluster, struct cluster_runner *ret_runners,
+                       size_t capacity, uint64_t *ret_started, uint64_t *ret_lost);
 
 /* Is a runner of this node late with its answers, or does its step not get on? A second later it is
  * ended; until then requests may hang. */

@@ -224,6 +224,7 @@ struct cluster {
     struct listener *listener;
     struct link *links;
     struct runner *runners;
+    uint64_t n_runners_started, n_runners_lost;
     struct instance *instances;
     struct ask *asks; /* by ticket, rising */
     uint64_t last_ticket;

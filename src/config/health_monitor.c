@@ -100,6 +100,7 @@ static const cyaml_schema_field_t root_fields[] = {
     SECTION("canary", canary_fields),
     SECTION("history", history_fields),
     CYAML_FIELD_STRING("api_scheme", CYAML_FLAG_OPTIONAL, struct health_monitor, api_scheme, 1),
+    CYAML_FIELD_STRING("api_ca", CYAML_FLAG_OPTIONAL, struct health_monitor, api_ca, 1),
     CYAML_FIELD_FLOAT("target", CYAML_FLAG_OPTIONAL, struct health_monitor, target),
     CYAML_FIELD_STRING("pressure_file", CYAML_FLAG_OPTIONAL, struct health_monitor, pressure_file, 1),
     CYAML_FIELD_SEQUENCE("checks", CYAML_FLAG_OPTIONAL | CYAML_FLAG_POINTER, struct health_monitor, checks, &check_value, 0, HEALTH_CHECKS_MAX),

@@ -56,6 +56,8 @@ struct health_monitor {
         uint16_t port;
     } listen;
     char api_scheme[8]; /* of the nodes: "http" or "https" */
+    char api_ca
+        [CONFIG_PATH_MAX]; /* who signed their certificates, PEM; "": the system's authorities */
     struct {
         double poll, machine, canary, record, names, certificates; /* seconds */
     } every;

@@ -428,9 +428,31 @@ static void fail_all(struct driver *d, const struct err *why)
     }
 }
 
+/* The step that is to land is what a plan predicts for one stream. */
+static bool is_alone(const struct driver *d)
+{
+    const struct flight *f = &d->flights[d->first_flight];
+
+    return d->n_flights == 1 && f->batch.n_spans == 1 && f->n_prompt_rows == 0;
+}
+
+static void count_step(struct driver *d, bool was_alone, uint64_t n_tokens)
+{
+    const uint64_t took_ns = clock_ns() - d->times.begin_ns;
+
+    d->step_ns += took_ns;
+    d->n_steps++;
+    if (was_alone) {
+        d->alone_ns += took_ns;
+        d->n_alone_tokens += n_tokens;
+    }
+}
+
 enum status driver_step(struct driver *d, struct err *err)
 {
+    const uint64_t n_generated = d->n_generated;
     struct err why = { 0 };
+    bool was_alone = false;
     enum status s;
 
     if (d->is_broken)
@@ -440,8 +462,10 @@ enum status driver_step(struct driver *d, struct err *err)
     d->times.begin_ns = clock_ns();
     s = launch(d, &why);
     d->times.launched_ns = clock_ns();
-    if (s == ST_OK && d->n_flights > 0)
+    if (s == ST_OK && d->n_flights > 0) {
+        was_alone = is_alone(d);
         s = land(d, &why);
+    }
     if (s != ST_OK) {
         why.status = s;
         d->n_flights = 0;
@@ -450,7 +474,7 @@ enum status driver_step(struct driver *d, struct err *err)
     }
     d->is_stepping = false;
     sweep(d);
-    d->step_ns += clock_ns() - d->times.begin_ns;
+    count_step(d, was_alone, d->n_generated - n_generated);
     return s;
 }
 
@@ -466,6 +490,9 @@ struct driver_load driver_load(const struct driver *d)
         .n_generated_tokens = d->n_generated,
         .n_preempted = d->n_preempted,
         .step_ns = d->step_ns,
+        .n_steps = d->n_steps,
+        .n_alone_tokens = d->n_alone_tokens,
+        .alone_ns = d->alone_ns,
         .waited_ns = d->o.ring ? d->o.ring->waited_ns : 0,
     };
 }

@@ -117,6 +117,8 @@ struct driver_load {
     uint64_t n_generated_tokens; /* since the start */
     uint64_t n_preempted;        /* since the start: sequences that had to wait again */
     uint64_t step_ns, waited_ns; /* since the start: of all steps, and of that for other ranks */
+    uint64_t n_steps;
+    uint64_t n_alone_tokens, alone_ns; /* of steps with one sequence alone, past its prompt */
 };
 struct driver_load driver_load(const struct driver *driver);
 bool driver_has_work(const struct driver *driver);

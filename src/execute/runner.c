@@ -135,6 +135,10 @@ static void send_load(struct runner *r, const struct driver_load *from)
     load.n_generated_tokens = from->n_generated_tokens;
     load.step_seconds = (double)from->step_ns / (double)NS_PER_S;
     load.wait_seconds = (double)from->waited_ns / (double)NS_PER_S;
+    load.n_steps = from->n_steps;
+    load.n_preempted = from->n_preempted;
+    load.n_alone_tokens = from->n_alone_tokens;
+    load.alone_seconds = (double)from->alone_ns / (double)NS_PER_S;
     message.body_case = WIRE__RUNNER_MESSAGE__BODY_LOAD;
     message.load = &load;
     channel_send(r->control, &message.base);

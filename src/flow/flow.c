@@ -150,6 +150,8 @@ void flow_abort(struct flow *f, const struct api_error *e)
     struct exchange *x = f->x;
 
     flow_count_failure(api_error_http(e->kind));
+    if (f->outage.n_losses > 0)
+        metrics_failed_over(false);
     log_warn("request %s for %s failed in stage %s: %s", exchange_id(x), f->model.name,
              stages[f->stage].name, api_error_code(e->kind) ? api_error_code(e->kind) : "invalid");
     exchange_on_close(x, NULL, NULL);

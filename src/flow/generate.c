@@ -127,6 +127,8 @@ static void end_outage(struct flow *f)
     log_info("request %s goes on after %" PRIu64 " ms, on instance %.8s", exchange_id(f->x),
              (uint64_t)((f->last_token_ns - f->outage.begun_ns) / NS_PER_MS), f->route.instance_id);
     metrics_resumed(f->last_token_ns - f->outage.begun_ns);
+    if (f->outage.n_losses > 0)
+        metrics_failed_over(true);
     outage_end(&f->outage);
 }
 

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/process.h"
 #include "flow/flow_priv.h"
+#include "flow/metrics_each.h"
 
 static double seconds_since(uint64_t from_ns)
 {
@@ -54,6 +55,11 @@ void metrics_resumed(uint64_t after_ns)
     metric_observe(METRIC_RESUMED, (double)after_ns / (double)NS_PER_S);
 }
 
+void metrics_failed_over(bool has_resumed)
+{
+    metric_add(METRIC_FAILOVERS, has_resumed ? 0 : 1, 1);
+}
+
 void metrics_lost(enum status why)
 {
     enum { PEER, STUCK, ORDERED, OTHER };
@@ -81,6 +87,7 @@ static void take_nodes(const struct service *service)
     metric_set(METRIC_NODES, (double)n_alive);
     metric_set(METRIC_KNOWN, (double)n);
     metric_set(METRIC_LEADS, leadership.is_local ? 1 : 0);
+    metric_set(METRIC_EPOCH, (double)leadership.epoch);
 }
 
 static bool has_ready(const struct cluster_instance *instances, size_t n, const char *model)
@@ -154,9 +161,16 @@ static void take_gauges(struct service *service)
 void metrics_show(void *arg, struct exchange *x)
 {
     struct service *service = arg;
+    struct metrics_source sources[N_METRIC_GROUPS];
+    struct metrics_taken taken;
     struct buf body = { 0 };
 
     take_gauges(service);
-    metrics_render(pool_count_each, pools_now(service->pools), &body);
+    metrics_take(service, &taken);
+    metric_set(METRIC_RUNNERS_STARTED, (double)taken.n_runners_started);
+    metric_set(METRIC_RUNNERS_LOST, (double)taken.n_runners_lost);
+    metrics_sources(&taken, sources);
+    metrics_render(sources, &body);
+    metrics_taken_release(&taken);
     exchange_reply(x, 200, "text/plain; version=0.0.4; charset=utf-8", &body);
 }

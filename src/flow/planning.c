@@ -179,6 +179,65 @@ void planning_free(struct planning *planning)
     free(planning);
 }
 
+/* The nodes of the plan alone, in its order, empty.  False: one is not there. */
+static bool take_placed(struct planning *p, const struct node_set *nodes, const struct plan *plan)
+{
+    struct node_set *placed = calloc(1, sizeof(*placed));
+
+    for (size_t i = 0; placed && i < plan->n_shards; i++)
+        for (size_t k = 0; k < nodes->n_nodes; k++)
+            if (strcmp(nodes->nodes[k].name, plan->shards[i].node) == 0) {
+                placed->nodes[placed->n_nodes] = nodes->nodes[k];
+                placed->nodes[placed->n_nodes++].memory_used_bytes = 0;
+                break;
+            }
+    if (placed && placed->n_nodes == plan->n_shards)
+        take_nodes(p, placed, NULL);
+    free(placed);
+    return p->cluster.n_nodes == plan->n_shards;
+}
+
+static double predict_stages(const struct planning *p, const struct plan *plan)
+{
+    struct cost_stage stages[PLAN_SHARDS_MAX];
+    struct plan_prediction prediction;
+
+    for (size_t i = 0; i < plan->n_shards; i++)
+        stages[i] = (struct cost_stage){ (uint32_t)i, plan->shards[i].n_layers };
+    cost_predict(&p->cluster, &p->shape, &p->workload, stages, plan->n_shards, &prediction);
+    return prediction.tokens_per_s_one;
+}
+
+static double predict_teams(struct planning *p, const struct plan *plan)
+{
+    const struct plan_option *chosen = NULL;
+
+    p->input =
+        (struct planner_input){ &p->cluster, &p->shape, &p->workload, placement_strategy(plan) };
+    if (planner_run(&p->input, &p->report, NULL) == ST_OK)
+        chosen = planner_chosen(&p->report);
+    return chosen ? chosen->prediction.tokens_per_s_one : (double)NAN;
+}
+
+double planning_predict(const struct cluster *cluster, const struct model_info *model,
+                        const struct node_set *nodes, const struct plan *plan)
+{
+    struct planning *p = calloc(1, sizeof(*p));
+    struct api_error ignored;
+    double tokens_per_s = (double)NAN;
+
+    if (!p)
+        return tokens_per_s;
+    p->workload = (struct plan_workload){ .kv_format = plan->kv_format,
+                                          .context_tokens = plan->context_tokens };
+    plan_shape_of(model, &p->shape);
+    if (take_placed(p, nodes, plan) && take_links(p, cluster, &ignored) == ST_OK &&
+        planner_workload(&p->shape, &p->workload, NULL) == ST_OK)
+        tokens_per_s = plan_has_teams(plan) ? predict_teams(p, plan) : predict_stages(p, plan);
+    planning_free(p);
+    return tokens_per_s;
+}
+
 /* Shares are whole numbers: of the heads that the planner dealt. */
 bool planning_teams(const struct planning *planning, const struct node_set *nodes,
                     struct node_set *ret_nodes, struct partition_part *ret_parts)

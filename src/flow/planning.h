@@ -33,6 +33,11 @@ enum status planning_new(const struct cluster *cluster, const struct model_info 
                          struct planning **ret, struct api_error *e);
 void planning_free(struct planning *planning); /* NULL is allowed */
 
+/* Tokens a second of one stream alone in an instance that has this plan, by what is known of its nodes
+ * and their links now; of teams as the planner would cut them.  NAN: nobody knows. */
+double planning_predict(const struct cluster *cluster, const struct model_info *model,
+                        const struct node_set *nodes, const struct plan *plan);
+
 /* The parts of the chosen plan where it has teams.
  * ret_parts  [NODES_MAX]
  * False      it has none, or nothing is chosen */

@@ -304,6 +304,7 @@ enum status service_new(struct loop *loop, const struct service_options *options
         return err_set(err, ST_NOMEM, "the API could not be made");
     service->loop = loop;
     service->begun_ns = clock_ns();
+    energy_open(&service->energy, ENERGY_FOLDER);
     service->listen_port = options->listen_port;
     (void)snprintf(service->listen_host, sizeof(service->listen_host), "%s", options->listen_host);
     (void)snprintf(service->cluster_name, sizeof(service->cluster_name), "%s",

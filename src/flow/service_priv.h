@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "balance/policy.h"
+#include "base/energy.h"
 #include "base/paths.h"
 #include "cluster/cluster.h"
 #include "flow/admission.h"
@@ -54,6 +55,7 @@ struct service {
     struct exo *exo;
     char quotas[PATH_MAX_BYTES];
     struct loop_timer *tick;
+    struct energy energy;
 
     bool is_draining;
     uint64_t drain_until_ns;
@@ -95,7 +97,9 @@ void service_pull(void *arg, struct exchange *x, const char *what, bool streams)
 /* metrics.c */
 void metrics_show(void *arg, struct exchange *x);
 void metrics_resumed(uint64_t after_ns); /* an answer that had lost its instance goes on */
-void metrics_lost(enum status why);      /* an instance, as this node sees it */
+void metrics_failed_over(
+    bool has_resumed);              /* an answer of a lost instance: or it ended with an error */
+void metrics_lost(enum status why); /* an instance, as this node sees it */
 
 void admin_props(void *arg, struct exchange *x);
 void admin_live(void *arg, struct exchange *x);

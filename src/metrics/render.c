@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* metrics/render.c - the exposition, in the text format of Prometheus. */
 #include <inttypes.h>
+#include <math.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -74,11 +75,18 @@ static void write_metric(enum metric m, const char *name, struct buf *out)
 }
 
 static const struct each_row {
+    enum metric_group group;
     enum metric_kind kind;
-    const char *name, *label, *help;
+    const char *name, *help;
 } each_rows[N_METRICS_EACH] = {
-#define X(id, kind, name, label, help) [METRIC_##id] = { kind, name, label, help },
+#define X(id, group, kind, name, help) [METRIC_##id] = { METRIC_GROUP_##group, kind, name, help },
     METRIC_EACH_MAP(X)
+#undef X
+};
+
+static const char *const group_labels[N_METRIC_GROUPS] = {
+#define X(id, labels) labels,
+    METRIC_GROUP_MAP(X)
 #undef X
 };
 
@@ -95,22 +103,46 @@ static void write_label_value(const char *value, struct buf *out)
     }
 }
 
-static void write_each(const struct each_row *row, size_t column, metrics_each_fn *each, void *arg,
-                       struct buf *out)
+static void write_labels(const char *names, const char *const *values, struct buf *out)
 {
+    const char *at;
+    size_t n;
+
+    for (size_t i = 0; i < METRIC_LABELS_MAX && label_value(names, i, &at, &n); i++) {
+        buf_printf(out, "%s%.*s=\"", i ? "," : "{", (int)n, at);
+        write_label_value(values[i], out);
+        buf_putc(out, '"');
+    }
+    buf_putc(out, '}');
+}
+
+static bool ask(const struct metrics_source *source, size_t i, const char **ret_labels,
+                double *ret_values)
+{
+    for (size_t m = 0; m < N_METRICS_EACH; m++)
+        ret_values[m] = NAN;
+    return source->each && i < METRIC_EACH_MAX &&
+           source->each(source->arg, i, ret_labels, ret_values);
+}
+
+static void write_each(size_t m, const struct metrics_source *source, struct buf *out)
+{
+    const struct each_row *row = &each_rows[m];
+    const char *labels[METRIC_LABELS_MAX];
     double values[N_METRICS_EACH];
-    const char *name = each ? each(arg, 0, values) : NULL;
 
     buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", row->name, row->help, row->name,
                row->kind == COUNTER ? "counter" : "gauge");
-    for (size_t i = 0; name && i < METRIC_EACH_MAX; name = each(arg, ++i, values)) {
-        buf_printf(out, "%s{%s=\"", row->name, row->label);
-        write_label_value(name, out);
-        buf_printf(out, "\"} %.15g\n", values[column]);
+    for (size_t i = 0; ask(source, i, labels, values); i++) {
+        if (isnan(values[m]))
+            continue;
+        buf_puts(out, row->name);
+        write_labels(group_labels[row->group], labels, out);
+        buf_printf(out, " %.15g\n", values[m]);
     }
 }
 
-void metrics_render(metrics_each_fn *each, void *arg, struct buf *out)
+void metrics_render(const struct metrics_source *sources, struct buf *out)
 {
     for (int m = 0; m < N_METRICS; m++) {
         write_metric((enum metric)m, metric_rows[m].name, out);
@@ -118,7 +150,7 @@ void metrics_render(metrics_each_fn *each, void *arg, struct buf *out)
             write_metric((enum metric)m, metric_rows[m].vllm, out);
     }
     for (size_t m = 0; m < N_METRICS_EACH; m++)
-        write_each(&each_rows[m], m, each, arg, out);
+        write_each(m, &sources[each_rows[m].group], out);
     buf_puts(out, "# HELP pomona_build_info The version, as a label.\n"
                   "# TYPE pomona_build_info gauge\n"
                   "pomona_build_info{version=\"" POMONA_VERSION "\"} 1\n");

@@ -109,6 +109,7 @@ static enum status start(struct fetcher *f, struct call *c, const struct fetch *
     struct http_call_options options = {
         .url = fetch->url,
         .headers = headers,
+        .ca_file = fetch->ca_file,
         .body = c->body,
         .n_body = c->body ? strlen(c->body) : 0,
         .connect_ms = ms,

@@ -21,6 +21,7 @@ struct fetch {
     const char *body;                       /* copied; NULL: GET, else POST of JSON */
     const char *headers[FETCH_HEADERS_MAX]; /* [n_headers] "Name: value" beside what JSON needs */
     size_t n_headers;
+    const char *ca_file; /* as of http_call_options; copied */
     double deadline_s;
 };
 

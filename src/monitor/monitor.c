@@ -36,6 +36,8 @@ enum status monitor_ask(struct monitor *m, const struct target *t, const char *p
     struct fetch fetch = { .url = url, .body = body, .deadline_s = deadline_s };
 
     (void)snprintf(url, sizeof(url), "%s%.60s", t->base, path);
+    if (m->settings->api_ca[0])
+        fetch.ca_file = m->settings->api_ca;
     if (m->authorization[0])
         fetch.headers[fetch.n_headers++] = m->authorization;
     return fetch_start(m->fetcher, &fetch, fn, arg, NULL);

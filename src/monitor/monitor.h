@@ -13,6 +13,8 @@
  *   GET /metrics  the findings for Prometheus
  *   GET /livez    it runs
  *
+ * Files  poll.c, canary.c and chores.c ask; fetch.c fetches, remote.c reads what came; ledger.c keeps findings;
+ *        recorder.c writes the history, report.c reads it; callbacks.c and act.c do what follows; show.c answers
  * Threads  the loop's; short-lived jobs read the machine, and write and read the history
  */
 #ifndef POMONA_MONITOR_MONITOR_H

@@ -3,7 +3,8 @@
  *
  * A node ends a runner that leaves its beats unanswered or whose step does not get on.  One that answers them
  * and computes nothing is seen from outside alone: a canary (a request of a few tokens) stays without an answer,
- * and the instance's count of tokens does not move meanwhile.  Neither is enough by itself: a long
+ * and the instance's count of tokens does not move meanwhile.  After 10 s it is ended by POST /cluster/replace: its
+ * streams look for another as after any loss, and the leader places it anew.  Neither is enough by itself: a long
  * prompt makes no tokens for a while, and a queue makes a canary wait.
  *
  * Answers: with temperature 0 an instance gives the same one always, and so does another with the same

@@ -2,7 +2,7 @@
 /* net/http_client.h - requests to other HTTP servers, many at once, on the loop.
  *
  * Connections are kept and used again.  No proxy, no redirects, HTTP and HTTPS only; certificates are checked
- * against the system's.  What goes over TLS, or is bounded by total_ms, is libcurl's multi interface on libevent;
+ * against the system's authorities, or the file's that a call names.  What goes over TLS, or is bounded by total_ms, is libcurl's multi interface on libevent;
  * what goes in clear is sent and read here, over a connection that libcurl made.  A call over a kept connection that
  * ends without a byte of an answer is sent once more, over a new one.
  *
@@ -48,6 +48,8 @@ struct http_call_options {
     const char *url;
     const char *const *headers; /* "Name: value", [n_headers] */
     size_t n_headers;
+    const char *
+        ca_file; /* PEM, whose signatures are trusted in place of the system's; NULL: the system's */
     const char *body; /* NULL: GET, else POST; lent until the call is over */
     size_t n_body;
     uint32_t connect_ms;

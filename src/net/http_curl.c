@@ -342,6 +342,8 @@ static enum status set_call(struct http_call *call, struct err *err)
     (void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, call);
     (void)curl_easy_setopt(curl, CURLOPT_HEADERDATA, call);
     (void)curl_easy_setopt(curl, CURLOPT_PRIVATE, call);
+    if (o->ca_file)
+        (void)curl_easy_setopt(curl, CURLOPT_CAINFO, o->ca_file);
     if (o->body) {
         (void)curl_easy_setopt(curl, CURLOPT_POST, 1L);
         (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)o->n_body);
@@ -386,7 +388,8 @@ void curl_way_leave(struct http_call *call)
     struct http_client *client = call->client;
 
     (void)curl_multi_remove_handle(client->multi, call->curl);
-    if (client->n_spare < HANDLES_KEPT && !client->is_ending)
+    /* libcurl has no way back to the system's authorities. */
+    if (client->n_spare < HANDLES_KEPT && !client->is_ending && !call->options.ca_file)
         client->spare[client->n_spare++] = call->curl;
     else
         curl_easy_cleanup(call->curl);

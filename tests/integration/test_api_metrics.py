@@ -107,11 +107,43 @@ def test_upstreams_and_the_queue_are_shown(node):
     assert float(after['pomona_upstream_failures_total{upstream="quo\\"te\\\\"}']) == before + 1
 
 
-def test_each_metric_is_documented_and_nothing_else(node):
-    shown = {line.split()[2]: line.split()[3] for line in scrape(node)[0].splitlines() if "# TYPE" in line}
-    rows = re.findall(r"^\| `([^`]+)` \| (?:`([^`]+)`)? *\| (\w+) \|", DOCUMENT.read_text(), re.M)
-    written = {name: kind for row in rows for name, kind in ((row[0], row[2]), (row[1], row[2])) if name}
+def test_each_metric_is_documented_as_its_table_says_and_nothing_else(node):
+    lines = scrape(node)[0].splitlines()
+    helped = dict(line.removeprefix("# HELP ").split(" ", 1) for line in lines if "# HELP" in line)
+    shown = {line.split()[2]: (line.split()[3], helped[line.split()[2]]) for line in lines if "# TYPE" in line}
+    rows = re.findall(r"^\| `([^`]+)` \| (?:`([^`]+)`)? *\| (\w+) \|[^|]*\| (.+) \|$",
+                      DOCUMENT.read_text().split("## Of the monitor")[0], re.M)
+    written = {name: (kind, words) for first, second, kind, words in rows for name in (first, second) if name}
     assert written == shown
+
+
+def labelled(shown, name):
+    """[(labels, value)] of a metric."""
+    found = (re.fullmatch(name + r"\{(.*)\}", key) for key in shown)
+    return [(dict(re.findall(r'(\w+)="([^"]*)"', match[1])), float(shown[match[0]])) for match in found if match]
+
+
+def test_an_instance_and_its_runner_are_shown(node):
+    usage = node.request("POST", "/v1/completions", PROMPT)[1]["usage"]
+
+    def has_told():
+        """A driver tells its node when something changes, and a moment later."""
+        shown = scrape(node)[1]
+        alone = labelled(shown, "pomona_instance_alone_tokens_total")
+        return shown if alone and alone[0][1] >= usage["completion_tokens"] - 1 else None
+    shown = wait_until(has_told, 30, "the tokens are counted")
+    (labels, tokens), = labelled(shown, "pomona_instance_tokens_total")
+    assert labels["model"] == MODEL and re.fullmatch("[0-9a-f]{32}", labels["id"]) and tokens >= 8
+    one = {name: labelled(shown, f"pomona_instance_{name}")[0][1] for name in (
+        "steps_total", "step_seconds_total", "wait_seconds_total", "alone_seconds_total", "kv_tokens_limit",
+        "predicted_tokens_per_second")}
+    assert one["steps_total"] >= usage["completion_tokens"] and one["wait_seconds_total"] == 0
+    assert 0 < one["alone_seconds_total"] <= one["step_seconds_total"]
+    assert one["kv_tokens_limit"] > 0 and one["predicted_tokens_per_second"] > 0
+    (runner, state), = labelled(shown, "pomona_runner_state")
+    assert runner == {**labels, "rank": "0"} and state == 1
+    assert labelled(shown, "pomona_runner_resident_memory_bytes")[0][1] > 1 << 20
+    assert float(shown["pomona_runners_started_total"]) >= 1 and shown["pomona_runners_lost_total"] == "0"
 
 
 def test_prometheus_finds_nothing_wrong(node):

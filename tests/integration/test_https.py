@@ -16,6 +16,7 @@ from cryptography import x509
 from support.certificates import Authority
 from support.cluster import MODEL, POMONA, wait_until
 from support.guarded import Guarded
+from support.monitoring import Monitor
 
 CHAT = {"model": MODEL, "messages": [{"role": "user", "content": "Count to ten."}]}
 
@@ -23,12 +24,12 @@ CHAT = {"model": MODEL, "messages": [{"role": "user", "content": "Count to ten."
 class Secured(Guarded):
     """A node under TLS with a certificate of `authority`."""
 
-    def __init__(self, folder, more=""):
+    def __init__(self, folder, more="", settings=""):
         self.authority = Authority(folder)
         self.certificate, self.private_key = folder / "api.pem", folder / "api.key"
         self.renew()
         super().__init__(folder, f"tls: {{ certificate: {self.certificate}, "
-                                 f"private_key: {self.private_key}{more} }}\n",
+                                 f"private_key: {self.private_key}{more} }}\n{settings}",
                          context=ssl.create_default_context(cafile=self.authority.file))
 
     def renew(self, **options):
@@ -174,3 +175,19 @@ def test_the_oldest_version_is_a_setting(tmp_path):
                 pytest.raises(ssl.SSLError):
             old.wrap_socket(s, server_hostname="127.0.0.1")
         assert node.ask("GET", "/health")[0] == 200
+
+
+def test_a_health_monitor_asks_with_its_key_and_trusts_whom_it_is_told_to_trust(tmp_path):
+    settings = {"api_scheme": "https", "checks": [{"name": "node.up", "for_s": 0, "clear_s": 0}]}
+    with Secured(tmp_path, settings="auth: { required: true }\n") as node:
+        key = node.key("monitor", "--scopes", "chat,models,admin")
+        assert node.ask("POST", "/v1/chat/completions", key, {**CHAT, "max_tokens": 1})[0] == 200    # the model is placed
+        with Monitor(tmp_path / "watch", [("local", node.port)], settings,
+                     environment={"POMONA_API_KEY": key}) as monitor:
+            monitor.wait_state("node.up", "node/local", "critical")    # nobody of the system's signed that certificate
+            monitor.settings["api_ca"] = str(node.authority.file)
+            monitor.write_settings()
+            monitor.process.send_signal(signal.SIGHUP)
+            monitor.wait_state("node.up", "node/local", "ok")
+            wait_until(lambda: {f["state"] for f in monitor.findings("canary.ok")} == {"ok"}, 60, "it is answered")
+        assert key not in monitor.said()

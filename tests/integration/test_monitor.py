@@ -8,11 +8,13 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import resource
 import signal
 import socket
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -23,6 +25,7 @@ from support.monitoring import Monitor, Receiver
 
 AT_ONCE = {"for_s": 0.5, "clear_s": 0.5}
 QUIET_S = 600 if os.environ.get("POMONA_TEST_FULL") == "1" else 4
+DOCUMENT = Path(os.environ["POMONA_SOURCE"]) / "docs" / "metrics.md"
 SECRET = "a secret of a webhook"
 
 
@@ -58,7 +61,20 @@ def test_nothing_is_wrong_where_nothing_is(tmp_path, cluster):
                       and not f["check"].endswith("seconds") and f["check"] != "link.rtt_s"]
             assert not alarms
             time.sleep(0.2)
-        assert 'pomona_health_state{check="node.up",subject="node/a"} 1' in monitor.get("/metrics")
+        shown = monitor.get("/metrics")
+        assert 'pomona_health_state{check="node.up",subject="node/a"} 1' in shown
+        assert_documented(shown)
+
+
+def assert_documented(shown):
+    """Each metric of a monitor is in docs/metrics.md, and nothing else; promtool finds nothing wrong."""
+    helped = re.findall(r"^# HELP (\S+) (.+)$", shown, re.M)
+    kinds = dict(re.findall(r"^# TYPE (\S+) (\S+)$", shown, re.M))
+    written = re.findall(r"^\| `([^`]+)` \| (\w+) \|[^|]*\| (.+) \|$",
+                         DOCUMENT.read_text().split("## Of the monitor")[1], re.M)
+    assert written == [(name, kinds[name], words) for name, words in helped]
+    check = subprocess.run(["promtool", "check", "metrics"], input=shown, text=True, capture_output=True, timeout=60)
+    assert (check.returncode, check.stdout + check.stderr) == (0, "")
 
 
 def test_a_dead_node_is_told_to_all_who_want_to_know(tmp_path, cluster):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""tests/support/certificates.py - certificates of 127.0.0.1, signed by an authority of the test's own."""
+"""tests/support/certificates.py - certificates of 127.0.0.1 or of given addresses, signed by an authority of the test's own."""
 import datetime
 import ipaddress
 
@@ -21,7 +21,7 @@ class Authority:
         certificate = self._build("authority", self.key.public_key(), 1, True)
         self.file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
-    def _build(self, name, key, days, is_authority):
+    def _build(self, name, key, days, is_authority, addresses=("127.0.0.1",)):
         now = datetime.datetime.now(datetime.timezone.utc)
         begin = now - datetime.timedelta(days=2)
         builder = (x509.CertificateBuilder().subject_name(_name(name))
@@ -31,14 +31,14 @@ class Authority:
                    .add_extension(x509.BasicConstraints(is_authority, None), critical=True))
         if not is_authority:
             builder = builder.add_extension(x509.SubjectAlternativeName(
-                [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("localhost")]),
+                [*(x509.IPAddress(ipaddress.ip_address(a)) for a in addresses), x509.DNSName("localhost")]),
                 critical=False)
         return builder.sign(self.key, hashes.SHA256())
 
-    def issue(self, name, days=1):
+    def issue(self, name, days=1, addresses=("127.0.0.1",)):
         """(PEM of the certificate, PEM of its key, serial number)."""
         key = ec.generate_private_key(ec.SECP256R1())
-        certificate = self._build(name, key.public_key(), days, False)
+        certificate = self._build(name, key.public_key(), days, False, addresses)
         return (certificate.public_bytes(serialization.Encoding.PEM),
                 key.private_bytes(serialization.Encoding.PEM,
                                   serialization.PrivateFormat.PKCS8,

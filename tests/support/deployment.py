@@ -10,16 +10,22 @@ import http.client
 import json
 import os
 import pathlib
+import re
+import ssl
 import subprocess
 import threading
 import time
 
-from support.cluster import MODEL, MODEL_FILE, wait_until
+from support.certificates import Authority
+from support.cluster import MODEL, MODEL_FILE, POMONA, wait_until
 from support.nspawn import SOURCE, Machines
 
 SCRIPT = SOURCE / "scripts/deploy_production.sh"
 BUILD = os.environ["POMONA_BUILD"]
 API_PORT = 52415
+GUARDED = """auth: { required: true }
+tls: { certificate: /etc/pomona/tls/api.pem, private_key: /etc/pomona/tls/api.key }
+"""
 # A program that seems to be whole until it is to serve: then it dies as by a wrong pointer.
 CRASHING = """#!/bin/sh
 case $1 in version) echo "pomona that crashes" ;; *) kill -SEGV $$ ;; esac
@@ -35,6 +41,8 @@ class Deployment:
         for machine in self.machines:
             machine.binds.append((MODEL_FILE.resolve(strict=True), "/srv/model.gguf"))
         self.config = self.folder / "cluster_nodes.json"
+        self.secrets = self.folder / "secrets"
+        self.tls, self.headers, self.api_key = None, {}, ""
         self.describe()
 
     def describe(self, **more):
@@ -84,11 +92,29 @@ class Deployment:
                                 capture_output=True, text=True).stdout
         return listed.split()
 
+    def guard(self):
+        """From the next update on the API speaks HTTPS, by a certificate of the machines' addresses, and asks for
+        keys; what this asks and the script are given one."""
+        addresses = [m.address for m in self.machines]
+        tls = self.secrets / "tls"
+        tls.mkdir(parents=True, exist_ok=True)
+        authority = Authority(tls)
+        certificate, key, _ = authority.issue("api", addresses=addresses)
+        (tls / "api.pem").write_bytes(certificate)
+        (tls / "api.key").write_bytes(key)
+        (self.folder / "api_gateway.yaml").write_text(GUARDED)
+        made = subprocess.run([POMONA, "keys", "create", "ops", "--scopes", "chat,embed,models,admin", "--data",
+                               self.secrets], capture_output=True, text=True, check=True, timeout=60).stdout
+        self.api_key = re.search(r"sk-pomona-\w+", made).group()
+        (self.secrets / "monitor.env").write_text(f"POMONA_API_KEY={self.api_key}\n")
+        self.tls = ssl.create_default_context(cafile=authority.file)
+        self.headers = {"Authorization": f"Bearer {self.api_key}"}
+
     # Commands
 
     def command(self, command, *options, release=None, config=None):
         words = [SCRIPT, command, "--config", config or self.config, "--ssh-config", self.machines.ssh_config,
-                 "--secrets", self.folder / "secrets", *options]
+                 "--secrets", self.secrets, *options]
         if release:
             words += ["--release", release]
         if command in ("deploy", "update", "rollback"):
@@ -96,7 +122,8 @@ class Deployment:
         return [str(w) for w in words]
 
     def environment(self):
-        return {**os.environ, "XDG_STATE_HOME": str(self.folder / "state"), "NO_COLOR": "1"}
+        return {**os.environ, "XDG_STATE_HOME": str(self.folder / "state"), "NO_COLOR": "1",
+                "POMONA_API_KEY": self.api_key}
 
     def run(self, command, *options, status=0, timeout=900, **more):
         """What it said; `status`: how it has to end."""
@@ -118,13 +145,18 @@ class Deployment:
             m.ssh("install -d -o pomona -g pomona /var/lib/pomona/models && "
                   f"ln -sf /srv/model.gguf /var/lib/pomona/models/{MODEL_FILE.name}")
 
+    def connection(self, host, timeout):
+        if self.tls:
+            return http.client.HTTPSConnection(host, API_PORT, timeout=timeout, context=self.tls)
+        return http.client.HTTPConnection(host, API_PORT, timeout=timeout)
+
     def get(self, machine, path, timeout=10):
         """(status, JSON or text) of a machine's API; None where it does not answer."""
         try:
             with self.machines.entered():
-                connection = http.client.HTTPConnection(machine.address, API_PORT, timeout=timeout)
+                connection = self.connection(machine.address, timeout)
                 connection.connect()
-            connection.request("GET", path)
+            connection.request("GET", path, headers=self.headers)
             answer = connection.getresponse()
             body = answer.read().decode()
             connection.close()
@@ -146,6 +178,18 @@ class Deployment:
     def await_serving(self, seconds=120, **more):
         for m in self.machines:
             wait_until(lambda m=m: self.serving(m, **more), seconds, f"{m.name} serves")
+
+    def findings(self, machine):
+        """Of the health monitor of that machine: {(check, subject): state}; {} while it does not answer."""
+        said = machine.ssh("curl -sS --max-time 10 http://127.0.0.1:52418/health", check=False).stdout
+        return {(f["check"], f["subject"]): f["state"] for f in json.loads(said)["findings"]} if said else {}
+
+    def is_seen_well(self, machine):
+        """The monitor of that machine finds every node up and ready, and models that answer."""
+        found = self.findings(machine)
+        wanted = [(check, f"node/{m.name}") for check in ("node.up", "api.ready") for m in self.machines]
+        canaries = {state for (check, _), state in found.items() if check == "canary.ok"}
+        return all(found.get(what) == "ok" for what in wanted) and canaries == {"ok"}
 
     @contextlib.contextmanager
     def load(self, n=8):
@@ -200,11 +244,12 @@ class Load:
         return 1
 
     def _stream(self, host):
-        connection = http.client.HTTPConnection(host, API_PORT, timeout=120)
+        connection = self.deployment.connection(host, 120)
         body = {"model": MODEL, "prompt": "Once upon a time", "stream": True, "max_tokens": self.TOKENS,
                 "min_tokens": self.TOKENS}
         try:
-            connection.request("POST", "/v1/completions", json.dumps(body), {"Content-Type": "application/json"})
+            connection.request("POST", "/v1/completions", json.dumps(body),
+                               {"Content-Type": "application/json", **self.deployment.headers})
             answer = connection.getresponse()
         except (OSError, http.client.HTTPException):
             connection.close()

@@ -98,8 +98,8 @@ class Alertmanager(Daemon):
 
 
 class Prometheus(Daemon):
-    def __init__(self, folder, targets, alertmanager, interval="1s"):
-        """targets  [(node, address)]"""
+    def __init__(self, folder, targets, alertmanager, interval="1s", monitors=()):
+        """targets, monitors  [(node, address)]"""
         self.port = free_ports(1)[0]
         place = Path(folder) / "prometheus"
         shutil.copytree(CONFIG / "prometheus", place)
@@ -112,8 +112,9 @@ class Prometheus(Daemon):
         jobs["prometheus"]["static_configs"][0]["targets"] = [f"127.0.0.1:{self.port}"]
         jobs["alertmanager"]["static_configs"][0]["targets"] = [f"127.0.0.1:{alertmanager.port}"]
         file.write_text(yaml.safe_dump(config))
-        (place / "targets" / "pomona.json").write_text(json.dumps(
-            [{"targets": [address], "labels": {"cluster": "test", "node": name}} for name, address in targets]))
+        for kind, who in (("pomona", targets), ("health", monitors)):
+            (place / "targets" / f"{kind}.json").write_text(json.dumps(
+                [{"targets": [address], "labels": {"cluster": "test", "node": name}} for name, address in who]))
         super().__init__(folder, "prometheus", [
             "prometheus", f"--config.file={file}", f"--storage.tsdb.path={folder}/tsdb",
             f"--web.listen-address=127.0.0.1:{self.port}"])

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """tests/system/test_deploy.py - scripts/deploy_production.sh brings a cluster to bare machines and keeps it up.
 
-Three machines booted by systemd-nspawn, with sshd, on a bridge of their own.  What else can go wrong
-is in test_deploy_faults.py.
+Three machines booted by systemd-nspawn, with sshd, on a bridge of their own.  The API speaks HTTPS and asks
+for keys, as it does where others reach it.  What else can go wrong is in test_deploy_faults.py, in clear.
 """
 import re
 
 import pytest
 
+from support.cluster import wait_until
 from support.deployment import Deployment
 
 
@@ -15,6 +16,7 @@ from support.deployment import Deployment
 def deployment_fixture(tmp_path_factory):
     """Deployed on bare machines, and the model is there."""
     with Deployment(tmp_path_factory.mktemp("deployment")) as deployment:
+        deployment.guard()
         said = deployment.run("deploy", release=deployment.release("1.0.0"))
         for m in deployment.machines:
             assert re.search(rf"^{m.name} +ok +ok .*none *$", said, re.M), said    # the table before
@@ -28,9 +30,12 @@ def test_what_is_deployed_is_tight_and_is_started_with_the_machine(deployment):
     for m in deployment.machines:
         modes = dict(line.split() for line in m.out(
             "cd /etc/pomona/ && stat -c '%n %a:%U:%G' cluster.key api_gateway.yaml cluster_nodes.json . "
+            "tls/api.key monitor.env /var/lib/pomona/api_keys.json "
             "/opt/pomona/incoming /var/lib/pomona").splitlines())
         assert modes == {"cluster.key": "400:pomona:pomona", "api_gateway.yaml": "640:root:pomona",
                          "cluster_nodes.json": "640:root:pomona", ".": "750:root:pomona",
+                         "tls/api.key": "640:root:pomona", "monitor.env": "640:root:pomona",
+                         "/var/lib/pomona/api_keys.json": "600:pomona:pomona",
                          "/opt/pomona/incoming": "700:root:root", "/var/lib/pomona": "750:pomona:pomona"}
         assert m.out("ls /opt/pomona/incoming") == ""
         assert m.out("systemctl is-enabled mlx-api-server mlx-health-monitor").split() == ["enabled"] * 2
@@ -57,3 +62,17 @@ def test_each_node_answers_and_an_update_under_load_fails_no_request(deployment)
     told = "".join(m.out("journalctl -t pomona-deploy -o cat --no-pager") for m in deployment.machines)
     assert told.count("update of release 2.0.0: serves") == 3
     deployment.run("status")
+
+
+def test_a_monitor_sees_every_node_by_https_and_with_its_key(deployment):
+    for m in deployment.machines:
+        wait_until(lambda m=m: deployment.is_seen_well(m), 120, f"the monitor of {m.name} sees every node")
+
+
+def test_without_the_nodes_key_nothing_is_changed_and_it_is_said(deployment):
+    headers, key = deployment.headers, deployment.api_key
+    deployment.headers, deployment.api_key = {}, "sk-pomona-" + 64 * "0"
+    assert deployment.get(deployment.machines[0], "/v1/models")[0] == 401
+    assert re.search("the API of m1 m2 m3 wants a key", deployment.run("validate", status=1))
+    assert "nothing was changed" in deployment.run("update", release=deployment.release("2.0.0"), status=3)
+    deployment.headers, deployment.api_key = headers, key

@@ -272,3 +272,19 @@ def test_interrupted_before_anything_runs_it_ends_at_once(deployment, untouched)
     run = deployment.popen("validate")
     run.stdout.readline()
     assert end(run) in (0, 130)
+
+
+def test_an_update_brings_https_and_keys_and_the_next_one_needs_them(deployment):
+    """Node by node; the script, clients and monitors follow.  The last test here: the cluster stays guarded."""
+    release = deployment.release(deployment.releases()[0])
+    assert deployment.get(deployment.machines[0], "/v1/models")[0] == 200
+    deployment.guard()
+    deployment.run("update", release=release)
+    said = deployment.run("validate")
+    assert len(re.findall(r"m\d: 8 tokens in \d+ ms", said)) == 3
+    for m in deployment.machines:
+        assert deployment.get(m, "/v1/models")[0] == 200
+        wait_until(lambda m=m: deployment.is_seen_well(m), 120, f"the monitor of {m.name} sees every node")
+    with deployment.load(8) as load:
+        deployment.run("update", release=deployment.release("9.0.0"))
+    load.assert_nothing_failed()

@@ -31,6 +31,7 @@ command_deploy() {
     local name new=() old=()
     begin_change
     # shellcheck disable=SC2153  # of nodes.sh
+    key_or_refuse "${NODES[@]}"
     confirm "$COMMAND release $VERSION on ${NODES[*]}"
     lock_nodes "${NODES[@]}"
     configuration_make "$CONFIG"
@@ -79,6 +80,7 @@ command_rollback() {
         fi
     done
     if [ ${#old[@]} -eq 0 ]; then say "every node runs it already" && finish fine; fi
+    key_or_refuse "${NODES[@]}"
     confirm "rollback $words"
     lock_nodes "${NODES[@]}"
     VERSION=${VERSION:-$(cat "$RUN/${old[0]}/target")}
@@ -135,6 +137,7 @@ status_table() {
         for name in "${NODES[@]}"; do status_line "$name"; done
     } >"$RUN/status"
     table <"$RUN/status"
+    key_refused "${NODES[@]}" || true
     ! grep -q "FAIL" "$RUN/status"
 }
 

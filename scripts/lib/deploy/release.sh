@@ -85,9 +85,29 @@ configuration_make() { # CONFIG
     cp "$SECRETS/cluster.key" "$folder/cluster.key"
     [ ! -d "$SECRETS/tls" ] || cp "$SECRETS"/tls/* "$folder/tls/"
     [ ! -r "$SECRETS/monitor.env" ] || cp "$SECRETS/monitor.env" "$folder/monitor.env"
+    [ ! -r "$SECRETS/api_keys.json" ] || cp "$SECRETS/api_keys.json" "$folder/api_keys.json"
+    monitor_settings "$folder"
+    if [ ! -e "$folder/monitor.env" ] && grep -Eq '^auth:.*required: *true|^ +required: *true' "$GATEWAY_CONFIG"; then
+        say_detail "the API wants keys and there is no $SECRETS/monitor.env: the health monitors will be refused"
+    fi
     tar -cf "$RUN/configuration.tar" -C "$folder" .
     chmod 600 "$RUN/configuration.tar"
     rm -rf "$folder"
+}
+
+# Where the API speaks HTTPS the monitor has to ask so, and to trust who signed; what its settings say themselves stays.
+monitor_settings() { # FOLDER
+    local file=$1/health_monitor.yaml
+    [ "$SCHEME" = https ] || return 0
+    [ -e "$file" ] || : >"$file"
+    if ! grep -q '^api_scheme:' "$file"; then
+        printf 'api_scheme: https\n' >>"$file"
+    elif grep -Eq '^api_scheme: *http *(#.*)?$' "$file"; then
+        sed -E 's/^api_scheme: *http( *(#.*)?)$/api_scheme: https\1/' "$file" >"$file.new" && mv "$file.new" "$file"
+    fi
+    if [ -e "$1/tls/ca.pem" ] && ! grep -q '^api_ca:' "$file"; then
+        printf 'api_ca: /etc/pomona/tls/ca.pem\n' >>"$file"
+    fi
 }
 
 # The cluster's key, made with the first deployment and kept here: 32 random bytes, as `pomona keys cluster`.

@@ -18,9 +18,30 @@ DRAIN_S=120
 # The cluster as one node tells it, JSON; fails where it does not answer.
 cluster_state() { # NAME
     local answer
+    rm -f "$RUN/$1/refused"
     answer=$(node_run "$1" api GET "$(node_url "$1")/cluster/state" 2>/dev/null) || return 1
-    [ "${answer##*$'\n'}" = 200 ] || return 1
+    case ${answer##*$'\n'} in
+    200) ;;
+    401 | 403) : >"$RUN/$1/refused" && return 1 ;;
+    *) return 1 ;;
+    esac
     printf '%s\n' "${answer%$'\n'*}"
+}
+
+# Nodes that asked for a key that they did not get: without one nothing is drained, and answers would break.
+key_refused() { # NODE...
+    local name refused=''
+    for name in "$@"; do [ ! -e "$RUN/$name/refused" ] || refused="$refused $name"; done
+    [ -n "$refused" ] || return 1
+    say "${RED}the API of$refused wants a key:$PLAIN POMONA_API_KEY has to be one of theirs, of scopes admin and chat"
+}
+
+key_or_refuse() { # NODE...
+    local name
+    for name in "$@"; do [ -z "$(node_fact "$name" current)" ] || cluster_state "$name" >/dev/null || true; done
+    key_refused "$@" || return 0
+    say "nothing was changed"
+    exit "$EXIT_REFUSED"
 }
 
 # What has to be again after each node: taken from the first node that answers.

@@ -34,6 +34,10 @@ static void fill_loads(const struct cluster *cluster, struct load_list *l)
         l->shards[l->n].n_generated_tokens = in->view.n_generated_tokens;
         l->shards[l->n].step_seconds = in->view.step_seconds;
         l->shards[l->n].wait_seconds = in->view.wait_seconds;
+        l->shards[l->n].n_steps = in->view.n_steps;
+        l->shards[l->n].n_preempted = in->view.n_preempted;
+        l->shards[l->n].n_alone_tokens = in->view.n_alone_tokens;
+        l->shards[l->n].alone_seconds = in->view.alone_seconds;
         wire__instance_load__init(&l->loads[l->n]);
         l->loads[l->n].instance_id = in->view.view.id;
         l->loads[l->n].load = &l->shards[l->n];
@@ -115,6 +119,10 @@ static void take_load(struct link *link, const Wire__InstanceLoad *wire)
     in->view.n_generated_tokens = wire->load->n_generated_tokens;
     in->view.step_seconds = wire->load->step_seconds;
     in->view.wait_seconds = wire->load->wait_seconds;
+    in->view.n_steps = wire->load->n_steps;
+    in->view.n_preempted = wire->load->n_preempted;
+    in->view.n_alone_tokens = wire->load->n_alone_tokens;
+    in->view.alone_seconds = wire->load->alone_seconds;
 }
 
 void beat_receive(struct link *link, const Wire__Beat *beat)

@@ -93,6 +93,7 @@ void runner_lost(struct runner *r, enum status status, const char *words)
     const uint32_t rank = r->rank;
     struct err why;
 
+    cluster->n_runners_lost++;
     runner_close(r);
     if (!in)
         return;
@@ -136,6 +137,10 @@ static void take_load(struct runner *r, const Wire__ShardLoad *load)
     in->view.n_generated_tokens = load->n_generated_tokens;
     in->view.step_seconds = load->step_seconds;
     in->view.wait_seconds = load->wait_seconds;
+    in->view.n_steps = load->n_steps;
+    in->view.n_preempted = load->n_preempted;
+    in->view.n_alone_tokens = load->n_alone_tokens;
+    in->view.alone_seconds = load->alone_seconds;
     cluster_changed(r->cluster);
 }
 
@@ -238,7 +243,35 @@ static struct runner *runner_new(struct cluster *cluster, const struct instance 
     memcpy(r->instance_id, in->view.view.id, sizeof(r->instance_id));
     r->next = cluster->runners;
     cluster->runners = r;
+    cluster->n_runners_started++;
     return r;
+}
+
+size_t cluster_runners(const struct cluster *cluster, struct cluster_runner *ret_runners,
+                       size_t capacity, uint64_t *ret_started, uint64_t *ret_lost)
+{
+    size_t n = 0;
+
+    for (const struct runner *r = cluster->runners; r; r = r->next, n++) {
+        const struct instance *in = instance_find(cluster, r->instance_id);
+
+        if (n >= capacity)
+            continue;
+        ret_runners[n] = (struct cluster_runner){
+            .rank = r->rank,
+            .state = !is_held(r)   ? RUNNER_ENDING
+                     : r->is_ready ? RUNNER_READY
+                                   : RUNNER_STARTING,
+            .pid = (long)r->pid,
+            .n_unanswered = r->n_unanswered,
+        };
+        memcpy(ret_runners[n].instance_id, r->instance_id, sizeof(r->instance_id));
+        if (in)
+            memcpy(ret_runners[n].model, in->view.view.model, sizeof(ret_runners[n].model));
+    }
+    *ret_started = cluster->n_runners_started;
+    *ret_lost = cluster->n_runners_lost;
+    return n;
 }
 
 enum status runner_attach(struct runner *r, int fd, struct err *err)

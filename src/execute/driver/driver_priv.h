@@ -57,6 +57,7 @@ struct driver {
     bool is_broken, is_stepping;
     struct err broken;
     uint64_t next_id, next_step, n_generated, n_preempted, step_ns;
+    uint64_t n_steps, n_alone_tokens, alone_ns; /* as in struct driver_load */
     struct budget budget;
 
     struct sequence **sequences; /* [n_sequences], oldest first; capacity n_capacity */

@@ -310,13 +310,14 @@ static double worst_breaker(const struct upstream *u)
     return worst;
 }
 
-const char *pool_count_each(void *arg, size_t i, double *ret_values)
+bool pool_count_each(void *arg, size_t i, const char **ret_labels, double *ret_values)
 {
     const struct pool *pool = arg;
     const struct upstream *u = &pool->upstreams[i];
 
     if (i >= pool->n)
-        return NULL;
+        return false;
+    ret_labels[0] = u->settings->name;
     ret_values[METRIC_UPSTREAM_UP] = !u->pulse.is_down;
     ret_values[METRIC_UPSTREAM_EJECTED] = outlier_is_out(&u->outlier, clock_ns());
     ret_values[METRIC_UPSTREAM_BREAKER] = worst_breaker(u);
@@ -328,7 +329,7 @@ const char *pool_count_each(void *arg, size_t i, double *ret_values)
     ret_values[METRIC_UPSTREAM_RETRIES] = (double)u->counts.retries;
     ret_values[METRIC_UPSTREAM_RESUMES] = (double)u->counts.resumes;
     ret_values[METRIC_UPSTREAM_EJECTIONS] = (double)u->counts.ejections;
-    return u->settings->name;
+    return true;
 }
 
 void upstream_succeeded(struct upstream *u, size_t model)

@@ -58,7 +58,7 @@ void pool_free(struct pool *pool);
 size_t pool_n_running(const struct pool *pool); /* requests under way */
 
 /* For metrics_render(), which calls it; arg: the pool */
-const char *pool_count_each(void *arg, size_t i, double *ret_values);
+bool pool_count_each(void *arg, size_t i, const char **ret_labels, double *ret_values);
 
 /* By which instances are chosen, too. */
 const struct balance_policy *pool_policy(const struct pool *pool);

@@ -45,6 +45,17 @@ static void memory_that_is_written_is_held(void **state)
     free(bytes);
 }
 
+static void of_another_process_its_memory_is_told(void **state)
+{
+    struct process_usage usage;
+
+    (void)state;
+    process_usage(&usage);
+    assert_true(process_resident_bytes(getpid()) > usage.resident_bytes / 2);
+    assert_int_equal(process_resident_bytes(0), 0);
+    assert_int_equal(process_resident_bytes(-1), 0);
+}
+
 static void work_takes_processor_time(void **state)
 {
     struct process_usage before, after;
@@ -65,6 +76,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_descriptor_is_counted),
         cmocka_unit_test(memory_that_is_written_is_held),
+        cmocka_unit_test(of_another_process_its_memory_is_told),
         cmocka_unit_test(work_takes_processor_time),
     };
 

@@ -67,6 +67,21 @@ static void checks_say_what_they_change_and_nothing_else(void **state)
     health_monitor_free(config);
 }
 
+static void who_signed_the_nodes_certificates_may_be_named(void **state)
+{
+    struct health_monitor *config = NULL;
+    struct err err;
+
+    (void)state;
+    assert_ok(load("target: 0.9\n", &config, &err), err);
+    assert_string_equal(config->api_scheme, "http");
+    assert_string_equal(config->api_ca, "");
+    health_monitor_free(config);
+    assert_ok(load("api_scheme: https\napi_ca: /etc/ca.pem\n", &config, &err), err);
+    assert_string_equal(config->api_ca, "/etc/ca.pem");
+    health_monitor_free(config);
+}
+
 static void a_secret_comes_from_the_environment(void **state)
 {
     static const char text[] =
@@ -125,6 +140,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_left_out_has_its_default),
         cmocka_unit_test(checks_say_what_they_change_and_nothing_else),
+        cmocka_unit_test(who_signed_the_nodes_certificates_may_be_named),
         cmocka_unit_test(a_secret_comes_from_the_environment),
         cmocka_unit_test(mistakes_are_refused_with_their_line),
         cmocka_unit_test(the_file_that_comes_with_it_says_the_defaults),

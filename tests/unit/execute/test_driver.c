@@ -143,6 +143,27 @@ static void a_sequence_ends_at_max_tokens(void **state)
     assert_int_equal(driver_load(f->driver).n_generated_tokens, 30);
 }
 
+static void steps_of_a_sequence_alone_are_told_apart(void **state)
+{
+    struct fixture *f = *state;
+    const struct generation g = generation_of(20, 30);
+    struct stream alone = { 0 }, pair[2] = { { .n = 0 } };
+    struct driver_load load;
+
+    open_all(f);
+    submit(f, &g, &alone);
+    run_to_end(f);
+    load = driver_load(f->driver);
+    assert_int_equal(load.n_alone_tokens, 29); /* the first came with the prompt */
+    assert_true(load.n_steps >= 30 && load.alone_ns <= load.step_ns);
+    submit(f, &g, &pair[0]);
+    submit(f, &g, &pair[1]);
+    run_to_end(f);
+    load = driver_load(f->driver);
+    assert_int_equal(load.n_generated_tokens, 90);
+    assert_true(load.n_alone_tokens <= 29 + 2); /* where one began or ended before the other */
+}
+
 static void the_context_bounds_a_sequence(void **state)
 {
     struct fixture *f = *state;
@@ -504,6 +525,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(a_sequence_ends_at_max_tokens),
+        CASE(steps_of_a_sequence_alone_are_told_apart),
         CASE(the_context_bounds_a_sequence),
         CASE(a_token_outside_the_vocabulary_is_refused),
         CASE(a_stop_token_ends_unless_it_is_too_early_or_ignored),

@@ -156,8 +156,15 @@ verb_switch() { # VERSION NODE
     fi
     link_replace "releases/$version" $OPT/current
     configuration_link
+    api_keys_install "$release"
     services_install "$release" "$2"
     services_restart
+}
+
+# The API's keys that the deployment keeps are those of every node; where it keeps none, the node's own stay.
+api_keys_install() { # RELEASE
+    [ ! -f "$1/etc/api_keys.json" ] ||
+        install -o "$POMONA_USER" -g "$POMONA_GROUP" -m 600 "$1/etc/api_keys.json" "$DATA/api_keys.json"
 }
 
 # Back to what was before verb_switch(): a release, the same one with its old configuration, or nothing.
@@ -175,6 +182,7 @@ verb_revert() { # VERSION BEFORE NODE
     link_replace "releases/$before" $OPT/current
     if [ "$(link_version $OPT/previous)" = "$before" ]; then rm -f $OPT/previous; fi
     [ ! -L $OPT/previous.before ] || mv -f $OPT/previous.before $OPT/previous
+    api_keys_install "$RELEASES/$before"
     services_install "$RELEASES/$before" "$3"
     services_restart
 }
@@ -202,8 +210,20 @@ verb_prune() { # KEEP
     done
 }
 
-# HTTP of the node's own API; a key comes from the environment.  What it answered, then its status.
+# HTTP of the node's own API; a key comes from the environment.  What it answered, then its status.  While an update
+# brings HTTPS, or takes it away, nodes that it has not come to speak the other.
 api() { # METHOD URL [BODY]
+    local method=$1 url=$2 status=0
+    shift 2
+    api_once "$method" "$url" "$@" || status=$?
+    case $status:$url in
+    35:https:*) api_once "$method" "http:${url#https:}" "$@" ;; # no TLS there
+    1:http:* | 52:http:* | 56:http:*) api_once "$method" "https:${url#http:}" "$@" ;;
+    *) return "$status" ;;
+    esac
+}
+
+api_once() { # METHOD URL [BODY]
     local options=(-sS -k --noproxy '*' --max-time "${API_SECONDS:-10}" -X "$1" -w '\n%{http_code}')
     [ $# -lt 3 ] || options+=(-H 'Content-Type: application/json' -d "$3")
     if [ -n "${POMONA_API_KEY:-}" ]; then
