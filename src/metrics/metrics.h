@@ -80,6 +80,11 @@ enum { METRIC_VALUES_MAX = 8, METRIC_BUCKETS_MAX = 24, METRIC_EACH_MAX = 64 };
       "asked for.")                                                                                  \
     X(METRIC_INSTANCES, GAUGE, "pomona_instances_ready", NULL, NULL, "", NULL,                       \
       "Instances that are ready.")                                                                   \
+    X(METRIC_SPANS_SENT, COUNTER, "pomona_trace_spans_sent_total", NULL, NULL, "", NULL,             \
+      "Spans of traces that a collector took.")                                                      \
+    X(METRIC_SPANS_LOST, COUNTER, "pomona_trace_spans_lost_total", NULL, "reason",                   \
+      "full|refused|unreachable", NULL,                                                              \
+      "Spans that no collector has: too many waited, it refused them, it did not answer.")           \
     X(METRIC_START, GAUGE, "process_start_time_seconds", NULL, NULL, "", NULL,                       \
       "When this process began, in seconds since 1970.")                                             \
     X(METRIC_CPU, TOTAL, "process_cpu_seconds_total", NULL, NULL, "", NULL,                          \
