@@ -33,12 +33,12 @@ def parent(is_sampled=True):
 
 
 def post(node, path, body, headers=None, timeout=120):
-    """(status, JSON)."""
+    """(status, JSON, the last line of it)."""
     connection = http.client.HTTPConnection("127.0.0.1", node.api_port, timeout=timeout)
     try:
         connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json", **(headers or {})})
         response = connection.getresponse()
-        return response.status, json.loads(response.read())
+        return response.status, json.loads(response.read().splitlines()[-1])
     finally:
         connection.close()
 
@@ -258,17 +258,17 @@ def test_no_prompt_answer_key_or_token_is_in_logs_history_metrics_or_traces(tmp_
                           auth={"required": True, "issuers": [issuer]})
         config.write_text(config.read_text().replace("  ratio: 0\n", f"  ratio: 1\n  headers_file: {headers}\n"))
         with Cluster(tmp_path, names="ab", options=("--gateway-config", str(config), "--dev")) as cluster:
-            made = subprocess.run([POMONA, "keys", "create", "tester", "--scopes", "chat,models,metrics,admin",
-                                   "--data", str(tmp_path / "data")],
-                                  capture_output=True, text=True, timeout=60, check=True).stdout.split()
-            key = next(word for word in made if word.startswith("sk-"))
+            key = subprocess.run([POMONA, "keys", "create", "tester", "--scopes", "chat,models,admin",
+                                  "--data", str(tmp_path / "data")],
+                                 capture_output=True, text=True, timeout=60, check=True).stdout.strip()
             now = int(time.time())
             token = jwt.encode({"iss": issuer["issuer"], "aud": "pomona", "sub": MARKS["user"], "iat": now,
                                 "exp": now + 600, "scope": "chat models"}, secret.read_text(), "HS256")
             marks = {**MARKS, "key": key, "token": token, "signature": token.split(".")[2]}
             del marks["user"]    # a token's subject is its name in the access log
             cluster.start()
-            with Monitor(tmp_path / "monitor", [(n.name, n.api_port) for n in cluster.nodes.values()]) as monitor:
+            with Monitor(tmp_path / "monitor", [(n.name, n.api_port) for n in cluster.nodes.values()],
+                         environment={"POMONA_API_KEY": key}) as monitor:
                 metrics = talk(cluster, collector, key, token)
                 wait_until(lambda: (tmp_path / "monitor/data").exists(), 30, "there is a history")
                 metrics += monitor.get("/metrics") + json.dumps(monitor.get("/health"))
@@ -289,6 +289,7 @@ def talk(cluster, collector, key, token):
         return post(node, path, body, {"Authorization": f"Bearer {bearer}"})
 
     status, answer = ask(cluster["a"], "/cluster/place", {"model": MODEL, "nodes": ["a", "b"]}, key)
+    assert status == 200 and "instance" in answer, answer
     words = {"type": "object", "properties": {"word": {"const": MARKS["answer"]}}, "required": ["word"],
              "additionalProperties": False}
     body = {"model": MODEL, "messages": [{"role": "user", "content": MARKS["prompt"]}], "max_tokens": 120,
