@@ -201,5 +201,5 @@ bool trace_id_is_within(const struct trace_context *c, double ratio)
 
     for (size_t i = TRACE_ID_BYTES - RATIO_BITS / 8; i < TRACE_ID_BYTES; i++)
         random = random << 8 | c->trace_id[i];
-    return (double)random < ratio * (double)(UINT64_C(1) << RATIO_BITS);
+    return random < (uint64_t)(ratio * (double)(UINT64_C(1) << RATIO_BITS));
 }

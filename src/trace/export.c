@@ -61,7 +61,8 @@ static void forget_all(struct export *e)
 {
     http_call_cancel(e->call);
     e->call = NULL;
-    loop_timer_stop(e->timer);
+    if (e->timer)
+        loop_timer_stop(e->timer);
     forget_batch(e);
     for (; e->n_spans > 0; e->n_spans--, e->first = (e->first + 1) % EXPORT_QUEUE_MAX)
         free(e->spans[e->first]);
