@@ -19,11 +19,13 @@ enum {
 };
 
 struct api_traces {
-    char endpoint[API_TRACES_URL_MAX]; /* spans are posted to /v1/traces below it; "": there are no traces */
+    char endpoint
+        [API_TRACES_URL_MAX]; /* spans are posted to /v1/traces below it; "": there are no traces */
     char headers_file[CONFIG_PATH_MAX];
     double ratio; /* 0..1, of the requests that come without a trace of their own */
     char service_name[CONFIG_WORDS_MAX];
-    char headers[API_TRACES_HEADERS_MAX][API_TRACES_HEADER_MAX]; /* [n_headers] "Name: value", as read */
+    char headers[API_TRACES_HEADERS_MAX]
+                [API_TRACES_HEADER_MAX]; /* [n_headers] "Name: value", as read */
     unsigned n_headers;
 };
 

@@ -41,8 +41,9 @@ struct work_span {
     char request_id[TRACE_REQUEST_MAX];
     uint64_t begin_ns, end_ns; /* clock_ns(), which all processes of a machine share */
     uint32_t rank, choice;
-    uint64_t n_tokens;        /* WORK_PREFILL: of the prompt; WORK_DECODE: of the answer; WORK_STEPS: rows */
-    uint64_t n_cached_tokens; /* WORK_PREFILL */
+    uint64_t
+        n_tokens; /* WORK_PREFILL: of the prompt; WORK_DECODE: of the answer; WORK_STEPS: rows */
+    uint64_t n_cached_tokens;  /* WORK_PREFILL */
     uint64_t n_steps, busy_ns; /* WORK_STEPS: the time in steps that had rows of it */
     bool is_canceled, has_failed;
 };

@@ -53,7 +53,8 @@ struct service {
     struct reload *reload;
     struct exporter *exporter;
     struct tracer *tracer;
-    uint64_t traces_until_ns; /* of draining: for their collector to take the last; 0: nobody waits for it yet */
+    uint64_t
+        traces_until_ns; /* of draining: for their collector to take the last; 0: nobody waits for it yet */
     struct exo *exo;
     char quotas[PATH_MAX_BYTES];
     struct loop_timer *tick;

@@ -30,8 +30,8 @@ const char *trace_operation(const struct dialect *dialect);
 void flow_trace_model(struct flow *f); /* it is known, and what is to be done with it */
 void flow_trace_placing(struct flow *f);
 void flow_trace_placed(struct flow *f, const char *failure); /* NULL: it is there */
-void flow_trace_asking(struct flow *f);                     /* the instance of f->route */
-void flow_trace_asked(struct flow *f);                      /* it has left that */
+void flow_trace_asking(struct flow *f);                      /* the instance of f->route */
+void flow_trace_asked(struct flow *f);                       /* it has left that */
 void flow_trace_loss(struct flow *f);
 void flow_trace_token(struct flow *f); /* one came */
 void flow_trace_end(struct flow *f);

@@ -16,8 +16,8 @@
 #define TRACE_STATE_HEADER  "tracestate"
 
 enum {
-    TRACE_PARENT_MAX = 56,   /* of version 00, NUL included */
-    TRACE_STATE_MAX = 513,   /* section 3.3.1.5: 512 characters are passed on, NUL included */
+    TRACE_PARENT_MAX = 56,    /* of version 00, NUL included */
+    TRACE_STATE_MAX = 513,    /* section 3.3.1.5: 512 characters are passed on, NUL included */
     TRACE_STATE_MEMBERS = 32, /* section 3.3.1.1 */
     TRACE_ID_TEXT_MAX = 2 * TRACE_ID_BYTES + 1,
 };

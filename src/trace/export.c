@@ -25,7 +25,8 @@ enum {
 
 static const char path[] = "/v1/traces";
 
-struct export {
+struct export
+{
     struct http_client *client;
     struct loop_timer *timer;
     struct export_options o;
@@ -262,7 +263,8 @@ static void make_url(struct export *e, const char *endpoint)
 
     while (n > 0 && endpoint[n - 1] == '/')
         n--;
-    if (n >= sizeof(path) && strncmp(endpoint + n - (sizeof(path) - 1), path, sizeof(path) - 1) == 0)
+    if (n >= sizeof(path) &&
+        strncmp(endpoint + n - (sizeof(path) - 1), path, sizeof(path) - 1) == 0)
         n -= sizeof(path) - 1;
     e->url[0] = '\0';
     if (n > 0)

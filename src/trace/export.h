@@ -18,12 +18,13 @@
 #include "net/loop.h"
 
 enum {
-    EXPORT_QUEUE_MAX = 2048, /* spans; the defaults of OpenTelemetry's batch processor, as is the next */
+    EXPORT_QUEUE_MAX =
+        2048, /* spans; the defaults of OpenTelemetry's batch processor, as is the next */
     EXPORT_BATCH_MAX = 512,
     EXPORT_DELAY_MS = 1000,
     EXPORT_TRIES_MAX = 5,
-    EXPORT_BACKOFF_MS = 1000,    /* before the second try, twice as long before each further one */
-    EXPORT_WAIT_MAX_MS = 30000,  /* whatever a collector asks for */
+    EXPORT_BACKOFF_MS = 1000,   /* before the second try, twice as long before each further one */
+    EXPORT_WAIT_MAX_MS = 30000, /* whatever a collector asks for */
     EXPORT_TIMEOUT_MS = 10000,
 };
 

@@ -138,10 +138,9 @@ static json_t *events_json(const struct span *s, int64_t unix_ns)
     json_t *all = json_array();
 
     for (uint32_t i = 0; i < s->n_events; i++)
-        (void)json_array_append_new(
-            all, json_pack("{s:o, s:s}", "timeUnixNano",
-                           number_json((int64_t)s->events[i].ns + unix_ns), "name",
-                           s->events[i].name));
+        (void)json_array_append_new(all, json_pack("{s:o, s:s}", "timeUnixNano",
+                                                   number_json((int64_t)s->events[i].ns + unix_ns),
+                                                   "name", s->events[i].name));
     return all;
 }
 

@@ -54,7 +54,8 @@ struct span {
 
 /* For each of these a span of NULL is fine: what is not sampled has none.  An attribute of a name that is there is
  * replaced; a text that is NULL or "" says nothing. */
-void span_name(struct span *span, const char *first, const char *second); /* with a space; NULL: no second */
+void span_name(struct span *span, const char *first,
+               const char *second); /* with a space; NULL: no second */
 void span_text(struct span *span, const char *name, const char *text);
 void span_whole(struct span *span, const char *name, uint64_t value);
 void span_real(struct span *span, const char *name, double value);

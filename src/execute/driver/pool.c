@@ -41,10 +41,9 @@ void driver_pool(struct driver *d, struct sequence *q, const struct engine_span 
 
 static bool tell_score(struct driver *d, struct sequence *q, uint32_t i, const float *logits)
 {
-    struct token_event event = { .sequence = q->tag,
-                                 .token = q->tokens[i],
-                                 .is_prompt = true,
-                                 .admitted_ns = q->admitted_ns };
+    struct token_event event = {
+        .sequence = q->tag, .token = q->tokens[i], .is_prompt = true, .admitted_ns = q->admitted_ns
+    };
     struct sample sample;
     struct err why;
 

@@ -70,7 +70,9 @@ void job_trace_end(const struct job_trace *t, enum job_end how, const struct rep
     const uint64_t now_ns = t->work.parent.is_sampled ? clock_ns() : 0;
 
     if (trace_context_is_set(&t->work.parent))
-        log_begin(t, how == JOB_FINISHED ? "finished" : how == JOB_CANCELED ? "canceled" : "failed");
+        log_begin(t, how == JOB_FINISHED   ? "finished"
+                     : how == JOB_CANCELED ? "canceled"
+                                           : "failed");
     if (!t->work.parent.is_sampled)
         return;
     if (t->admitted_ns == 0) {

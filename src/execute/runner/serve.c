@@ -279,8 +279,9 @@ static enum status serve_once(struct server *v, struct err *err)
 enum status serve_run(const struct driver_options *options, struct orders *orders,
                       const struct reporter *reporter, struct err *err)
 {
-    struct server v = { .ring = options->ring, .orders = orders, .reporter = reporter,
-                        .rank = options->n_ranks - 1 };
+    struct server v = {
+        .ring = options->ring, .orders = orders, .reporter = reporter, .rank = options->n_ranks - 1
+    };
     enum status s;
 
     s = driver_new(options, &v.driver, err);

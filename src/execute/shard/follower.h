@@ -25,7 +25,7 @@ struct follower_options {
     const struct lineup *lineup;      /* borrowed; NULL: every rank is a team of its own */
     uint32_t first_output, n_outputs; /* rows of the output matrix here; 0: none */
     struct step_limits limits;
-    struct traced *traced;            /* borrowed; NULL: nothing is told of requests that are traced */
+    struct traced *traced; /* borrowed; NULL: nothing is told of requests that are traced */
     uint64_t step_deadline_ms;
 };
 

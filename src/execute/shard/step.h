@@ -64,8 +64,8 @@ struct step_mark {
 
 /* Which spans of a step are of requests that are traced. */
 struct step_trace {
-    const uint32_t *slots; /* [n_slots]: of each span its slot + 1; 0: it is not traced */
-    uint32_t n_slots;      /* as many as spans; 0: none is traced */
+    const uint32_t *slots;         /* [n_slots]: of each span its slot + 1; 0: it is not traced */
+    uint32_t n_slots;              /* as many as spans; 0: none is traced */
     const struct step_mark *marks; /* [n_marks] */
     uint32_t n_marks;
 };

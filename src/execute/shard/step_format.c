@@ -2,8 +2,8 @@
 /* execute/shard/step_format.c - the bytes of a step, written and checked. */
 #include <string.h>
 
-#include "execute/sample/best.h"
 #include "contract/trace_wire.h"
+#include "execute/sample/best.h"
 #include "execute/shard/step.h"
 
 static const uint32_t step_magic = 0x50455453; /* "STEP" as bytes */

@@ -51,7 +51,8 @@ void forward_trace_headers(const struct forward *f, char *ret_parent, char *ret_
     if (f->span)
         trace_context_write(&f->span->context, ret_parent);
     else if (came)
-        (void)snprintf(ret_parent, TRACE_PARENT_MAX, "00%s", came + 2); /* whatever version it was */
+        (void)snprintf(ret_parent, TRACE_PARENT_MAX, "00%s",
+                       came + 2); /* whatever version it was */
     else if (tracer_is_on(f->pool->locals.tracer))
         trace_context_write(exchange_trace(f->x), ret_parent);
     if (!exchange_trace_state(f->x, ret_state))

@@ -36,8 +36,8 @@ struct exchange {
     char rest[PATH_BYTES_MAX];
     char id[X_REQUEST_ID_MAX];
     struct trace_context trace;
-    bool has_parent;   /* a traceparent came with it */
-    struct span *span; /* owned; NULL: it is not sampled */
+    bool has_parent;                  /* a traceparent came with it */
+    struct span *span;                /* owned; NULL: it is not sampled */
     const struct error_shape *errors; /* NULL: OpenAI's */
     bool is_streaming;
     bool is_cut;  /* the connection was shut down here; on_close follows */

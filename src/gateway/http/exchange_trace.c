@@ -30,8 +30,8 @@ void exchange_trace_begin(struct exchange *x)
     x->trace = tracer_trace(x->home->tracer, &parent);
     if (begins_none(x))
         x->trace.is_sampled = false;
-    x->span = tracer_begin_root(x->home->tracer, &x->trace,
-                                x->has_parent ? parent.span_id : NULL, SPAN_SERVER);
+    x->span = tracer_begin_root(x->home->tracer, &x->trace, x->has_parent ? parent.span_id : NULL,
+                                SPAN_SERVER);
     span_text(x->span, "request_id", x->id);
 }
 

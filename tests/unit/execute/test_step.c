@@ -281,9 +281,10 @@ static void what_is_wanted_of_logits_travels_and_is_checked(void **state)
 
 static struct step_mark mark_of(uint32_t slot)
 {
-    return (struct step_mark){ .slot = slot,
-                               .trace = { .trace_id = { 1, 2 }, .span_id = { 3 }, .is_sampled = true },
-                               .request_id = "req_1" };
+    return (
+        struct step_mark){ .slot = slot,
+                           .trace = { .trace_id = { 1, 2 }, .span_id = { 3 }, .is_sampled = true },
+                           .request_id = "req_1" };
 }
 
 static void what_is_traced_travels_with_the_step(void **state)

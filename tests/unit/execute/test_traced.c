@@ -32,8 +32,9 @@ static void tell(void *arg, const struct work_span *work)
 
 static struct step_mark mark_of(uint32_t slot, uint8_t id)
 {
-    return (struct step_mark){ .slot = slot,
-                               .trace = { .trace_id = { id }, .span_id = { id }, .is_sampled = true } };
+    return (struct step_mark){
+        .slot = slot, .trace = { .trace_id = { id }, .span_id = { id }, .is_sampled = true }
+    };
 }
 
 /* One step of a batch of one span. */
@@ -116,14 +117,14 @@ static void on_token(void *arg, const struct token_event *event, const struct er
 static void submit(struct driver *d, uint8_t id, bool is_sampled, size_t *n_open)
 {
     int32_t prompt[N_PROMPT];
-    struct generation g = { .prompt = prompt,
-                            .n_prompt = N_PROMPT,
-                            .max_tokens = N_ANSWER,
-                            .ignores_eos = true,
-                            .trace = { .trace_id = { id },
-                                       .span_id = { id },
-                                       .is_sampled = is_sampled },
-                            .request_id = "req" };
+    struct generation g = {
+        .prompt = prompt,
+        .n_prompt = N_PROMPT,
+        .max_tokens = N_ANSWER,
+        .ignores_eos = true,
+        .trace = { .trace_id = { id }, .span_id = { id }, .is_sampled = is_sampled },
+        .request_id = "req"
+    };
     uint64_t ignored;
     struct err err;
 

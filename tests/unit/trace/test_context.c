@@ -84,9 +84,10 @@ static void a_tracestate_that_is_one_goes_on(void **state)
         "a=b c",
     };
     static const char *const wrong[] = {
-        "", ",", " ", "a", "a=", "=b", "A=b", "1a=b", "a=b,a=c", "a=b=c", "a@=b", "@a=b",
-        "a@b@c=d", "a@1b=c", "a=\x7f", "a=\x01", "a=\xc3\xa4", "a b=c", "a=b\r\nX: y",
-        "t@abcdefghijklmno=1",
+        "",       ",",          " ",       "a",           "a=",
+        "=b",     "A=b",        "1a=b",    "a=b,a=c",     "a=b=c",
+        "a@=b",   "@a=b",       "a@b@c=d", "a@1b=c",      "a=\x7f",
+        "a=\x01", "a=\xc3\xa4", "a b=c",   "a=b\r\nX: y", "t@abcdefghijklmno=1",
     };
 
     (void)state;

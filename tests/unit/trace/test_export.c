@@ -39,9 +39,8 @@ static void on_request(struct evhttp_request *req, void *arg)
         f->n_requests < f->n_script ? f->script[f->n_requests] : (struct reply){ 200, NULL, "{}" };
 
     assert_string_equal(evhttp_request_get_uri(req), "/v1/traces");
-    assert_string_equal(
-        evhttp_find_header(evhttp_request_get_input_headers(req), "Content-Type"),
-        "application/json");
+    assert_string_equal(evhttp_find_header(evhttp_request_get_input_headers(req), "Content-Type"),
+                        "application/json");
     assert_true(f->n_requests < REQUESTS_MAX);
     f->bodies[f->n_requests] = calloc(1, n + 1);
     (void)evbuffer_remove(in, f->bodies[f->n_requests++], n);
@@ -161,10 +160,9 @@ static void spans_are_sent_in_batches(void **state)
 
 static void a_batch_that_was_refused_for_now_is_sent_again_as_it_was(void **state)
 {
-    static const struct reply script[] = { { 429, NULL, "" },
-                                           { 502, NULL, "" },
-                                           { 503, NULL, "" },
-                                           { 504, NULL, "" } };
+    static const struct reply script[] = {
+        { 429, NULL, "" }, { 502, NULL, "" }, { 503, NULL, "" }, { 504, NULL, "" }
+    };
     struct fixture *f = *state;
     const double before = count(SENT);
 
@@ -182,7 +180,9 @@ static void a_batch_that_was_refused_for_now_is_sent_again_as_it_was(void **stat
 
 static void what_is_refused_for_good_is_lost_and_counted(void **state)
 {
-    static const struct reply script[] = { { 400, NULL, "no" }, { 401, NULL, "" }, { 500, NULL, "" } };
+    static const struct reply script[] = { { 400, NULL, "no" },
+                                           { 401, NULL, "" },
+                                           { 500, NULL, "" } };
     struct fixture *f = *state;
     const double lost = count(LOST("refused")), sent = count(SENT);
 
@@ -289,7 +289,8 @@ static void nothing_is_told_of_what_is_not_sampled(void **state)
     assert_null(tracer_begin(t, &c, SPAN_CLIENT, "x"));
     tracer_tell_work(t, &(struct work_span){ .parent = c });
     run(f, 1);
-    assert_non_null(strstr(f->bodies[0], "\"service.instance.id\",\"value\":{\"stringValue\":\"n\"}"));
+    assert_non_null(
+        strstr(f->bodies[0], "\"service.instance.id\",\"value\":{\"stringValue\":\"n\"}"));
     assert_non_null(strstr(f->bodies[0], "\"name\":\"x\""));
     tracer_free(t);
 }
