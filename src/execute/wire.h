@@ -13,7 +13,7 @@
 #include "contract/token_stream.h"
 
 enum {
-    CLIENT_PROTOCOL = 3,        /* 2: n_prior, Ping; 3: grammar; what may be unread raises nothing */
+    CLIENT_PROTOCOL = 3,        /* 2: n_prior, Ping; 3: grammar */
     CLIENT_PROTOCOL_MIN = 3,    /* the oldest that is spoken, too: newer fields are left out */
     CLIENT_MAX_BYTES = 4 << 20, /* longest message: a prompt of 800 thousand tokens */
     CLIENT_MAX_QUEUED_BYTES = 16 << 20, /* unsent; more closes the connection */
