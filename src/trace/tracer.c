@@ -15,7 +15,21 @@ struct tracer {
     char cluster_name[CONFIG_WORDS_MAX], node_name[CONFIG_WORDS_MAX];
     double ratio;
     bool is_on;
+    int64_t unix_ns; /* what to add to clock_ns() */
 };
+
+/* The clock may have been set since: the difference is looked at again where it is worth it.  As long as it stays, what
+ * followed one another here does so in what is told. */
+static const int64_t CLOCK_OFF_NS = 5 * (int64_t)NS_PER_MS;
+
+static int64_t unix_offset(struct tracer *t)
+{
+    const int64_t now_ns = clock_unix_offset_ns();
+
+    if (now_ns - t->unix_ns > CLOCK_OFF_NS || t->unix_ns - now_ns > CLOCK_OFF_NS)
+        t->unix_ns = now_ns;
+    return t->unix_ns;
+}
 
 enum status tracer_new(struct loop *loop, const struct tracer_options *options,
                        struct tracer **ret_tracer, struct err *err)
@@ -134,7 +148,7 @@ void tracer_end(struct tracer *t, struct span **span)
         return;
     if (s->end_ns == 0)
         s->end_ns = clock_ns();
-    told = span_json(s, clock_unix_offset_ns());
+    told = span_json(s, unix_offset(t));
     text = told ? json_dumps(told, JSON_COMPACT) : NULL;
     json_decref(told);
     free(s);
