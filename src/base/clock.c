@@ -26,6 +26,14 @@ uint64_t clock_unix_ms(void)
     return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / NS_PER_MS;
 }
 
+int64_t clock_unix_offset_ns(void)
+{
+    struct timespec t;
+
+    (void)clock_gettime(CLOCK_REALTIME, &t);
+    return (int64_t)t.tv_sec * (int64_t)NS_PER_S + t.tv_nsec - (int64_t)clock_ns();
+}
+
 uint64_t deadline_after_ms(uint64_t ms)
 {
     return clock_ns() + ms * NS_PER_MS;

@@ -21,6 +21,9 @@ int64_t clock_unix_s(void);
 
 uint64_t clock_unix_ms(void);
 
+/* What is to be added to clock_ns() now for nanoseconds since 1970. */
+int64_t clock_unix_offset_ns(void);
+
 /* The deadline `ms` from now. */
 uint64_t deadline_after_ms(uint64_t ms);
 

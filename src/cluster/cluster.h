@@ -48,6 +48,7 @@
 #include "contract/plan.h"
 #include "contract/route.h"
 #include "contract/shard_progress.h"
+#include "contract/trace.h"
 #include "net/cluster_key.h"
 #include "net/loop.h"
 
@@ -132,6 +133,8 @@ struct cluster_events {
     void (*on_change)(void *arg); /* members, instances or loads changed; may be NULL */
     /* An instance is gone; its driver's clients should fail now. */
     void (*on_instance_gone)(void *arg, const char *instance_id, const struct err *why);
+    /* (optional) A runner of this node did something for a request that is traced. */
+    void (*on_work)(void *arg, const struct work_span *work);
 };
 
 enum status cluster_new(struct loop *loop, const struct cluster_options *options,

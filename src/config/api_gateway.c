@@ -115,6 +115,7 @@ static const cyaml_schema_field_t root_fields[] = {
     CYAML_FIELD_MAPPING("log", CYAML_FLAG_OPTIONAL, struct api_gateway, log, api_log_fields),
     CYAML_FIELD_MAPPING("queue", CYAML_FLAG_OPTIONAL, struct api_gateway, queue, queue_fields),
     CYAML_FIELD_MAPPING("metrics", CYAML_FLAG_OPTIONAL, struct api_gateway, metrics, metrics_fields),
+    CYAML_FIELD_MAPPING("traces", CYAML_FLAG_OPTIONAL, struct api_gateway, traces, api_traces_fields),
     CYAML_FIELD_MAPPING("balancing", CYAML_FLAG_OPTIONAL, struct api_gateway, balancing, balancing_fields),
     CYAML_FIELD_SEQUENCE("upstreams", CYAML_FLAG_OPTIONAL | CYAML_FLAG_POINTER, struct api_gateway, upstreams, &api_upstream_value, 0, API_UPSTREAMS_MAX),
     CYAML_FIELD_END

@@ -15,6 +15,7 @@
 
 #include "base/status.h"
 #include "config/api_server.h"
+#include "config/api_traces.h"
 #include "config/api_upstreams.h"
 #include "config/config.h"
 
@@ -102,6 +103,7 @@ struct api_gateway {
     struct api_log log;
     struct api_queue queue;
     struct api_metrics metrics;
+    struct api_traces traces;
     struct api_balancing balancing;
     struct api_upstream *upstreams; /* [upstreams_count] */
     unsigned upstreams_count;

@@ -52,6 +52,7 @@ void api_gateway_complete(struct api_gateway *c)
         api_upstream_complete(&c->upstreams[i]);
     if (c->metrics.port == 0)
         c->metrics.port = API_METRICS_PORT;
+    api_traces_complete(&c->traces);
     api_server_complete(c);
     fill(&c->queue.requests, 1024);
     fill(&c->queue.wait_s, 300);
@@ -166,7 +167,7 @@ static enum status check_upstreams(const struct api_gateway *c, char *ret_place,
 }
 
 static enum status (*const checks[])(const struct api_gateway *, char *, struct err *) = {
-    check_auth, check_limits, check_metrics, check_upstreams, api_server_check,
+    check_auth, check_limits, check_metrics, check_upstreams, api_server_check, api_traces_check,
 };
 
 enum status api_gateway_check(const struct api_gateway *config, char *ret_place, struct err *err)

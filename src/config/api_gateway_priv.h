@@ -24,6 +24,11 @@ extern const struct cyaml_schema_field api_tls_fields[], api_cors_fields[], api_
 void api_server_complete(struct api_gateway *config);
 enum status api_server_check(const struct api_gateway *config, char *ret_place, struct err *err);
 
+/* Of the section `traces`: api_traces.c. */
+extern const struct cyaml_schema_field api_traces_fields[];
+void api_traces_complete(struct api_traces *traces);
+enum status api_traces_check(const struct api_gateway *config, char *ret_place, struct err *err);
+
 /* Of the section `upstreams`: api_upstreams.c. */
 extern const struct cyaml_schema_value api_upstream_value;
 void api_upstream_complete(struct api_upstream *u);

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "contract/model_info.h"
+#include "contract/trace.h"
 
 enum {
     REQUEST_ID_MAX = 48,
@@ -87,6 +88,8 @@ struct generation {
                                   * text occurs in it; what follows that is the grammar's, to the end */
     uint64_t tenant;             /* who asks: tenants are served in turn; 0 is one like any other */
     enum priority priority;
+    struct trace_context trace;         /* for which request it is, where that is known */
+    char request_id[TRACE_REQUEST_MAX]; /* the same; "": not known */
 };
 
 enum finish_reason {

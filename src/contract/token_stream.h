@@ -29,6 +29,8 @@ struct token_event {
     enum finish_reason finish; /* FINISH_NONE: more follow.  A stop token is reported with its
                                    * finish; it is not part of the text but counts in usage */
     uint32_t n_cached_tokens;  /* of the prompt, found in the KV cache; in the first event */
+    uint64_t
+        admitted_ns; /* clock_ns() of the driver, when it ceased to wait; in the driver's process alone */
 };
 
 /* Called once for each token, and once with `failure` set, `event` NULL, when

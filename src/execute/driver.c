@@ -78,7 +78,12 @@ static enum status allocate_flight(const struct driver_options *o, struct flight
     f->owners = calloc(o->max_sequences, sizeof(struct sequence *));
     f->logit_rows = calloc(o->max_logit_rows, sizeof(*f->logit_rows));
     f->logit_asks = calloc(o->max_logit_rows, sizeof(*f->logit_asks));
-    return f->tokens && f->spans && f->owners && f->logit_rows && f->logit_asks ? ST_OK : ST_NOMEM;
+    f->slots = calloc(o->max_sequences, sizeof(*f->slots));
+    f->marks = calloc(o->max_sequences, sizeof(*f->marks));
+    return f->tokens && f->spans && f->owners && f->logit_rows && f->logit_asks && f->slots &&
+                   f->marks
+               ? ST_OK
+               : ST_NOMEM;
 }
 
 static void release_flight(struct flight *f)
@@ -88,6 +93,8 @@ static void release_flight(struct flight *f)
     free(f->owners);
     free(f->logit_rows);
     free(f->logit_asks);
+    free(f->slots);
+    free(f->marks);
 }
 
 static enum status allocate(struct driver *d, struct err *err)
@@ -107,8 +114,9 @@ static enum status allocate(struct driver *d, struct err *err)
     d->flights = calloc(d->lineup.n_teams, sizeof(*d->flights));
     d->asks = calloc(o->max_sequences, sizeof(*d->asks));
     d->asked = calloc(o->max_sequences, sizeof(*d->asked));
+    d->slots = calloc(o->max_sequences, sizeof(*d->slots));
     if (!d->sequences || !d->entries || !d->rows || !d->logits || !d->hidden || !d->flights ||
-        !d->asks || !d->asked)
+        !d->asks || !d->asked || !d->slots)
         s = ST_NOMEM;
     for (uint32_t i = 0; s == ST_OK && i < d->lineup.n_teams; i++)
         s = allocate_flight(o, &d->flights[i]);
@@ -173,6 +181,7 @@ void driver_free(struct driver *d)
     free(d->sequences);
     free(d->asks);
     free(d->asked);
+    free(d->slots);
     spec_free(d->spec);
     constrainer_free(d->constrainer);
     free(d->entries);
@@ -321,6 +330,7 @@ static enum status send(struct driver *d, struct flight *f, struct err *err)
     f->deadline_ns = deadline_after_ms(d->o.step_deadline_ms);
     if (!d->o.ring)
         return ST_OK;
+    step_set_trace(d->wire, &f->trace);
     for (uint32_t to = 0; s == ST_OK && to < d->lineup.first[1]; to++)
         if (to != d->o.ring->rank)
             s = step_send(d->wire, d->o.ring, to, f->number, &f->batch, f->deadline_ns, err);

@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "contract/trace_wire.h"
 #include "execute/runner/gateways.h"
 #include "execute/runner/orphan.h"
 #include "execute/runner/work.h"
@@ -33,6 +34,7 @@ struct runner {
     struct orders *orders;
     struct loop_timer *flush_timer;
     struct pulse pulse;
+    struct traced *traced;
     /* The rest is the loop thread's. */
     struct channel *control;   /* NULL once told of a failure */
     struct gateways *gateways; /* the driver's, from its assignment until told of a failure */
@@ -144,6 +146,20 @@ static void send_load(struct runner *r, const struct driver_load *from)
     channel_send(r->control, &message.base);
 }
 
+static void send_work(struct runner *r, struct work_span *work)
+{
+    Wire__RunnerMessage message = WIRE__RUNNER_MESSAGE__INIT;
+    Wire__TraceIds ids;
+    Wire__ShardWork wire;
+
+    if (!r->control)
+        return;
+    work_to_wire(work, &ids, &wire);
+    message.body_case = WIRE__RUNNER_MESSAGE__BODY_WORK;
+    message.work = &wire;
+    channel_send(r->control, &message.base);
+}
+
 static void send_listening(struct runner *r)
 {
     Wire__RunnerMessage message = WIRE__RUNNER_MESSAGE__INIT;
@@ -176,9 +192,11 @@ static void take_report(void *arg)
     case REPORT_REFUSED:
         gateways_refuse(r->gateways, p->report.gateway, p->report.id, &p->report.why);
         break;
+    case REPORT_WORK: send_work(r, p->report.work); break;
     case REPORT_FAILED: fail(r, &p->report); break;
     }
     batch_free(p->report.batch);
+    free(p->report.work);
     free(p);
 }
 
@@ -191,6 +209,11 @@ static void post_report(void *arg, const struct report *report)
         *p = (struct posted_report){ r, *report };
     if (!p || loop_post(r->loop, take_report, p) != ST_OK)
         abort(); /* out of memory: a stream would lose a token, or the node an answer */
+}
+
+static void tell_work(void *arg, const struct work_span *work)
+{
+    report_work(&(struct reporter){ post_report, arg }, work);
 }
 
 static enum status listen_for_gateways(struct runner *r, const struct assignment *a,
@@ -256,6 +279,7 @@ static void send_beat(struct runner *r)
     Wire__ShardBeat beat = WIRE__SHARD_BEAT__INIT;
     bool is_in_step;
 
+    traced_sweep(r->traced, clock_ns(), TRACED_IDLE_MS * NS_PER_MS);
     beat.n_felt = pulse_read(&r->pulse, &is_in_step);
     beat.is_in_step = is_in_step;
     message.body_case = WIRE__RUNNER_MESSAGE__BODY_BEAT;
@@ -326,6 +350,8 @@ static enum status start(struct runner *r, int control_fd, pthread_t *ret_thread
     s = loop_new(&r->loop, err);
     if (s == ST_OK)
         s = orders_new(&r->orders, err);
+    if (s == ST_OK)
+        s = traced_new(RUNNER_MAX_SEQUENCES, tell_work, r, &r->traced, err);
     if (s == ST_OK && loop_timer_new(r->loop, on_flush_time, r, &r->flush_timer) != ST_OK)
         s = err_set(err, ST_NOMEM, "a timer");
     if (s != ST_OK) {
@@ -344,6 +370,7 @@ static void release(struct runner *r)
     tls_free(r->tls);
     channel_free(r->control);
     loop_timer_free(r->flush_timer);
+    traced_free(r->traced);
     loop_free(r->loop);
     orders_free(r->orders);
 }
@@ -361,7 +388,7 @@ enum status runner_main(int control_fd, struct err *err)
     (void)signal(SIGINT, SIG_IGN); /* a terminal's Ctrl-C is the node's business */
     s = start(&r, control_fd, &thread, err);
     if (s == ST_OK) {
-        s = work_run(r.orders, &reporter, &r.pulse, &failure.cut, &failure.why);
+        s = work_run(r.orders, &reporter, &r.pulse, r.traced, &failure.cut, &failure.why);
         failure.why.status = s;
         report_send(&reporter, &failure);
         pthread_join(thread, NULL);

@@ -44,6 +44,8 @@ enum status sequence_new(const struct generation *g, uint32_t n_limit, uint32_t 
     q->makes_none = g->max_tokens == 0;
     q->n_limit = n_limit;
     q->priority = g->priority;
+    q->trace = g->trace;
+    memcpy(q->request_id, g->request_id, sizeof(q->request_id));
     *ret_sequence = q;
     return ST_OK;
 }

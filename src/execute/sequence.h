@@ -51,6 +51,12 @@ struct sequence {
     struct spec_sequence spec;    /* the driver's to join and leave */
     struct constraint constraint; /* the same */
 
+    struct trace_context trace;         /* for which request it is; may be none */
+    char request_id[TRACE_REQUEST_MAX]; /* the same */
+    uint32_t slot;                      /* in steps, from 1; 0: other ranks do not trace it */
+    bool is_marked;                     /* they know what the slot stands for */
+    uint64_t admitted_ns;               /* clock_ns(), of the first time */
+
     bool is_running; /* admitted */
     bool was_admitted;
     bool is_over; /* finished or canceled: fn is not called again */

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "contract/trace_wire.h"
+
 /* protobuf-c has no const: a message to be packed borrows what it does not change. */
 static int32_t *borrow(const int32_t *items)
 {
@@ -36,7 +38,10 @@ static void send_filled(const struct generation *g, uint64_t id, uint32_t sequen
     Wire__RunnerMessage message = WIRE__RUNNER_MESSAGE__INIT;
     Wire__Generate generate = WIRE__GENERATE__INIT;
     Wire__Sampling sampling = WIRE__SAMPLING__INIT;
+    struct trace_context ids = g->trace;
+    Wire__TraceIds trace;
 
+    trace_to_wire(&ids, &trace);
     fill_sampling(&g->sampling, &sampling);
     sampling.logit_bias = bias;
     sampling.n_logit_bias = g->sampling.n_logit_bias;
@@ -55,6 +60,9 @@ static void send_filled(const struct generation *g, uint64_t id, uint32_t sequen
     generate.priority = (uint32_t)g->priority;
     generate.pooling = (uint32_t)g->pooling;
     generate.scores_prompt = g->scores_prompt;
+    if (trace_context_is_set(&ids))
+        generate.trace = &trace;
+    generate.request_id = borrow_text(g->request_id);
     if (g->grammar)
         generate.grammar = borrow_text(g->grammar);
     if (g->grammar_trigger)
@@ -201,6 +209,8 @@ enum status generation_read(const Wire__Generate *m, struct generation **ret_gen
     g->priority = (enum priority)m->priority;
     g->pooling = (enum pooling)m->pooling;
     g->scores_prompt = m->scores_prompt != 0;
+    trace_of_wire(m->trace, &g->trace);
+    trace_take_request_id(m->request_id, g->request_id);
     if (copy_grammar(m, g) != ST_OK) {
         generation_free(g);
         return err_set(err, ST_NOMEM, "a generation");

@@ -72,6 +72,7 @@ static void settle(struct flow *f)
 
 void flow_free(struct flow *f)
 {
+    flow_trace_end(f);
     if (f->x)
         exchange_on_close(f->x, NULL, NULL);
     *f->link = f->next;
@@ -175,6 +176,7 @@ static bool look_again(struct flow *f)
     log_info("request %s: %s; looking for an instance again in %u ms", exchange_id(f->x),
              f->failure.message, wait_ms);
     if (f->setback == SETBACK_LOSS) {
+        flow_trace_loss(f);
         memcpy(f->lost_instance, f->route.instance_id, sizeof(f->lost_instance));
         f->loss_until_ns = deadline_after_ms(FLOW_LOSS_MS);
     }

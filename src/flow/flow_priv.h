@@ -13,6 +13,7 @@
 #include "flow/outage.h"
 #include "flow/service_priv.h"
 #include "flow/text_cache.h"
+#include "flow/trace.h"
 #include "gateway/dialect/answer.h"
 #include "text/tokenizer/tokenizer.h"
 #include "text/tool_grammar.h"
@@ -92,6 +93,7 @@ struct flow {
     char lost_instance[INSTANCE_ID_MAX]; /* not to be asked again */
     uint64_t loss_until_ns;              /* for the cluster to see that, too */
 
+    struct flow_trace trace;
     uint64_t begun_ns, last_token_ns, last_sent_ns;
     struct flow **link, *next; /* the service's list */
 };

@@ -7,6 +7,7 @@
  * are no part of it.
  */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -174,6 +175,7 @@ static void on_token(void *arg, const struct token_event *event, const struct er
     if (event->token >= 0 && !event->is_prompt)
         flow_count_token(c);
     f->last_token_ns = clock_ns();
+    flow_trace_token(f);
     admission_answered(&f->service->admission, &f->ticket, f->last_token_ns);
     end_outage(f);
     if (take_token(c, event, &is_finished, &err) != ST_OK)
@@ -335,6 +337,10 @@ static enum status open_choice(struct flow *f, size_t index, const int32_t *stop
     if (!ids)
         return err_set(err, ST_NOMEM, "There is no memory.");
     pending_drop(&c->scores, c->scores.n);
+    g.trace = *flow_trace_context(f);
+    if (index >= REQUEST_CHOICES_MAX) /* of many prompts the first few tell */
+        g.trace.is_sampled = false;
+    (void)snprintf(g.request_id, sizeof(g.request_id), "%s", exchange_id(f->x));
     if (f->request.task == TASK_EMBED)
         g.max_tokens = 1;
     g.sampling.seed += index % f->request.n * SEED_STEP;
@@ -355,6 +361,7 @@ static enum step open_choices(struct flow *f)
     enum status s;
 
     f->last_token_ns = clock_ns();
+    flow_trace_asking(f);
     s = f->client ? ST_OK : clients_get(f->service->clients, &f->route, &f->client, &err);
     for (size_t i = 0; i < f->n_choices && s == ST_OK && n_open < n_most; i++) {
         if (f->choices[i].is_finished)
@@ -435,6 +442,7 @@ void flow_execute_suspend(struct flow *f)
     }
     clients_put(f->service->clients, f->client);
     f->client = NULL;
+    flow_trace_asked(f);
 }
 
 void flow_execute_release(struct flow *f)
@@ -459,6 +467,7 @@ enum step flow_aggregate(struct flow *f)
              " ms",
              exchange_id(f->x), f->model.name, usage.prompt_tokens, usage.completion_tokens,
              (uint64_t)((clock_ns() - f->begun_ns) / NS_PER_MS));
+    flow_trace_asked(f);
     flow_count_end(&usage, f->begun_ns);
     exchange_note_tokens(f->x, usage.prompt_tokens, usage.completion_tokens);
     exchange_on_close(f->x, NULL, NULL);

@@ -162,9 +162,11 @@ static void on_placed(void *arg, bool done, const struct cluster_instance *insta
     f->is_placing = false;
     if (instance && may_take(f, instance)) {
         take_instance(f, instance);
+        flow_trace_placed(f, NULL);
         flow_wake(f);
         return;
     }
+    flow_trace_placed(f, "the model could not be placed");
     if (instance)
         (void)err_set(&why, ST_PEER, "the one there is keeps its context in another format");
     else
@@ -222,10 +224,12 @@ static enum step place(struct flow *f, struct plan *plan)
     if (s != ST_OK)
         return fail_as(f, s == ST_FULL ? SETBACK_ROOM : SETBACK_NONE, &e);
     f->is_placing = true;
+    flow_trace_placing(f);
     s = cluster_place(f->service->cluster, &order, on_placed, f, &f->place_ticket, &err);
     if (s == ST_OK)
         return STEP_WAIT;
     f->is_placing = false;
+    flow_trace_placed(f, "it could not be begun");
     placement_error(&err, &e);
     return fail_as(f, setback_of(f, s), &e);
 }

@@ -159,8 +159,10 @@ enum step flow_prompt(struct flow *f)
 
     if (!f->model.name[0])
         step = find_model(f);
-    if (step == STEP_NEXT && !f->text)
+    if (step == STEP_NEXT && !f->text) {
+        flow_trace_model(f);
         step = get_text(f);
+    }
     if (step == STEP_NEXT)
         step = f->prompts ? STEP_NEXT : flow_encode(f);
     if (step == STEP_NEXT && f->request.task != TASK_GENERATE && f->request.task != TASK_EMBED) {

@@ -23,7 +23,7 @@
 #include "gateway/guard/access.h"
 #include "gateway/http/json_out.h"
 
-enum { TICK_MS = 500, DRAIN_TICK_MS = 50 };
+enum { TICK_MS = 500, DRAIN_TICK_MS = 50, DRAIN_TRACES_MS = 1000 };
 
 static void generate(void *arg, struct exchange *x, struct api_request *request)
 {
@@ -176,6 +176,18 @@ static void end_flows(struct service *service)
     pools_abort(service->pools);
 }
 
+/* The last spans are sent, where that does not take long. */
+static bool have_traces_gone(struct service *service)
+{
+    if (tracer_is_idle(service->tracer))
+        return true;
+    if (service->traces_until_ns == 0) {
+        service->traces_until_ns = deadline_after_ms(DRAIN_TRACES_MS);
+        tracer_flush(service->tracer);
+    }
+    return clock_ns() > service->traces_until_ns;
+}
+
 static void check_drain(struct service *service)
 {
     loop_fn *fn = service->on_drained;
@@ -190,6 +202,8 @@ static void check_drain(struct service *service)
     if (!text_cache_is_idle(service->texts) || service->n_encodings > 0 || service->n_pulls > 0 ||
         !gateway_is_idle(service->gateway))
         return; /* a job ends on the loop, so the loop goes on */
+    if (!have_traces_gone(service))
+        return;
     service->on_drained = NULL;
     fn(service->on_drained_arg);
 }
@@ -218,9 +232,17 @@ static void on_instance_gone(void *arg, const char *instance_id, const struct er
     clients_fail(service->clients, instance_id, why);
 }
 
+static void on_work(void *arg, const struct work_span *work)
+{
+    const struct service *service = arg;
+
+    tracer_tell_work(service->tracer, work);
+}
+
 const struct cluster_events service_cluster_events = {
     .on_change = NULL,
     .on_instance_gone = on_instance_gone,
+    .on_work = on_work,
 };
 
 static size_t local_instances(void *arg, const char *model, struct balance_candidate *ret,
@@ -282,16 +304,28 @@ static void use_files(void *arg)
     gateway_use(service->gateway, reload_files(service->reload));
     if (pools_take(service->pools, reload_settings(service->reload), &err) != ST_OK)
         log_warn("the upstreams stay as they were: %s", err.words);
+    if (tracer_use(service->tracer, &reload_settings(service->reload)->traces, &err) != ST_OK)
+        log_warn("traces go where they went: %s", err.words);
     export_metrics(service);
 }
 
 static enum status make_pools(struct service *service, struct err *err)
 {
-    const struct pool_locals locals = { local_instances, local_holds, local_answer, reserve,
-                                        service };
+    const struct pool_locals locals = { local_instances, local_holds, local_answer,
+                                        reserve,         service,     service->tracer };
 
     return pools_new(service->loop, reload_settings(service->reload), &locals, &service->pools,
                      err);
+}
+
+static enum status make_tracer(struct service *service, struct err *err)
+{
+    const struct tracer_options options = { .cluster_name = service->cluster_name,
+                                            .node_name = service->node_name };
+    enum status s = tracer_new(service->loop, &options, &service->tracer, err);
+
+    return s == ST_OK ? tracer_use(service->tracer, &reload_settings(service->reload)->traces, err)
+                      : s;
 }
 
 enum status service_new(struct loop *loop, const struct service_options *options,
@@ -329,6 +363,8 @@ enum status service_new(struct loop *loop, const struct service_options *options
     if (s == ST_OK)
         s = upkeep_new(service, &service->upkeep, err);
     if (s == ST_OK)
+        s = make_tracer(service, err);
+    if (s == ST_OK)
         s = make_pools(service, err);
     if (s == ST_OK)
         s = exo_new(service, &service->exo, err);
@@ -362,6 +398,7 @@ void service_free(struct service *service)
     gateway_free(service->gateway);
     clients_free(service->clients);
     text_cache_free(service->texts);
+    tracer_free(service->tracer);
     reload_free(service->reload);
     loop_timer_free(service->tick);
     free(service);
@@ -385,6 +422,7 @@ enum status service_start(struct service *service, struct cluster *cluster, stru
                     &service->gateway, err);
     if (s != ST_OK)
         return s;
+    gateway_trace_with(service->gateway, service->tracer);
     if (service->quotas[0])
         quotas_read(service->quotas, gateway_access(service->gateway));
     reload_on_change(service->reload, use_files, service);

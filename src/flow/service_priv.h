@@ -14,6 +14,7 @@
 #include "flow/service.h"
 #include "flow/upstream/pools.h"
 #include "gateway/gateway.h"
+#include "trace/tracer.h"
 
 enum {
     FLOWS_MAX = 4096,
@@ -52,6 +53,9 @@ struct service {
     struct upkeep *upkeep;
     struct reload *reload;
     struct exporter *exporter;
+    struct tracer *tracer;
+    uint64_t
+        traces_until_ns; /* of draining: for their collector to take the last; 0: nobody waits for it yet */
     struct exo *exo;
     char quotas[PATH_MAX_BYTES];
     struct loop_timer *tick;

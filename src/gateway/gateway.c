@@ -392,6 +392,11 @@ void gateway_use(struct gateway *gateway, struct access_files *files)
     http_server_use(gateway->server, files->settings, files->certificate);
 }
 
+void gateway_trace_with(struct gateway *gateway, struct tracer *tracer)
+{
+    http_server_trace_with(gateway->server, tracer);
+}
+
 struct access *gateway_access(struct gateway *gateway)
 {
     return gateway->access;

@@ -17,6 +17,7 @@
 #include "gateway/http/exchange.h"
 #include "gateway/http/record.h"
 #include "net/loop.h"
+#include "trace/tracer.h"
 
 struct gateway;
 
@@ -79,6 +80,9 @@ enum status gateway_reserve(struct gateway *gateway, struct exchange *x, const j
 
 /* From now on these hold: who may ask, and how the server listens.  Takes references. */
 void gateway_use(struct gateway *gateway, struct access_files *files);
+
+/* Requests that come from now on are traced by it; lent until gateway_free(). */
+void gateway_trace_with(struct gateway *gateway, struct tracer *tracer);
 
 /* Who may ask; lent until gateway_free().  Until gateway_use() everybody may. */
 struct access *gateway_access(struct gateway *gateway);

@@ -95,6 +95,11 @@ enum {
       "Of those, runners that failed, ended unasked or stood still.")                                \
     X(METRIC_INSTANCES, GAUGE, "pomona_instances_ready", NULL, NULL, "", NULL,                       \
       "Instances that are ready.")                                                                   \
+    X(METRIC_SPANS_SENT, COUNTER, "pomona_trace_spans_sent_total", NULL, NULL, "", NULL,             \
+      "Spans of traces that a collector took.")                                                      \
+    X(METRIC_SPANS_LOST, COUNTER, "pomona_trace_spans_lost_total", NULL, "reason",                   \
+      "full|refused|unreachable", NULL,                                                              \
+      "Spans that no collector has: too many waited, it refused them, it did not answer.")           \
     X(METRIC_START, GAUGE, "process_start_time_seconds", NULL, NULL, "", NULL,                       \
       "When this process began, in seconds since 1970.")                                             \
     X(METRIC_CPU, TOTAL, "process_cpu_seconds_total", NULL, NULL, "", NULL,                          \

@@ -24,6 +24,7 @@ struct pipeline_options {
     struct draft *draft;
     const struct lineup *lineup;    /* NULL: no teams */
     const struct portion *portions; /* of the last team's members */
+    struct traced *const *traced;   /* [n_ranks - 1]; NULL: nothing is told of what is traced */
     /* Called rank by rank, when pipeline.ends are joined. */
     struct engine_shard *(*open)(void *arg, uint32_t first_layer, uint32_t n_layers,
                                  const struct pipeline_options *options);
@@ -90,6 +91,7 @@ static inline void pipeline_start_followers(struct pipeline *p, const struct pip
                         .n_vocab = o->n_vocab,
                         .n_hidden = o->n_hidden,
                         .max_logit_rows = pipeline_logit_rows(o) },
+            .traced = o->traced ? o->traced[i] : NULL,
             .step_deadline_ms = 60000,
         };
         assert_int_equal(pthread_create(&p->ranks[i].thread, NULL, pipeline_follow, &p->ranks[i]),

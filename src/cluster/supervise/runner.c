@@ -26,6 +26,7 @@
 #include "cluster/supervise/spawn.h"
 #include "cluster/topology/figures.h"
 #include "contract/runner.pb-c.h"
+#include "contract/trace_wire.h"
 
 enum {
     WAIT_AT_END_MS = 1500,
@@ -154,6 +155,15 @@ static void take_beat(struct runner *r, const Wire__ShardBeat *beat)
         runner_lost(r, ST_DEADLINE, "is stuck in a step");
 }
 
+static void take_work(const struct runner *r, const Wire__ShardWork *wire)
+{
+    const struct cluster *cluster = r->cluster;
+    struct work_span work;
+
+    if (cluster->events.on_work && work_of_wire(wire, &work))
+        cluster->events.on_work(cluster->arg, &work);
+}
+
 /* What the runner says of a cut link is known before anybody plans anew. */
 static void take_failure(struct runner *r, const Wire__ShardFailed *failed)
 {
@@ -198,6 +208,7 @@ static void on_message(void *arg, struct channel *channel, ProtobufCMessage *bas
         report(r, &out);
         return;
     case WIRE__RUNNER_MESSAGE__BODY_LOAD: take_load(r, message->load); return;
+    case WIRE__RUNNER_MESSAGE__BODY_WORK: take_work(r, message->work); return;
     case WIRE__RUNNER_MESSAGE__BODY_SHARD_FAILED: take_failure(r, message->shard_failed); return;
     default: runner_lost(r, ST_FORMAT, "sent a message that no runner sends");
     }

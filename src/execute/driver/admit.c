@@ -15,6 +15,7 @@
  */
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/size.h"
 #include "execute/driver/driver_priv.h"
 
@@ -88,8 +89,11 @@ static void start(struct driver *d, size_t i, uint32_t n_known)
 {
     struct sequence *q = d->sequences[i];
 
-    if (!q->was_admitted)
+    if (!q->was_admitted) {
         q->n_cached_tokens = n_known * d->o.page_tokens;
+        q->admitted_ns = clock_ns();
+    }
+    driver_trace(d, q);
     q->was_admitted = q->is_running = true;
     q->n_kept = n_known;
     q->n_sent = q->n_computed = n_known * d->o.page_tokens;

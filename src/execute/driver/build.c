@@ -28,6 +28,7 @@ static void add_span(struct driver *d, struct flight *f, struct sequence *q, uin
 
     memcpy(f->tokens + b->n_rows, q->tokens + q->n_sent, n_rows * sizeof(*f->tokens));
     f->owners[b->n_spans] = q;
+    driver_trace_span(f, b->n_spans, q);
     f->spans[b->n_spans++] = (struct engine_span){
         .first_row = b->n_rows,
         .n_rows = n_rows,
@@ -50,6 +51,21 @@ static size_t message_bytes(size_t n_rows, size_t n_spans, size_t n_page_ids)
            sizeof(int32_t) * n_rows;
 }
 
+/* At most, where a step says which spans are traced. */
+static size_t trace_bytes(const struct driver *d)
+{
+    size_t n_slots = 0, n_marks = 0, n_spans = 0;
+
+    for (size_t i = 0; i < d->n_sequences; i++) {
+        const struct sequence *q = d->sequences[i];
+
+        n_spans += d->rows[i] > 0;
+        n_slots += d->rows[i] > 0 && q->slot > 0;
+        n_marks += d->rows[i] > 0 && q->slot > 0 && !q->is_marked;
+    }
+    return (n_slots > 0 ? n_spans * STEP_SLOT_BYTES : 0) + n_marks * STEP_MARK_BYTES;
+}
+
 /* At most, where a step says which rows have logits. */
 static size_t logit_bytes(const struct driver *d)
 {
@@ -67,7 +83,7 @@ static size_t planned_bytes(const struct driver *d)
         n_spans++;
         n_page_ids += driver_pages_for(d, d->sequences[i]->n_sent + d->rows[i]);
     }
-    return message_bytes(n_rows, n_spans, n_page_ids) + logit_bytes(d);
+    return message_bytes(n_rows, n_spans, n_page_ids) + logit_bytes(d) + trace_bytes(d);
 }
 
 bool driver_may_launch(const struct driver *d)
@@ -84,6 +100,7 @@ void driver_build(struct driver *d, struct flight *f)
     f->message_bytes = planned_bytes(d);
     f->n_prompt_rows = 0;
     f->wants_hidden = false;
+    f->trace = (struct step_trace){ .slots = f->slots, .marks = f->marks };
     f->batch = (struct engine_batch){
         .tokens = f->tokens,
         .spans = f->spans,
@@ -103,4 +120,6 @@ void driver_build(struct driver *d, struct flight *f)
         q->n_flights++;
         fair_charge(d->fair, q->tenant, n_rows);
     }
+    if (f->trace.n_slots > 0)
+        f->trace.n_slots = f->batch.n_spans;
 }

@@ -16,7 +16,9 @@
 /* The grammar ended the answer: an event without a token says so. */
 static void tell_end(struct sequence *q)
 {
-    const struct token_event event = { .sequence = q->tag, .token = -1, .finish = FINISH_STOP };
+    const struct token_event event = {
+        .sequence = q->tag, .token = -1, .finish = FINISH_STOP, .admitted_ns = q->admitted_ns
+    };
 
     q->is_over = true;
     q->fn(q->arg, &event, NULL);
@@ -25,7 +27,7 @@ static void tell_end(struct sequence *q)
 /* The token that follows, chosen, kept and told; -1 where none could be. */
 static int32_t deliver_token(struct driver *d, struct sequence *q, uint32_t logit_row)
 {
-    struct token_event event = { .sequence = q->tag };
+    struct token_event event = { .sequence = q->tag, .admitted_ns = q->admitted_ns };
     struct sample sample;
     struct err why;
 

@@ -11,6 +11,7 @@
  *   driver/gather.c   logits of a team's members become what the sampler needs
  *   driver/deliver.c  logits become tokens, tokens are told
  *   driver/pool.c     rows become vectors, and prompts are scored
+ *   driver/traced.c   slots of the sequences that are traced
  *
  * A flight is one step under way.  With n teams up to n are: while the first
  * computes one, the driver's computes another.  They land in the order
@@ -44,6 +45,9 @@ struct flight {
     struct sequence **owners;  /* [max_sequences]: of the spans */
     uint32_t *logit_rows;      /* [max_logit_rows] */
     uint32_t *logit_asks;      /* [max_logit_rows]: of a team, sample/best.h */
+    struct step_trace trace;   /* points into what follows; none of it where there is no ring */
+    uint32_t *slots;           /* [max_sequences] */
+    struct step_mark *marks;   /* [max_sequences] */
 };
 
 struct driver {
@@ -52,6 +56,7 @@ struct driver {
     struct fair *fair;
     struct sampler *sampler;
     struct step_wire *wire; /* NULL where there is no ring */
+    bool *slots;            /* [max_sequences]: taken by traced sequences */
     struct lineup lineup;
     struct gather *gather; /* NULL where the driver has the whole output matrix */
     bool is_broken, is_stepping;
@@ -135,6 +140,11 @@ bool driver_may_launch(const struct driver *driver);
  * n_rows  planned, of max_rows
  * Returns the modelled time of the step with them, 0 without */
 double driver_guess(struct driver *driver, uint32_t n_rows, uint32_t max_rows);
+
+/* Take up, and leave, a sequence that is traced; and tell what span of the flight is its.  No span is told twice. */
+void driver_trace(struct driver *driver, struct sequence *sequence);
+void driver_trace_no_more(struct driver *driver, struct sequence *sequence);
+void driver_trace_span(struct flight *flight, uint32_t span, struct sequence *sequence);
 
 /* Lay out driver->rows as a batch of `flight`. */
 void driver_build(struct driver *driver, struct flight *flight);

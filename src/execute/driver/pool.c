@@ -16,6 +16,7 @@ static void finish_pool(struct sequence *q)
         .n_vector = q->n_pool,
         .finish = FINISH_STOP,
         .n_cached_tokens = q->n_cached_tokens,
+        .admitted_ns = q->admitted_ns,
     };
 
     for (uint32_t i = 0; q->pooling == POOLING_MEAN && i < q->n_pool; i++)
@@ -40,7 +41,9 @@ void driver_pool(struct driver *d, struct sequence *q, const struct engine_span 
 
 static bool tell_score(struct driver *d, struct sequence *q, uint32_t i, const float *logits)
 {
-    struct token_event event = { .sequence = q->tag, .token = q->tokens[i], .is_prompt = true };
+    struct token_event event = {
+        .sequence = q->tag, .token = q->tokens[i], .is_prompt = true, .admitted_ns = q->admitted_ns
+    };
     struct sample sample;
     struct err why;
 
@@ -60,7 +63,9 @@ static bool tell_score(struct driver *d, struct sequence *q, uint32_t i, const f
 /* Of a prompt alone nothing follows. */
 static void finish_scores(struct sequence *q)
 {
-    const struct token_event event = { .sequence = q->tag, .token = -1, .finish = FINISH_LENGTH };
+    const struct token_event event = {
+        .sequence = q->tag, .token = -1, .finish = FINISH_LENGTH, .admitted_ns = q->admitted_ns
+    };
 
     q->is_over = true;
     q->fn(q->arg, &event, NULL);

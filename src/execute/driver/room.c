@@ -16,6 +16,7 @@ uint32_t driver_pages_for(const struct driver *d, uint32_t n_tokens)
 
 void driver_give_back(struct driver *d, struct sequence *q)
 {
+    driver_trace_no_more(d, q);
     prefix_release(d->prefix, q->pages, q->n_pages);
     q->n_pages = q->n_kept = 0;
     q->n_sent = q->n_computed = q->n_drafts = 0;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/secret.h"
 #include "execute/wire.h"
@@ -122,9 +123,11 @@ static void send_failed(struct gateway *g, uint64_t id, const struct err *why)
 
 static void submit(struct gateway *g, const Wire__Generate *generate)
 {
-    struct order order = {
-        .kind = ORDER_SUBMIT, .gateway = g->id, .id = generate->id, .sequence = generate->sequence
-    };
+    struct order order = { .kind = ORDER_SUBMIT,
+                           .gateway = g->id,
+                           .id = generate->id,
+                           .sequence = generate->sequence,
+                           .asked_ns = clock_ns() };
     struct err err = { 0 };
     enum status s;
 

@@ -20,7 +20,7 @@ enum order_kind {
     ORDER_ASSIGN,         /* assignment */
     ORDER_FAIL,           /* why: the node asked for something that cannot be */
     ORDER_CONNECT,        /* endpoints */
-    ORDER_SUBMIT,         /* gateway, id, sequence, generation */
+    ORDER_SUBMIT,         /* gateway, id, sequence, asked_ns, generation */
     ORDER_CANCEL,         /* gateway, id */
     ORDER_CANCEL_GATEWAY, /* gateway: it is gone */
     ORDER_COMPILED,       /* grammar; run, or why there is none: the scribe's */
@@ -30,6 +30,7 @@ struct order {
     enum order_kind kind;
     uint64_t gateway, id;
     uint32_t sequence;
+    uint64_t asked_ns;             /* when it came: clock_ns() */
     struct generation *generation; /* owned; generation_free() */
     struct assignment *assignment; /* owned */
     struct endpoints *endpoints;   /* owned */

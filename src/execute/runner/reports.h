@@ -3,7 +3,10 @@
 #ifndef POMONA_EXECUTE_RUNNER_REPORTS_H
 #define POMONA_EXECUTE_RUNNER_REPORTS_H
 
+#include <stdlib.h>
+
 #include "contract/shard_progress.h"
+#include "contract/trace.h"
 #include "execute/driver.h"
 #include "execute/runner/assignment.h"
 #include "execute/runner/batch.h"
@@ -16,6 +19,7 @@ enum report_kind {
     REPORT_LOAD,     /* load */
     REPORT_TOKENS,   /* batch */
     REPORT_REFUSED,  /* gateway, id, why */
+    REPORT_WORK,     /* work */
     REPORT_FAILED,   /* why, cut: the last report */
 };
 
@@ -26,7 +30,8 @@ struct report {
     double load_seconds;
     char kernels[RUNNER_KERNELS_MAX];
     struct driver_load load;
-    struct batch *batch; /* owned */
+    struct batch *batch;    /* owned */
+    struct work_span *work; /* owned, free() */
     uint64_t gateway, id;
     struct err why;
     struct transport_cut cut; /* what broke the ring, where that was a cut link */
@@ -42,6 +47,17 @@ struct reporter {
 static inline void report_send(const struct reporter *to, const struct report *report)
 {
     to->send(to->arg, report);
+}
+
+/* Without memory it is not told. */
+static inline void report_work(const struct reporter *to, const struct work_span *work)
+{
+    struct report report = { .kind = REPORT_WORK, .work = malloc(sizeof(*work)) };
+
+    if (!report.work)
+        return;
+    *report.work = *work;
+    report_send(to, &report);
 }
 
 #endif

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "execute/runner/job_trace.h"
 #include "execute/runner/scribe.h"
 #include "execute/wire.h"
 
@@ -22,6 +23,7 @@ struct job {
     uint64_t driver_id;
     struct generation *waiting; /* owned: for its grammar to be compiled; NULL: the driver has it */
     uint32_t sequence;
+    struct job_trace trace;
     struct job *next;
 };
 
@@ -31,6 +33,7 @@ struct server {
     struct orders *orders;
     struct scribe *scribe;
     const struct reporter *reporter;
+    uint32_t rank;
     struct job *jobs;
     struct batch *batches; /* tokens of this step, one batch for each gateway */
     enum status batch_status;
@@ -38,9 +41,11 @@ struct server {
     uint64_t load_due_ns;
 };
 
-static void remove_job(struct job *job)
+static void remove_job(struct job *job, enum job_end how)
 {
     struct job **at = &job->server->jobs;
+
+    job_trace_end(&job->trace, how, job->server->reporter);
 
     while (*at != job)
         at = &(*at)->next;
@@ -82,20 +87,21 @@ static void on_token(void *arg, const struct token_event *event, const struct er
     if (failure) { /* serve_run() fails with a broken driver, which tells every gateway */
         if (!driver_is_broken(job->server->driver))
             refuse(job->server, job->gateway, job->id, failure);
-        remove_job(job);
+        remove_job(job, JOB_FAILED);
         return;
     }
+    job_trace_token(&job->trace, event);
     b = batch_for(job->server, job->gateway);
     if (!b || batch_add(b, job->id, event) != ST_OK)
         job->server->batch_status = ST_NOMEM;
     if (event->finish != FINISH_NONE)
-        remove_job(job);
+        remove_job(job, JOB_FINISHED);
 }
 
 static void refuse_job(struct job *job, const struct err *why)
 {
     refuse(job->server, job->gateway, job->id, why);
-    remove_job(job);
+    remove_job(job, JOB_FAILED);
 }
 
 static void give_to_driver(struct job *job, const struct generation *g)
@@ -143,6 +149,7 @@ static void submit(struct server *v, struct order *o)
         .server = v, .gateway = o->gateway, .id = o->id, .sequence = o->sequence, .next = v->jobs
     };
     v->jobs = job;
+    job_trace_begin(&job->trace, o->generation, o->sequence, v->rank, o->asked_ns);
     if (o->generation->grammar && !driver_knows_grammar(v->driver, o->generation->grammar))
         wait_for_grammar(job, o);
     else
@@ -190,9 +197,7 @@ static void cancel(struct server *v, const struct order *o)
         }
         if (!job->waiting)
             driver_cancel(v->driver, job->driver_id);
-        *at = job->next;
-        generation_free(job->waiting);
-        free(job);
+        remove_job(job, JOB_CANCELED);
     }
 }
 
@@ -274,7 +279,9 @@ static enum status serve_once(struct server *v, struct err *err)
 enum status serve_run(const struct driver_options *options, struct orders *orders,
                       const struct reporter *reporter, struct err *err)
 {
-    struct server v = { .ring = options->ring, .orders = orders, .reporter = reporter };
+    struct server v = {
+        .ring = options->ring, .orders = orders, .reporter = reporter, .rank = options->n_ranks - 1
+    };
     enum status s;
 
     s = driver_new(options, &v.driver, err);
@@ -285,6 +292,6 @@ enum status serve_run(const struct driver_options *options, struct orders *order
     scribe_free(v.scribe);
     driver_free(v.driver);
     while (v.jobs)
-        remove_job(v.jobs);
+        remove_job(v.jobs, JOB_FAILED);
     return s;
 }

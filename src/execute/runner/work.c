@@ -34,6 +34,7 @@ struct work {
     struct orders *orders;
     const struct reporter *reporter;
     struct pulse *pulse;
+    struct traced *traced;
     struct assignment *assignment;
     struct endpoints *endpoints;
     struct model *model;
@@ -376,6 +377,7 @@ static enum status follow(const struct work *w, const struct step_limits *limits
         .first_output = is_of_last_team(w->assignment) ? portion_of(w)->first_output : 0,
         .n_outputs = is_of_last_team(w->assignment) ? portion_of(w)->n_outputs : 0,
         .limits = *limits,
+        .traced = w->traced,
         .step_deadline_ms = RUNNER_STEP_DEADLINE_MS,
     };
 
@@ -448,9 +450,9 @@ static void release(struct work *w)
 }
 
 enum status work_run(struct orders *orders, const struct reporter *reporter, struct pulse *pulse,
-                     struct transport_cut *ret_cut, struct err *err)
+                     struct traced *traced, struct transport_cut *ret_cut, struct err *err)
 {
-    struct work w = { .orders = orders, .reporter = reporter, .pulse = pulse };
+    struct work w = { .orders = orders, .reporter = reporter, .pulse = pulse, .traced = traced };
     const uint64_t start_ns = clock_ns();
     struct step_limits limits;
     enum status s;
@@ -459,9 +461,11 @@ enum status work_run(struct orders *orders, const struct reporter *reporter, str
     if (s == ST_OK) {
         limits = assignment_limits(w.assignment, w.weights.shape.n_vocab, w.weights.shape.n_hidden);
         report_ready(&w, start_ns);
+        traced_set_rank(traced, w.assignment->rank);
         s = w.assignment->rank + 1 == w.assignment->n_ranks ? drive(&w, &limits, err)
                                                             : follow(&w, &limits, err);
     }
+    traced_sweep(traced, clock_ns(), 0);
     *ret_cut = w.ring ? w.ring->cut : w.cut;
     release(&w);
     return s;

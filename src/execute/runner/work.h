@@ -17,11 +17,13 @@
 #include "execute/runner/orders.h"
 #include "execute/runner/pulse.h"
 #include "execute/runner/reports.h"
+#include "execute/shard/traced.h"
 
 /* pulse  felt with every step
+ * traced  told of every step of a rank that does not drive
  * ret_cut  the link that let nothing through, where that was the cause
  * Returns only with an error, whose words are for the node and the gateways. */
 enum status work_run(struct orders *orders, const struct reporter *reporter, struct pulse *pulse,
-                     struct transport_cut *ret_cut, struct err *err);
+                     struct traced *traced, struct transport_cut *ret_cut, struct err *err);
 
 #endif

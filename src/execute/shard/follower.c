@@ -51,6 +51,7 @@ static enum status pass_on(const struct follower *f, uint64_t number,
     const struct lineup *l = &f->lineup;
     enum status s = ST_OK;
 
+    step_set_trace(f->wire, step_trace(f->wire));
     for (uint32_t to = l->first[f->team + 1]; s == ST_OK && to < l->first[f->team + 2]; to++)
         if (lineup_source(l, to) == f->o->ring->rank)
             s = step_send(f->wire, f->o->ring, to, number, batch, deadline_ns, err);
@@ -61,7 +62,7 @@ static enum status follow_one(struct follower *f, struct err *err)
 {
     const struct follower_options *o = f->o;
     struct engine_batch batch, mine;
-    uint64_t number;
+    uint64_t number, begin_ns;
     enum status s;
 
     s = step_recv(f->wire, o->ring, lineup_source(&f->lineup, o->ring->rank), DEADLINE_NEVER,
@@ -74,9 +75,12 @@ static enum status follow_one(struct follower *f, struct err *err)
     mine = batch;
     if (!f->is_last)
         mine.n_logit_rows = 0;
+    begin_ns = clock_ns();
     s = o->shard->type->step(o->shard, &mine, f->is_last ? NULL : f->hidden, f->logits, err);
     if (s != ST_OK)
         return s;
+    if (o->traced)
+        traced_step(o->traced, step_trace(f->wire), &batch, begin_ns, clock_ns());
     if (f->is_last)
         return send_logits(f, &mine, err);
     batch.tokens = NULL;

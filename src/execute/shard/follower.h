@@ -17,6 +17,7 @@
 
 #include "execute/shard/lineup.h"
 #include "execute/shard/step.h"
+#include "execute/shard/traced.h"
 
 struct follower_options {
     struct engine_shard *shard;       /* borrowed */
@@ -24,6 +25,7 @@ struct follower_options {
     const struct lineup *lineup;      /* borrowed; NULL: every rank is a team of its own */
     uint32_t first_output, n_outputs; /* rows of the output matrix here; 0: none */
     struct step_limits limits;
+    struct traced *traced; /* borrowed; NULL: nothing is told of requests that are traced */
     uint64_t step_deadline_ms;
 };
 

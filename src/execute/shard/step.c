@@ -22,6 +22,10 @@ struct step_wire {
     float *hidden;             /* [max_rows][n_hidden], received */
     uint32_t *logit_rows;      /* [max_logit_rows], received */
     uint32_t *asks;            /* [max_logit_rows], received */
+    uint32_t *slots;           /* [max_spans], received */
+    struct step_mark *marks;   /* [max_spans], received */
+    struct step_trace received;
+    struct step_trace to_send; /* points to what others own */
 };
 
 static enum status allocate(struct step_wire *w, const struct step_limits *limits)
@@ -36,14 +40,18 @@ static enum status allocate(struct step_wire *w, const struct step_limits *limit
     w->max_page_ids = (uint32_t)n_ids;
     w->head =
         malloc(STEP_HEADER_BYTES + (size_t)limits->max_spans * STEP_SPAN_BYTES +
-               n_ids * sizeof(uint32_t) + (size_t)limits->max_logit_rows * STEP_LOGIT_ROW_BYTES);
+               n_ids * sizeof(uint32_t) + (size_t)limits->max_logit_rows * STEP_LOGIT_ROW_BYTES +
+               (size_t)limits->max_spans * (STEP_SLOT_BYTES + STEP_MARK_BYTES));
     w->spans = calloc(limits->max_spans, sizeof(*w->spans));
     w->pages = calloc(n_ids, sizeof(*w->pages));
     w->tokens = calloc(limits->max_rows, sizeof(*w->tokens));
     w->hidden = calloc(n_hidden, sizeof(*w->hidden));
     w->logit_rows = calloc((size_t)limits->max_logit_rows + 1, sizeof(*w->logit_rows));
     w->asks = calloc((size_t)limits->max_logit_rows + 1, sizeof(*w->asks));
-    return w->head && w->spans && w->pages && w->tokens && w->hidden && w->logit_rows && w->asks
+    w->slots = calloc(limits->max_spans, sizeof(*w->slots));
+    w->marks = calloc(limits->max_spans, sizeof(*w->marks));
+    return w->head && w->spans && w->pages && w->tokens && w->hidden && w->logit_rows && w->asks &&
+                   w->slots && w->marks
                ? ST_OK
                : ST_NOMEM;
 }
@@ -81,7 +89,19 @@ void step_wire_free(struct step_wire *w)
     free(w->hidden);
     free(w->logit_rows);
     free(w->asks);
+    free(w->slots);
+    free(w->marks);
     free(w);
+}
+
+void step_set_trace(struct step_wire *w, const struct step_trace *trace)
+{
+    w->to_send = *trace;
+}
+
+const struct step_trace *step_trace(const struct step_wire *w)
+{
+    return &w->received;
 }
 
 enum status step_send(struct step_wire *w, struct transport *t, uint32_t to, uint64_t number,
@@ -90,16 +110,20 @@ enum status step_send(struct step_wire *w, struct transport *t, uint32_t to, uin
     const void *payload = batch->tokens ? (const void *)batch->tokens : batch->hidden;
     struct engine_batch told = *batch;
     struct step_head head;
+    size_t n_trace;
     enum status s;
 
     if (w->limits.max_logit_rows == 0)
         told.n_logit_rows = 0;
     step_write_header(number, &told, w->head);
+    n_trace = step_trace_bytes(&w->to_send);
     s = step_read_header(&w->limits, w->head, &head, err); /* never send what would be refused */
     if (s != ST_OK)
         return s;
     step_write_table(&told, w->head + STEP_HEADER_BYTES);
-    s = transport_send(t, to, w->head, STEP_HEADER_BYTES + head.table_bytes, deadline_ns, err);
+    step_write_trace(&w->to_send, w->head, w->head + STEP_HEADER_BYTES + head.table_bytes);
+    s = transport_send(t, to, w->head, STEP_HEADER_BYTES + head.table_bytes + n_trace, deadline_ns,
+                       err);
     if (s == ST_OK)
         s = transport_send(t, to, payload, head.payload_bytes, deadline_ns, err);
     return s;
@@ -133,16 +157,19 @@ enum status step_recv(struct step_wire *w, struct transport *t, uint32_t from, u
         return s;
 
     deadline_ns = deadline_after_ms(rest_ms);
-    s = transport_recv(t, from, table, head.table_bytes, deadline_ns, err);
+    s = transport_recv(t, from, table, head.table_bytes + head.trace_bytes, deadline_ns, err);
     if (s == ST_OK)
         s = step_read_table(&w->limits, &head, table, w->spans, w->pages, err);
     if (s == ST_OK)
         s = step_read_logit_rows(&head, table, w->logit_rows, w->asks, err);
     if (s == ST_OK)
+        s = step_read_trace(&w->limits, &head, table + head.table_bytes, w->slots, w->marks, err);
+    if (s == ST_OK)
         s = recv_payload(w, t, from, &head, deadline_ns, err);
     if (s != ST_OK)
         return s;
 
+    w->received = (struct step_trace){ w->slots, head.n_slots, w->marks, head.n_marks };
     *ret_number = head.number;
     *ret_batch = (struct engine_batch){
         .n_rows = head.n_rows,

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* execute/shard/step.h - one step's batch as it travels from rank to rank.
  *
- *   header  32 bytes: magic, version, payload kind, step number,
- *           rows, spans, page numbers, rows of logits
+ *   header  40 bytes: magic, version, payload kind, step number,
+ *           rows, spans, page numbers, rows of logits, slots, marks
  *   table   spans x (n_rows, start, n_pages), then the page numbers of all spans, then the
  *           numbers of the rows whose logits are wanted, and what of each (execute/sample/best.h):
  *           where a team has the output matrix
+ *   trace   where a sequence of the step is traced: the slot of each span, then what it stands for, of those slots
+ *           that are new: so the ids of a request come once
  *   payload rows x i32 tokens, or rows x n_hidden x f32
  *
  * All numbers are little-endian u32, the step number u64.  A receiver knows
@@ -22,13 +24,16 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "contract/trace.h"
 #include "engine/engine.h"
 #include "transport/transport.h"
 
 enum {
-    STEP_HEADER_BYTES = 32,
+    STEP_HEADER_BYTES = 40,
     STEP_SPAN_BYTES = 12,
     STEP_LOGIT_ROW_BYTES = 8,
+    STEP_SLOT_BYTES = 4,
+    STEP_MARK_BYTES = 4 + TRACE_ID_BYTES + TRACE_SPAN_BYTES + TRACE_REQUEST_MAX,
 };
 
 /* Of these bytes.  Ranks of one instance have to speak the same: nodes tell theirs (cluster/), and an
@@ -50,12 +55,27 @@ struct step_limits {
     uint32_t max_logit_rows; /* 0: the driver has the whole output matrix, others need not know */
 };
 
+/* From now on this slot stands for that request. */
+struct step_mark {
+    uint32_t slot; /* 0 .. max_spans - 1 */
+    struct trace_context trace;
+    char request_id[TRACE_REQUEST_MAX];
+};
+
+/* Which spans of a step are of requests that are traced. */
+struct step_trace {
+    const uint32_t *slots;         /* [n_slots]: of each span its slot + 1; 0: it is not traced */
+    uint32_t n_slots;              /* as many as spans; 0: none is traced */
+    const struct step_mark *marks; /* [n_marks] */
+    uint32_t n_marks;
+};
+
 /* What a header says, checked. */
 struct step_head {
     uint64_t number;
     enum step_payload payload;
-    uint32_t n_rows, n_spans, n_page_ids, n_logit_rows;
-    size_t table_bytes, payload_bytes;
+    uint32_t n_rows, n_spans, n_page_ids, n_logit_rows, n_slots, n_marks;
+    size_t table_bytes, trace_bytes, payload_bytes;
 };
 
 /* Buffers for one batch in each direction. */
@@ -77,6 +97,10 @@ enum status step_recv(struct step_wire *wire, struct transport *t, uint32_t from
                       uint64_t deadline_ns, uint64_t rest_ms, uint64_t *ret_number,
                       struct engine_batch *ret_batch, struct err *err);
 
+/* What step_send() sends with its batch from now on, borrowed; what the last step_recv() got, lent until the next. */
+void step_set_trace(struct step_wire *wire, const struct step_trace *trace);
+const struct step_trace *step_trace(const struct step_wire *wire);
+
 /* The pure parts, for tests. */
 void step_write_header(uint64_t number, const struct engine_batch *batch, uint8_t *ret_bytes);
 void step_write_table(const struct engine_batch *batch, uint8_t *ret_bytes);
@@ -91,5 +115,12 @@ enum status step_read_table(const struct step_limits *limits, const struct step_
 /* The end of the table; ret_rows and ret_asks [n_logit_rows]. */
 enum status step_read_logit_rows(const struct step_head *head, const uint8_t *table,
                                  uint32_t *ret_rows, uint32_t *ret_asks, struct err *err);
+
+/* The trace, and its two numbers in the header; and the other way round: ret_slots [n_slots], ret_marks [n_marks]. */
+size_t step_trace_bytes(const struct step_trace *trace);
+void step_write_trace(const struct step_trace *trace, uint8_t *ret_header, uint8_t *ret_bytes);
+enum status step_read_trace(const struct step_limits *limits, const struct step_head *head,
+                            const uint8_t *bytes, uint32_t *ret_slots, struct step_mark *ret_marks,
+                            struct err *err);
 
 #endif

@@ -2,12 +2,13 @@
 /* execute/shard/step_format.c - the bytes of a step, written and checked. */
 #include <string.h>
 
+#include "contract/trace_wire.h"
 #include "execute/sample/best.h"
 #include "execute/shard/step.h"
 
 static const uint32_t step_magic = 0x50455453; /* "STEP" as bytes */
 
-enum { STEP_VERSION = 2 };
+enum { STEP_VERSION = 3 };
 
 uint32_t step_version(void)
 {
@@ -45,6 +46,8 @@ void step_write_header(uint64_t number, const struct engine_batch *batch, uint8_
     put_u32(ret_bytes + 20, batch->n_spans);
     put_u32(ret_bytes + 24, n_page_ids_of(batch));
     put_u32(ret_bytes + 28, batch->n_logit_rows);
+    put_u32(ret_bytes + 32, 0); /* step_write_trace() */
+    put_u32(ret_bytes + 36, 0);
 }
 
 void step_write_table(const struct engine_batch *batch, uint8_t *ret_bytes)
@@ -86,6 +89,9 @@ static enum status check_sizes(const struct step_limits *limits, const struct st
     if (head->n_logit_rows > limits->max_logit_rows || head->n_logit_rows > head->n_rows)
         return err_set(err, ST_FORMAT, "a step with %u rows of logits, at most %u are allowed",
                        head->n_logit_rows, limits->max_logit_rows);
+    if ((head->n_slots != 0 && head->n_slots != head->n_spans) || head->n_marks > head->n_slots)
+        return err_set(err, ST_FORMAT, "a step of %u spans with %u slots and %u marks",
+                       head->n_spans, head->n_slots, head->n_marks);
     return ST_OK;
 }
 
@@ -107,6 +113,8 @@ enum status step_read_header(const struct step_limits *limits, const uint8_t *by
         .n_spans = get_u32(bytes + 20),
         .n_page_ids = get_u32(bytes + 24),
         .n_logit_rows = get_u32(bytes + 28),
+        .n_slots = get_u32(bytes + 32),
+        .n_marks = get_u32(bytes + 36),
     };
     s = check_sizes(limits, &head, err);
     if (s != ST_OK)
@@ -114,6 +122,8 @@ enum status step_read_header(const struct step_limits *limits, const uint8_t *by
     head.table_bytes = (size_t)head.n_spans * STEP_SPAN_BYTES +
                        (size_t)head.n_page_ids * sizeof(uint32_t) +
                        (size_t)head.n_logit_rows * STEP_LOGIT_ROW_BYTES;
+    head.trace_bytes =
+        (size_t)head.n_slots * STEP_SLOT_BYTES + (size_t)head.n_marks * STEP_MARK_BYTES;
     head.payload_bytes = head.payload == STEP_TOKENS
                              ? (size_t)head.n_rows * sizeof(int32_t)
                              : (size_t)head.n_rows * limits->n_hidden * sizeof(float);
@@ -186,6 +196,71 @@ enum status step_read_logit_rows(const struct step_head *head, const uint8_t *ta
                            ret_asks[i] & BEST_COUNT_MASK);
         if (ret_rows[i] >= head->n_rows || (i > 0 && ret_rows[i] <= ret_rows[i - 1]))
             return err_set(err, ST_FORMAT, "rows of logits that do not ascend within a step");
+    }
+    return ST_OK;
+}
+
+size_t step_trace_bytes(const struct step_trace *t)
+{
+    return (size_t)t->n_slots * STEP_SLOT_BYTES + (size_t)t->n_marks * STEP_MARK_BYTES;
+}
+
+/* Requests that are not sampled have no mark, so a mark is sampled. */
+static void write_mark(const struct step_mark *mark, uint8_t *p)
+{
+    put_u32(p, mark->slot);
+    p += 4;
+    memcpy(p, mark->trace.trace_id, TRACE_ID_BYTES);
+    p += TRACE_ID_BYTES;
+    memcpy(p, mark->trace.span_id, TRACE_SPAN_BYTES);
+    p += TRACE_SPAN_BYTES;
+    memcpy(p, mark->request_id, TRACE_REQUEST_MAX);
+}
+
+void step_write_trace(const struct step_trace *t, uint8_t *ret_header, uint8_t *ret_bytes)
+{
+    uint8_t *p = ret_bytes;
+
+    put_u32(ret_header + 32, t->n_slots);
+    put_u32(ret_header + 36, t->n_marks);
+    for (uint32_t i = 0; i < t->n_slots; i++, p += STEP_SLOT_BYTES)
+        put_u32(p, t->slots[i]);
+    for (uint32_t i = 0; i < t->n_marks; i++, p += STEP_MARK_BYTES)
+        write_mark(&t->marks[i], p);
+}
+
+static void read_mark(const uint8_t *p, struct step_mark *ret_mark)
+{
+    char request_id[TRACE_REQUEST_MAX];
+
+    *ret_mark = (struct step_mark){ .slot = get_u32(p), .trace = { .is_sampled = true } };
+    p += 4;
+    memcpy(ret_mark->trace.trace_id, p, TRACE_ID_BYTES);
+    p += TRACE_ID_BYTES;
+    memcpy(ret_mark->trace.span_id, p, TRACE_SPAN_BYTES);
+    p += TRACE_SPAN_BYTES;
+    memcpy(request_id, p, TRACE_REQUEST_MAX);
+    request_id[TRACE_REQUEST_MAX - 1] = '\0';
+    trace_take_request_id(request_id, ret_mark->request_id);
+}
+
+enum status step_read_trace(const struct step_limits *limits, const struct step_head *head,
+                            const uint8_t *bytes, uint32_t *ret_slots, struct step_mark *ret_marks,
+                            struct err *err)
+{
+    const uint8_t *p = bytes;
+
+    for (uint32_t i = 0; i < head->n_slots; i++, p += STEP_SLOT_BYTES) {
+        ret_slots[i] = get_u32(p);
+        if (ret_slots[i] > limits->max_spans)
+            return err_set(err, ST_FORMAT, "slot %u of a step of %u spans", ret_slots[i],
+                           limits->max_spans);
+    }
+    for (uint32_t i = 0; i < head->n_marks; i++, p += STEP_MARK_BYTES) {
+        read_mark(p, &ret_marks[i]);
+        if (ret_marks[i].slot >= limits->max_spans)
+            return err_set(err, ST_FORMAT, "a mark of slot %u, at most %u are allowed",
+                           ret_marks[i].slot, limits->max_spans);
     }
     return ST_OK;
 }

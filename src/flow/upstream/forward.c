@@ -25,6 +25,7 @@ void forward_leave(struct forward *f)
 
     http_call_cancel(f->call);
     f->call = NULL;
+    forward_trace_end(f);
     if (!u)
         return;
     breaker_leave(&u->breakers[f->model_there]);
@@ -196,6 +197,7 @@ static bool may_try_again(struct forward *f)
 
 void forward_again(struct forward *f, const char *why)
 {
+    span_fail(f->span, "it failed, and was asked for elsewhere");
     forward_leave(f);
     if (!f->has_answer)
         buf_clear(&f->held);

@@ -43,6 +43,7 @@ struct forward {
     struct upstream *at; /* NULL: none now */
     size_t model_there;  /* index of its models */
     struct http_call *call;
+    struct span *span; /* of this try, owned; NULL: not sampled */
     struct http_answer_head head;
     uint64_t tried; /* a bit for each upstream */
     unsigned n_tries;
@@ -94,6 +95,12 @@ void forward_count_events(struct forward *f, const struct events_seen *seen, con
 
 /* Its answer, or an upstream's error, is complete, and the exchange is open yet. */
 void forward_count_end(struct forward *f);
+
+/* A try begins, and is over.  What goes along of the trace: traceparent ret [TRACE_PARENT_MAX] and tracestate
+ * ret [TRACE_STATE_MAX]; "": nothing.  forward_trace.c */
+void forward_trace_begin(struct forward *f);
+void forward_trace_end(struct forward *f);
+void forward_trace_headers(const struct forward *f, char *ret_parent, char *ret_state);
 
 /* The callbacks of its call. forward_answer.c */
 bool forward_on_head(void *arg, const struct http_answer_head *head);

@@ -14,8 +14,9 @@
 #include "flow/upstream/chat_request.h"
 #include "flow/upstream/forward_priv.h"
 #include "gateway/dialect/repeat.h"
+#include "trace/context.h"
 
-enum { LINE_MAX = 640, LINES_MAX = 16 };
+enum { LINE_MAX = 640, LINES_MAX = 20 };
 
 static const char *const passed[] = {
     "anthropic-version",        "anthropic-beta",    "OpenAI-Beta", "X-Session-Affinity",
@@ -74,6 +75,16 @@ static void add_place(const struct forward *f, struct lines *lines)
     add(lines, REPEAT_TOKENS_HEADER, tokens);
 }
 
+/* "" says nothing. */
+static void add_trace(const struct forward *f, struct lines *lines)
+{
+    char parent[TRACE_PARENT_MAX], state[TRACE_STATE_MAX];
+
+    forward_trace_headers(f, parent, state);
+    add(lines, TRACE_PARENT_HEADER, parent[0] ? parent : NULL);
+    add(lines, TRACE_STATE_HEADER, parent[0] && state[0] ? state : NULL);
+}
+
 static void make_lines(const struct forward *f, struct lines *lines)
 {
     add(lines, "Content-Type", "application/json");
@@ -81,6 +92,7 @@ static void make_lines(const struct forward *f, struct lines *lines)
     add(lines, "x-request-id", exchange_id(f->x));
     add(lines, FORWARDED_HEADER, "1");
     add_key(f, lines);
+    add_trace(f, lines);
     for (size_t i = 0; i < ARRAY_LEN(passed); i++)
         add(lines, passed[i], exchange_header(f->x, passed[i]));
     if (f->at->kind->can_resume || exchange_header(f->x, REPEAT_KEY_HEADER))
@@ -134,6 +146,7 @@ static void enter(struct forward *f)
     buf_clear(&f->held);
     f->sent_ns = clock_ns();
     f->head = (struct http_answer_head){ 0 };
+    forward_trace_begin(f);
 }
 
 bool forward_send(struct forward *f)

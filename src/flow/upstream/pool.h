@@ -29,6 +29,7 @@ struct pool;
 struct exchange;
 struct dialect;
 struct reservation;
+struct tracer;
 
 /* What the pool asks of the service. */
 struct pool_locals {
@@ -40,6 +41,7 @@ struct pool_locals {
     enum status (*reserve)(void *arg, struct exchange *x, const json_t *body,
                            struct reservation **ret, struct api_error *e);
     void *arg;
+    struct tracer *tracer; /* lent; NULL: nothing is traced */
 };
 
 /* config  a reference is taken

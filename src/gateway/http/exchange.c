@@ -39,9 +39,10 @@ static struct bufferevent *connection_of(const struct exchange *x)
     return c ? evhttp_connection_get_bufferevent(c) : NULL;
 }
 
-static void tell_record(const struct exchange *x)
+static void tell_record(struct exchange *x)
 {
     const struct exchange_home *home = x->home;
+    char trace_id[TRACE_ID_TEXT_MAX];
     const struct http_record record = {
         .method = method_name(evhttp_request_get_command(x->req)),
         .route = x->route ? x->route : "-",
@@ -50,13 +51,17 @@ static void tell_record(const struct exchange *x)
         .n_bytes_in = x->body.len,
         .n_bytes_out = x->n_bytes_out,
         .id = x->id,
+        .trace_id = trace_id,
         .who = x->who[0] ? x->who : "-",
         .n_prompt_tokens = x->n_prompt_tokens,
         .n_answer_tokens = x->n_answer_tokens,
     };
 
-    if (home->on_over && home->settings->log.access)
-        home->on_over(home->on_over_arg, &record);
+    exchange_trace_end(x);
+    if (!home->on_over || !home->settings->log.access)
+        return;
+    trace_id_write(&x->trace, trace_id);
+    home->on_over(home->on_over_arg, &record);
 }
 
 static void exchange_free(struct exchange *x)
@@ -139,6 +144,7 @@ struct exchange *exchange_new(struct evhttp_request *req, const struct exchange_
         x->body.data[x->body.len] = '\0';
     }
     request_id_choose(exchange_header(x, "x-request-id"), x->id);
+    exchange_trace_begin(x);
     watch(x);
     return x;
 }

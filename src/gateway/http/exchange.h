@@ -24,6 +24,7 @@
 #include "base/buf.h"
 #include "gateway/http/api_error.h"
 #include "gateway/http/request_id.h"
+#include "trace/span.h"
 
 enum { STREAM_QUEUE_MAX = 1 << 20 };
 
@@ -54,6 +55,15 @@ void *exchange_caller(const struct exchange *x);
 /* For the record of the request, when it is over.  name  copied, cut where it is long */
 void exchange_note_who(struct exchange *x, const char *name);
 void exchange_note_tokens(struct exchange *x, uint64_t n_prompt, uint64_t n_answer);
+
+/* Its trace, and its span, for attributes of it; NULL where it is not sampled.  Lent until the exchange is over. */
+const struct trace_context *exchange_trace(const struct exchange *x);
+struct span *exchange_span(const struct exchange *x);
+
+/* The traceparent that came with it, a valid one; NULL: none did.  And the tracestate beside it: ret_text
+ * [TRACE_STATE_MAX]; false: there is none that may be passed on. */
+const char *exchange_trace_parent(const struct exchange *x);
+bool exchange_trace_state(const struct exchange *x, char *ret_text);
 
 /* Called when the client is gone before the answer was complete. */
 void exchange_on_close(struct exchange *x, void (*fn)(void *arg), void *arg);

@@ -12,6 +12,8 @@
 #include "gateway/http/record.h"
 #include "gateway/http/route.h"
 #include "net/http_guard.h"
+#include "trace/context.h"
+#include "trace/tracer.h"
 
 enum { EXCHANGE_WHO_MAX = 64 };
 
@@ -20,6 +22,7 @@ struct exchange_home {
     struct guard *guard;
     struct http_date *date;
     struct api_gateway *settings; /* a reference */
+    struct tracer *tracer;        /* (optional), lent */
     http_record_fn *on_over;      /* (optional) */
     void *on_over_arg;
 };
@@ -35,6 +38,9 @@ struct exchange {
     struct buf body;
     char *rest; /* of the path; NULL: none */
     char id[X_REQUEST_ID_MAX];
+    struct trace_context trace;
+    bool has_parent;                  /* a traceparent came with it */
+    struct span *span;                /* owned; NULL: it is not sampled */
     const struct error_shape *errors; /* NULL: OpenAI's */
     bool is_streaming;
     bool is_cut;  /* the connection was shut down here; on_close follows */
@@ -47,6 +53,10 @@ struct exchange {
 struct exchange *exchange_new(struct evhttp_request *req, const struct exchange_home *home);
 
 const char *method_name(enum evhttp_cmd_type type);
+
+/* The trace of a request that came, and of one that is over.  exchange_trace.c */
+void exchange_trace_begin(struct exchange *x);
+void exchange_trace_end(struct exchange *x);
 
 void exchange_add_header(struct exchange *x, const char *name, const char *value);
 enum evhttp_cmd_type exchange_method(const struct exchange *x);

@@ -15,7 +15,8 @@ struct http_record {
     uint64_t ns;                      /* from the request being here to its answer's end */
     uint64_t n_bytes_in, n_bytes_out; /* of the bodies */
     const char *id;
-    const char *who; /* the key's or token's name, never itself; "-": nobody was asked */
+    const char *trace_id; /* 32 hexadecimal digits; NULL: none */
+    const char *who;      /* the key's or token's name, never itself; "-": nobody was asked */
     uint64_t n_prompt_tokens, n_answer_tokens;
 };
 

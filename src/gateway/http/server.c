@@ -361,6 +361,11 @@ void http_server_use(struct http_server *server, struct api_gateway *settings,
     evhttp_set_timeout(server->http, (int)settings->timeouts.idle_s);
 }
 
+void http_server_trace_with(struct http_server *server, struct tracer *tracer)
+{
+    server->home.tracer = tracer;
+}
+
 void http_server_resume(struct http_server *server, struct exchange *x)
 {
     route(server, x);

@@ -25,6 +25,7 @@
 #include "net/certificate.h"
 #include "net/http_head.h"
 #include "net/loop.h"
+#include "trace/tracer.h"
 
 enum { HTTP_JUDGED_BODY_MIN = 64 << 10 }; /* bytes of a body that is not read in vain */
 
@@ -59,6 +60,9 @@ uint16_t http_server_port(const struct http_server *server);
  * certificate  NULL: HTTP in clear */
 void http_server_use(struct http_server *server, struct api_gateway *settings,
                      struct certificate *certificate);
+
+/* Requests that come from now on are traced by it; lent until http_server_free(). */
+void http_server_trace_with(struct http_server *server, struct tracer *tracer);
 
 /* Route an exchange again that `admit` held back. */
 void http_server_resume(struct http_server *server, struct exchange *x);

@@ -216,7 +216,7 @@ static void a_node_alone_needs_no_peers(void **state)
                                            .host = "127.0.0.1",
                                            .memory_bytes = 1000,
                                            .runner_program = "/nonexistent/pomona" };
-    const struct cluster_events none = { NULL, NULL };
+    const struct cluster_events none = { .on_change = NULL };
     const struct cluster_model model = { { .name = "m", .architecture = "x", .n_layer = N_LAYERS },
                                          "/x" };
     struct placement p;

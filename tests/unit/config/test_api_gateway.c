@@ -151,6 +151,74 @@ static void mistakes_are_told_with_line_and_column(void **state)
     }
 }
 
+static void write_headers(const char *text, char *ret_path, size_t n)
+{
+    (void)snprintf(ret_path, n, "%s.headers", path);
+    assert_int_equal(file_replace(ret_path, text, strlen(text), NULL), ST_OK);
+}
+
+static void traces_are_off_unless_the_file_or_the_environment_says_where_to(void **state)
+{
+    struct api_gateway *c = NULL;
+    struct err err;
+
+    (void)state;
+    assert_ok(load("traces: { ratio: 0.5 }\n", &c, &err), err);
+    assert_string_equal(c->traces.endpoint, "");
+    assert_string_equal(c->traces.service_name, "pomona");
+    api_gateway_unref(c);
+    assert_int_equal(setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://env:4318", 1), 0);
+    assert_int_equal(setenv("OTEL_SERVICE_NAME", "env", 1), 0);
+    assert_int_equal(setenv("OTEL_TRACES_SAMPLER_ARG", "0.25", 1), 0);
+    assert_ok(load("traces: { ratio: 0.5 }\n", &c, &err), err);
+    assert_string_equal(c->traces.endpoint, "http://env:4318");
+    assert_string_equal(c->traces.service_name, "env");
+    assert_true(c->traces.ratio > 0.4);
+    api_gateway_unref(c);
+    assert_ok(load("traces: { endpoint: \"https://file\", service_name: file }\n", &c, &err), err);
+    assert_string_equal(c->traces.endpoint, "https://file");
+    assert_string_equal(c->traces.service_name, "file");
+    assert_true(c->traces.ratio < 0.3 && c->traces.ratio > 0.2);
+    api_gateway_unref(c);
+    assert_int_equal(setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "ftp://env", 1), 0);
+    assert_int_equal(setenv("OTEL_TRACES_SAMPLER_ARG", "7", 1), 0);
+    assert_ok(load("queue: { requests: 1 }\n", &c, &err), err);
+    assert_string_equal(c->traces.endpoint, "");
+    assert_true(c->traces.ratio == 0);
+    api_gateway_unref(c);
+    (void)unsetenv("OTEL_EXPORTER_OTLP_ENDPOINT");
+    (void)unsetenv("OTEL_SERVICE_NAME");
+    (void)unsetenv("OTEL_TRACES_SAMPLER_ARG");
+}
+
+static void headers_of_traces_come_from_a_file_of_their_own(void **state)
+{
+    static const char *const wrong[] = { "no header\n", ": x\n", "a b: c\n", "a: \x01\n",
+                                         "a: 1\nb: 1\nc: 1\nd: 1\ne: 1\nf: 1\ng: 1\nh: 1\ni: 1\n" };
+    struct api_gateway *c = NULL;
+    char headers[128], text[256];
+    struct err err;
+
+    (void)state;
+    write_headers("# whose\nAuthorization: Bearer x\r\n\nX-Scope-OrgID: 1", headers,
+                  sizeof(headers));
+    (void)snprintf(text, sizeof(text), "traces:\n  headers_file: %s\n", headers);
+    assert_ok(load(text, &c, &err), err);
+    assert_int_equal(c->traces.n_headers, 2);
+    assert_string_equal(c->traces.headers[0], "Authorization: Bearer x");
+    assert_string_equal(c->traces.headers[1], "X-Scope-OrgID: 1");
+    api_gateway_unref(c);
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+        write_headers(wrong[i], headers, sizeof(headers));
+        assert_int_equal(load(text, &c, &err), ST_RANGE);
+        assert_non_null(strstr(err.words, ":2:"));
+    }
+    assert_int_equal(unlink(headers), 0);
+    assert_int_equal(load(text, &c, &err), ST_RANGE);
+    assert_int_equal(load("traces: { endpoint: \"collector:4318\" }\n", &c, &err), ST_RANGE);
+    assert_int_equal(load("traces: { ratio: 1.5 }\n", &c, &err), ST_RANGE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -158,6 +226,8 @@ int main(void)
         cmocka_unit_test(a_file_of_comments_says_the_defaults),
         cmocka_unit_test(an_issuer_is_read_whole),
         cmocka_unit_test(mistakes_are_told_with_line_and_column),
+        cmocka_unit_test(traces_are_off_unless_the_file_or_the_environment_says_where_to),
+        cmocka_unit_test(headers_of_traces_come_from_a_file_of_their_own),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

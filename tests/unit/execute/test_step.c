@@ -279,9 +279,85 @@ static void what_is_wanted_of_logits_travels_and_is_checked(void **state)
     }
 }
 
+static struct step_mark mark_of(uint32_t slot)
+{
+    return (
+        struct step_mark){ .slot = slot,
+                           .trace = { .trace_id = { 1, 2 }, .span_id = { 3 }, .is_sampled = true },
+                           .request_id = "req_1" };
+}
+
+static void what_is_traced_travels_with_the_step(void **state)
+{
+    static const uint32_t slots[] = { 0, 4 };
+    const struct step_mark marks[] = { mark_of(3) };
+    const struct step_trace trace = { slots, 2, marks, 1 };
+    struct wires *w = *state;
+    const struct engine_batch batch = token_batch();
+    const struct step_trace *got;
+    struct engine_batch ignored;
+
+    step_set_trace(w->out, &trace);
+    assert_int_equal(pass(w, &batch, &ignored), ST_OK);
+    got = step_trace(w->in);
+    assert_int_equal(got->n_slots, 2);
+    assert_int_equal(got->slots[0], 0);
+    assert_int_equal(got->slots[1], 4);
+    assert_int_equal(got->n_marks, 1);
+    assert_memory_equal(&got->marks[0], &marks[0], sizeof(marks[0]));
+    step_set_trace(w->out, &(struct step_trace){ 0 });
+    assert_int_equal(pass(w, &batch, &ignored), ST_OK);
+    assert_int_equal(step_trace(w->in)->n_slots, 0);
+}
+
+static void damaged_traces_are_refused_or_within_limits(void **state)
+{
+    static const uint32_t slots[] = { 1, 2 };
+    const struct step_mark marks[] = { mark_of(0), mark_of(1) };
+    const struct step_trace trace = { slots, 2, marks, 2 };
+    const struct engine_batch batch = token_batch();
+    uint8_t header[STEP_HEADER_BYTES], bytes[2 * (STEP_SLOT_BYTES + STEP_MARK_BYTES)];
+    struct step_head head;
+    size_t n_refused = 0;
+    uint32_t x = 20241126;
+
+    (void)state;
+    assert_int_equal(step_trace_bytes(&trace), sizeof(bytes));
+    for (size_t n = 0; n < N_DAMAGED; n++) {
+        struct step_mark got[4];
+        uint32_t got_slots[4];
+
+        step_write_header(n, &batch, header);
+        step_write_trace(&trace, header, bytes);
+        x = x * 1664525u + 1013904223u; /* Numerical Recipes LCG */
+        if (n % 2 == 0)
+            header[32 + (x >> 8) % 8] ^= (uint8_t)(1u << (x >> 28 & 7));
+        else
+            bytes[(x >> 8) % sizeof(bytes)] = (uint8_t)(x >> 24);
+        if (step_read_header(&limits, header, &head, NULL) != ST_OK) {
+            n_refused++;
+            continue;
+        }
+        assert_in_range(head.trace_bytes, 0, sizeof(bytes));
+        if (step_read_trace(&limits, &head, bytes, got_slots, got, NULL) != ST_OK) {
+            n_refused++;
+            continue;
+        }
+        for (uint32_t i = 0; i < head.n_slots; i++)
+            assert_in_range(got_slots[i], 0, limits.max_spans);
+        for (uint32_t i = 0; i < head.n_marks; i++) {
+            assert_in_range(got[i].slot, 0, limits.max_spans - 1);
+            assert_int_equal(got[i].request_id[TRACE_REQUEST_MAX - 1], '\0');
+        }
+    }
+    assert_true(n_refused > N_DAMAGED / 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        CASE(what_is_traced_travels_with_the_step),
+        CASE(damaged_traces_are_refused_or_within_limits),
         CASE(a_step_of_tokens_arrives_as_it_was),
         CASE(a_step_of_hidden_rows_arrives_bit_for_bit),
         CASE(rows_of_logits_arrive_where_limits_have_them),
