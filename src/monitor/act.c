@@ -202,7 +202,8 @@ void act_tick(struct monitor *m, uint64_t now_ns)
         else
             continue;
         /* until the cluster says what became of it */
-        m->next_act_ns = now_ns + ACT_DEADLINE_S * NS_PER_S;
+        m->next_act_ns =
+            now_ns + NS_PER_S + (uint64_t)(2 * m->settings->every.poll * (double)NS_PER_S);
         return;
     }
 }
