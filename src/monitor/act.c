@@ -135,24 +135,47 @@ static bool is_mine(const struct monitor *m, const struct remote_member *node)
                           : strcmp(node->name, m->drained) == 0;
 }
 
-static void drain(struct monitor *m, const struct remote_member *node,
-                  const struct remote_member *other, const struct ledger_entry *why)
+/* Why it is not drained now; "": it may be.  Without a second node the models would have no place. */
+static void find_objection(const struct remote_state *state, const struct remote_member *node,
+                           char *ret_words, size_t n)
+{
+    bool has_others = false;
+
+    ret_words[0] = '\0';
+    for (size_t i = 0; i < state->n_members; i++) {
+        const struct remote_member *other = &state->members[i];
+
+        if (other == node)
+            continue;
+        has_others |= other->is_connected && !other->is_draining;
+        if (other->is_draining)
+            (void)snprintf(ret_words, n, "node '%s' is drained already", other->name);
+    }
+    if (!has_others && !ret_words[0])
+        (void)snprintf(ret_words, n, "it is the only one that takes part");
+}
+
+/* Returns  whether the cluster is asked */
+static bool drain(struct monitor *m, const struct remote_state *state,
+                  const struct remote_member *node, const struct ledger_entry *why)
 {
     const char *check = ledger_check(m->ledger, why->check)->name;
-    char title[REMOTE_NAME_MAX];
+    char title[REMOTE_NAME_MAX], objection[REMOTE_NAME_MAX + 64];
 
-    if (other && strcmp(m->undrained, node->name) != 0)
-        log_warn("%s of %s: node '%s' is drained already, '%s' is not beside it", check,
-                 why->subject, other->name, node->name);
-    (void)snprintf(m->undrained, sizeof(m->undrained), "%.63s", other ? node->name : "");
-    if (other)
-        return;
+    find_objection(state, node, objection, sizeof(objection));
+    if (objection[0] && strcmp(m->undrained, node->name) != 0)
+        log_warn("%s of %s: node '%s' is not drained, %s", check, why->subject, node->name,
+                 objection);
+    (void)snprintf(m->undrained, sizeof(m->undrained), "%.63s", objection[0] ? node->name : "");
+    if (objection[0])
+        return false;
     log_warn("%s of %s: node '%s' is drained", check, why->subject, node->name);
     m->drained_for_ns = why->finding.since_ns;
     m->was_drained = false;
     (void)snprintf(m->drained, sizeof(m->drained), "%.63s", node->name);
     (void)snprintf(title, sizeof(title), DRAINED_BY, m->name);
     post(m, "/cluster/drain", json_pack("{s:s, s:s}", "node", node->name, "by", title));
+    return true;
 }
 
 static void undrain(struct monitor *m, const struct remote_member *node)
@@ -160,15 +183,6 @@ static void undrain(struct monitor *m, const struct remote_member *node)
     log_info("node '%s' takes part again: what it was drained for is over", node->name);
     m->drained[0] = '\0';
     post(m, "/cluster/undrain", json_pack("{s:s}", "node", node->name));
-}
-
-static const struct remote_member *draining_beside(const struct remote_state *state,
-                                                   const struct remote_member *node)
-{
-    for (size_t i = 0; i < state->n_members; i++)
-        if (&state->members[i] != node && state->members[i].is_draining)
-            return &state->members[i];
-    return NULL;
 }
 
 /* It drained for this very finding, and does not any more: a person thinks otherwise, or it began anew. */
@@ -195,12 +209,14 @@ void act_tick(struct monitor *m, uint64_t now_ns)
 
         m->was_drained |= node->is_draining && strcmp(node->name, m->drained) == 0;
         if (want == WANT_DRAINED && !node->is_draining && node->is_connected &&
-            !is_taken_back(m, node, why))
-            drain(m, node, draining_beside(&someone->state, node), why);
-        else if (want == WANT_NOTHING && node->is_draining && is_mine(m, node))
+            !is_taken_back(m, node, why)) {
+            if (!drain(m, &someone->state, node, why))
+                continue;
+        } else if (want == WANT_NOTHING && node->is_draining && is_mine(m, node)) {
             undrain(m, node);
-        else
+        } else {
             continue;
+        }
         /* until the cluster says what became of it */
         m->next_act_ns =
             now_ns + NS_PER_S + (uint64_t)(2 * m->settings->every.poll * (double)NS_PER_S);

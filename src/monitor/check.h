@@ -71,8 +71,8 @@ enum check_sense { BAD_ABOVE, BAD_BELOW };
       "share of memory that is available")                                                         \
     X(SWAP_USED, RESOURCES, BAD_ABOVE, "swap.used", 0.5, 0.9, 60, 30, NONE,                        \
       "share of the swap space")                                                                   \
-    X(DISK_FREE, RESOURCES, BAD_BELOW, "disk.free", 0.1, 0.03, 10, 10, NONE,                       \
-      "share of a disk that is free")                                                              \
+    X(DISK_FREE, RESOURCES, BAD_BELOW, "disk.free", 0.1, 0.03, 10, 10, DRAIN,                      \
+      "share of a disk that is free; of 256 GB where it is larger")                                \
     X(DISK_SYNC, RESOURCES, BAD_ABOVE, "disk.sync_s", 1, 5, 60, 30, NONE,                          \
       "seconds that a page takes to be on disk")                                                   \
     X(DISK_READ, RESOURCES, BAD_BELOW, "disk.read_mb_s", 50, 10, 1000, 0, NONE,                    \

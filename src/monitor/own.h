@@ -34,7 +34,8 @@ void own_read(const char *root, const char *pressure_file, const struct own_figu
 void own_read_gpus(const char *root, struct own_figures *figures);
 
 struct own_disk {
-    double free;   /* share of what may be used */
+    double
+        free; /* share of what may be used; of 256 GB where it is larger: 3 % of 8 TB are enough */
     double sync_s; /* that a page took to be on disk; NAN: it could not be written */
 };
 

@@ -19,6 +19,8 @@
 
 enum { ROOM_FACTOR = 8, PAGE_BYTES = 4096, CERTIFICATE_MAX_BYTES = 1 << 20 };
 
+static const double LARGE_DISK_BYTES = 256e9;
+
 /* Seconds until a page of a new file is on disk; the file has no name, so a power cut leaves none. */
 static double sync_seconds(const char *folder)
 {
@@ -42,10 +44,12 @@ static double sync_seconds(const char *folder)
 enum status own_disk(const char *path, struct own_disk *ret, struct err *err)
 {
     struct statvfs st;
+    double all;
 
     if (statvfs(path, &st) != 0)
         return err_errno(err, "the disk of '%s'", path);
-    ret->free = st.f_blocks > 0 ? (double)st.f_bavail / (double)st.f_blocks : (double)NAN;
+    all = fmin((double)st.f_blocks * (double)st.f_frsize, LARGE_DISK_BYTES);
+    ret->free = all > 0 ? fmin(1, (double)st.f_bavail * (double)st.f_frsize / all) : (double)NAN;
     ret->sync_s = sync_seconds(path);
     return ST_OK;
 }

@@ -192,7 +192,7 @@ def test_a_full_disk_drains_its_node_until_there_is_room(tmp_path, cluster):
     disk.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "pomona-test", disk], check=True)
     try:
-        with watch(tmp_path, cluster, [("disk.free", {"action": "drain"})], disks=[str(disk)]) as monitor:
+        with watch(tmp_path, cluster, [("disk.free", {})], disks=[str(disk)]) as monitor:
             subject = f"disk/a/{str(disk)[:70]}"
             monitor.wait_state("disk.free", subject, "ok")
             filler = disk / "filler"
@@ -217,7 +217,7 @@ def test_a_full_disk_drains_its_node_until_there_is_room(tmp_path, cluster):
             monitor.start()
             wait_until(lambda: is_draining() == {"a": False, "b": True}, 30, "node a takes part, b does not")
             fill(filler)
-            wait_until(lambda: "node 'b' is drained already, 'a' is not beside it" in monitor.said(), 30,
+            wait_until(lambda: "node 'a' is not drained, node 'b' is drained already" in monitor.said(), 30,
                        "there is one at a time")
             assert is_draining() == {"a": False, "b": True}
             status, _ = cluster["b"].request("POST", "/cluster/undrain", {"node": "b"})
