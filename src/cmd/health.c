@@ -160,9 +160,8 @@ static void print_seconds(const json_t *object, const char *key)
 static void print_axis(const json_t *report, size_t n_parts)
 {
     char ago[UNITS_MAX], begin[UNITS_MAX + 8];
-    const int n =
-        snprintf(begin, sizeof(begin), "|%s ago",
-                 units_seconds(number_of(report, "to") - number_of(report, "from") - 1, ago));
+    const int n = snprintf(begin, sizeof(begin), "|%s ago",
+                           units_seconds(number_of(report, "to") - number_of(report, "from"), ago));
 
     if (n > 0 && (size_t)n + 4 < n_parts)
         printf("  %s%*s\n", begin, (int)n_parts - n, "now|");

@@ -51,7 +51,7 @@ static void speed_done(struct work *w, uint64_t now_ns);
 
 enum { KIND_MACHINE, KIND_DISK, KIND_NAME, KIND_CERTIFICATE, KIND_PATH, KIND_UNIT, KIND_SPEED };
 
-enum { PATH_TIMEOUT_MS = 3000, UNIT_TIMEOUT_MS = 5000 };
+enum { PATH_TIMEOUT_MS = 1000, UNIT_TIMEOUT_MS = 4000 };
 
 static const struct kind {
     size_t every; /* offset in the settings, seconds */
