@@ -277,9 +277,10 @@ enum drain_switch { DRAIN_ON, DRAIN_OFF };
 
 /* Let a node hold nothing, or again something: plans that name one that drains are
  * refused.  What it holds stays until it is ended.
+ * by      a program that will end it, which all are told of; "": a person asked.  Borrowed
  * Errors  ST_NOTFOUND  no such node; ST_PEER  it is not alive */
 enum status cluster_drain(struct cluster *cluster, const char *node, enum drain_switch how,
-                          struct err *err);
+                          const char *by, struct err *err);
 
 enum leadership_kind {
     LEADER_NONE,
@@ -322,10 +323,12 @@ struct cluster_member {
     uint16_t share_port;   /* where it gives pieces of its models; 0: nowhere, and it takes none */
     uint32_t step_version; /* that ranks here speak; 0: the first */
     bool is_alive, is_local, is_draining;
+    char drained_by[NODE_NAME_MAX]; /* while it drains: a program that will end it; "": a person asked */
     bool is_connected;  /* it has a channel: else it may be alive, and takes no part */
     bool has_datagrams; /* it answers them: else its channel alone tells that it is alive */
     uint64_t memory_bytes, memory_used_bytes;
     double rtt_ms;           /* of the last beat; 0 unknown */
+    uint64_t n_pings, n_pongs; /* datagrams that this node sent it, and answers that came */
     struct node_speed speed; /* all 0: not measured */
 };
 size_t cluster_members(const struct cluster *cluster, struct cluster_member *ret_members,

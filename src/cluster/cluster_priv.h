@@ -386,7 +386,8 @@ void instances_tick(struct cluster *cluster, uint64_t now_ns);
 void instances_free(struct cluster *cluster);
 
 /* drain.c */
-void member_drains(struct member *member, bool is_draining);
+/* by  who asked, as cluster_drain() */
+void member_drains(struct member *member, bool is_draining, const char *by);
 void drain_receive(struct cluster *cluster, const Wire__Drain *drain);
 bool instance_is_leaving(const struct cluster *cluster, const struct plan *plan);
 

@@ -11,8 +11,14 @@
 #include "base/log.h"
 #include "cluster/cluster_priv.h"
 
-void member_drains(struct member *member, bool is_draining)
+void member_drains(struct member *member, bool is_draining, const char *by)
 {
+    char *drained_by = member->info.drained_by;
+    const size_t capacity = sizeof(member->info.drained_by);
+
+    /* one that is no name says nothing about who may end it */
+    if (!is_draining || text_take(by, "name", drained_by, capacity, NULL) != ST_OK)
+        drained_by[0] = '\0';
     if (member->info.is_draining == is_draining)
         return;
     member->info.is_draining = is_draining;
@@ -22,13 +28,13 @@ void member_drains(struct member *member, bool is_draining)
 
 void drain_receive(struct cluster *cluster, const Wire__Drain *drain)
 {
-    member_drains(cluster->self, drain->is_draining != 0);
+    member_drains(cluster->self, drain->is_draining != 0, drain->by);
     beats_send(cluster, clock_ns());
     cluster_changed(cluster);
 }
 
 enum status cluster_drain(struct cluster *cluster, const char *node, enum drain_switch how,
-                          struct err *err)
+                          const char *by, struct err *err)
 {
     struct member *m = member_find(cluster, node);
     Wire__NodeMessage message = WIRE__NODE_MESSAGE__INIT;
@@ -40,6 +46,7 @@ enum status cluster_drain(struct cluster *cluster, const char *node, enum drain_
         return err_set(err, ST_PEER, "node '%s' is not %s", node,
                        m->info.is_alive ? "connected" : "alive");
     drain.is_draining = how == DRAIN_ON;
+    drain.by = (char *)(uintptr_t)by; /* only read */
     if (m == cluster->self) {
         drain_receive(cluster, &drain);
         return ST_OK;
@@ -47,7 +54,7 @@ enum status cluster_drain(struct cluster *cluster, const char *node, enum drain_
     message.body_case = WIRE__NODE_MESSAGE__BODY_DRAIN;
     message.drain = &drain;
     link_send_to(m, &message);
-    member_drains(m, drain.is_draining); /* its next beat says the same */
+    member_drains(m, drain.is_draining, by); /* its next beat says the same */
     return ST_OK;
 }
 

@@ -11,7 +11,12 @@
 #include "cmd/options.h"
 #include "cmd/units.h"
 
-enum { SINCE_MAX_S = 3660 * 86400, EVENTS_SHOWN = 20 };
+enum {
+    SINCE_MAX_S = 3660 * 86400,
+    EVENTS_SHOWN = 20,
+    SUBJECT_WIDTH_MIN = 24,
+    SUBJECT_WIDTH_MAX = 60
+};
 
 static const char *const monitor_default = "http://127.0.0.1:52418";
 
@@ -68,29 +73,53 @@ static bool is_of(const json_t *object, const char *node)
     return !node;
 }
 
-static void print_findings(const struct app *app, const json_t *now, const char *node, bool all)
+/* How wide a column has to be for every "subject" of a list. */
+static int subject_width(const json_t *list)
+{
+    const json_t *object;
+    size_t i, most = SUBJECT_WIDTH_MIN;
+
+    json_array_foreach(list, i, object) most = size_max(most, strlen(text_of(object, "subject")));
+    return (int)size_min(most, SUBJECT_WIDTH_MAX);
+}
+
+/* Those of one state.  Returns how many there are. */
+static size_t print_state(const struct app *app, const json_t *now, const char *node,
+                          const char *state, int width)
 {
     const json_t *finding;
-    size_t i, n_ok = 0;
-    bool has_head = false;
+    size_t i, n = 0;
 
     json_array_foreach(json_object_get(now, "findings"), i, finding)
     {
-        const char *state = text_of(finding, "state");
         char since[UNITS_MAX];
 
-        if (!is_of(finding, node))
+        if (!is_of(finding, node) || strcmp(text_of(finding, "state"), state) != 0)
             continue;
-        n_ok += strcmp(state, "ok") == 0;
-        if (!all && strcmp(state, "warning") != 0 && strcmp(state, "critical") != 0)
-            continue;
-        if (!has_head)
-            printf("\n%-9s %-20s %-34s %10s %12s\n", "STATE", "CHECK", "SUBJECT", "VALUE", "SINCE");
-        has_head = true;
-        printf("%s%-9s%s %-20s %-34s %10.4g %12s  %s\n", colour_of(app, state), state, plain(app),
-               text_of(finding, "check"), text_of(finding, "subject"), number_of(finding, "value"),
-               units_seconds(number_of(finding, "since_s"), since), text_of(finding, "words"));
+        n++;
+        if (width > 0)
+            printf("%s%-9s%s %-20s %-*s %10.4g %12s  %s\n", colour_of(app, state), state,
+                   plain(app), text_of(finding, "check"), width, text_of(finding, "subject"),
+                   number_of(finding, "value"), units_seconds(number_of(finding, "since_s"), since),
+                   text_of(finding, "words"));
     }
+    return n;
+}
+
+/* The worst first. */
+static void print_findings(const struct app *app, const json_t *now, const char *node, bool all)
+{
+    static const char *const states[] = { "critical", "warning", "unknown", "ok" };
+    const int width = subject_width(json_object_get(now, "findings"));
+    size_t n_ok = 0, n_shown = 0;
+
+    for (size_t k = 0; k < ARRAY_LEN(states); k++)
+        n_shown += all || k < 2 ? print_state(app, now, node, states[k], 0) : 0;
+    if (n_shown > 0)
+        printf("\n%-9s %-20s %-*s %10s %12s\n", "STATE", "CHECK", width, "SUBJECT", "VALUE",
+               "SINCE");
+    for (size_t k = 0; k < ARRAY_LEN(states); k++)
+        n_ok = print_state(app, now, node, states[k], all || k < 2 ? width : 0);
     printf("\n%zu findings are ok\n", n_ok);
 }
 
@@ -127,18 +156,38 @@ static void print_seconds(const json_t *object, const char *key)
     printf(" %12s", json_is_number(value) ? units_seconds(json_number_value(value), text) : "-");
 }
 
+/* Over the timelines: where they begin, and that they end now. */
+static void print_axis(const json_t *report, size_t n_parts)
+{
+    char ago[UNITS_MAX], begin[UNITS_MAX + 8];
+    const int n = snprintf(begin, sizeof(begin), "|%s ago",
+                           units_seconds(number_of(report, "to") - number_of(report, "from"), ago));
+
+    if (n > 0 && (size_t)n + 4 < n_parts)
+        printf("  %s%*s\n", begin, (int)n_parts - n, "now|");
+}
+
 static void print_subjects(const struct app *app, const json_t *report)
 {
-    const json_t *subject;
+    const json_t *subjects = json_object_get(report, "subjects"), *subject;
+    const int width = subject_width(subjects);
     size_t i;
 
-    printf("\n%-30s %-12s %9s %9s %8s %12s %12s\n", "SUBJECT", "CHECK", "AVAILABLE", "BUDGET",
+    if (json_array_size(subjects) == 0)
+        return;
+    printf("\n%-*s %-12s %9s %9s %8s %12s %12s\n", width, "SUBJECT", "CHECK", "AVAILABLE", "BUDGET",
            "FAILURES", "MTTR", "MTBF");
-    json_array_foreach(json_object_get(report, "subjects"), i, subject)
+    print_axis(report, json_array_size(json_object_get(json_array_get(subjects, 0), "timeline")));
+    json_array_foreach(subjects, i, subject)
     {
-        printf("%-30s %-12s %8.3f%% %8.1f%% %8.0f", text_of(subject, "subject"),
-               text_of(subject, "check"), 100 * number_of(subject, "availability"),
-               100 * number_of(subject, "budget_left"), number_of(subject, "failures"));
+        const double budget = number_of(subject, "budget_left");
+        char left[16] = "used up";
+
+        if (budget > 0)
+            (void)snprintf(left, sizeof(left), "%.1f%%", 100 * budget);
+        printf("%-*s %-12s %8.3f%% %9s %8.0f", width, text_of(subject, "subject"),
+               text_of(subject, "check"), 100 * number_of(subject, "availability"), left,
+               number_of(subject, "failures"));
         print_seconds(subject, "mttr_s");
         print_seconds(subject, "mtbf_s");
         printf("\n");

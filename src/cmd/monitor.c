@@ -14,7 +14,7 @@
 #include "cmd/peers.h"
 #include "monitor/monitor.h"
 
-enum { JOBS_AT_END_MS = 700, END_STEP_MS = 20 };
+enum { JOBS_AT_END_MS = 5000, END_STEP_MS = 20 };
 
 struct watching {
     struct loop *loop;

@@ -63,7 +63,8 @@ static const cyaml_schema_field_t listen_fields[] = {
 #define SECONDS(section, field) CYAML_FIELD_FLOAT(#field "_s", CYAML_FLAG_OPTIONAL, struct health_monitor, section.field)
 static const cyaml_schema_field_t every_fields[] = {
     SECONDS(every, poll), SECONDS(every, machine), SECONDS(every, canary), SECONDS(every, record),
-    SECONDS(every, names), SECONDS(every, certificates),
+    SECONDS(every, names), SECONDS(every, certificates), SECONDS(every, paths), SECONDS(every, units),
+    SECONDS(every, speed),
     CYAML_FIELD_END
 };
 
@@ -104,7 +105,7 @@ static const cyaml_schema_field_t root_fields[] = {
     CYAML_FIELD_FLOAT("target", CYAML_FLAG_OPTIONAL, struct health_monitor, target),
     CYAML_FIELD_STRING("pressure_file", CYAML_FLAG_OPTIONAL, struct health_monitor, pressure_file, 1),
     CYAML_FIELD_SEQUENCE("checks", CYAML_FLAG_OPTIONAL | CYAML_FLAG_POINTER, struct health_monitor, checks, &check_value, 0, HEALTH_CHECKS_MAX),
-    LIST(disks), LIST(names), LIST(certificates),
+    LIST(disks), LIST(names), LIST(certificates), LIST(units),
     CYAML_FIELD_SEQUENCE("callbacks", CYAML_FLAG_OPTIONAL | CYAML_FLAG_POINTER, struct health_monitor, callbacks, &callback_value, 0, HEALTH_CALLBACKS_MAX),
     CYAML_FIELD_END
 };
@@ -125,9 +126,12 @@ static const struct real {
     { REAL("every.poll_s", every.poll),                 2,     0.05, 3600 },
     { REAL("every.machine_s", every.machine),           5,     0.05, 3600 },
     { REAL("every.canary_s", every.canary),             5,     0.1,  86400 },
-    { REAL("every.record_s", every.record),             10,    0.1,  3600 },
+    { REAL("every.record_s", every.record),             10,    1,    3600 }, /* a second has one sample */
     { REAL("every.names_s", every.names),               60,    0.1,  86400 },
     { REAL("every.certificates_s", every.certificates), 3600,  0.1,  86400 },
+    { REAL("every.paths_s", every.paths),               60,    0.1,  86400 },
+    { REAL("every.units_s", every.units),               5,     0.1,  3600 },
+    { REAL("every.speed_s", every.speed),               600,   0.1,  86400 },
     { REAL("deadline.poll_s", deadline.poll),           2,     0.05, 60 },
     { REAL("deadline.canary_s", deadline.canary),       30,    0.1,  600 },
     { REAL("deadline.callback_s", deadline.callback),   10,    0.1,  300 },

@@ -16,7 +16,7 @@
 
 enum {
     HEALTH_CHECKS_MAX = 64, /* rows of `checks` */
-    HEALTH_LIST_MAX = 32,   /* of disks, names, certificates, words of a command */
+    HEALTH_LIST_MAX = 32,   /* of disks, names, certificates, units, words of a command */
     HEALTH_CALLBACKS_MAX = 8,
     HEALTH_URL_MAX = 512,
     HEALTH_PROMPT_MAX = 1024,
@@ -59,7 +59,8 @@ struct health_monitor {
     char api_ca
         [CONFIG_PATH_MAX]; /* who signed their certificates, PEM; "": the system's authorities */
     struct {
-        double poll, machine, canary, record, names, certificates; /* seconds */
+        double poll, machine, canary, record, names, certificates, paths, units,
+            speed; /* seconds */
     } every;
     struct {
         double poll, canary, callback; /* seconds */
@@ -82,6 +83,8 @@ struct health_monitor {
     unsigned names_count;
     char **certificates; /* [certificates_count] files */
     unsigned certificates_count;
+    char **units; /* [units_count] services of this machine; none: the node's, where it is one */
+    unsigned units_count;
     struct health_callback *callbacks; /* [callbacks_count] */
     unsigned callbacks_count;
 };

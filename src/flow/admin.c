@@ -187,13 +187,13 @@ void admin_state_handler(void *arg, struct exchange *x)
 }
 
 static void switch_drain(struct service *service, struct exchange *x, const char *node,
-                         enum drain_switch how)
+                         enum drain_switch how, const char *by)
 {
     struct buf body = { 0 };
     struct err err = { 0 };
     struct api_error e;
 
-    if (cluster_drain(service->cluster, node, how, &err) != ST_OK) {
+    if (cluster_drain(service->cluster, node, how, by, &err) != ST_OK) {
         (void)api_error_set(&e, err.status == ST_NOTFOUND ? API_INVALID_VALUE : API_UPSTREAM,
                             "node", "%s", err.words);
         exchange_fail(x, &e);
@@ -225,12 +225,12 @@ void admin_replace(void *arg, struct exchange *x, const char *instance_id)
     exchange_reply(x, 200, "application/json", &body);
 }
 
-void admin_drain(void *arg, struct exchange *x, const char *node)
+void admin_drain(void *arg, struct exchange *x, const char *node, const char *by)
 {
-    switch_drain(arg, x, node, DRAIN_ON);
+    switch_drain(arg, x, node, DRAIN_ON, by);
 }
 
 void admin_undrain(void *arg, struct exchange *x, const char *node)
 {
-    switch_drain(arg, x, node, DRAIN_OFF);
+    switch_drain(arg, x, node, DRAIN_OFF, "");
 }

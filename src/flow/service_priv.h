@@ -113,7 +113,7 @@ void admin_plan(void *arg, struct exchange *x, const struct place_request *reque
 void admin_place(void *arg, struct exchange *x, const struct place_request *request);
 void admin_unplace(void *arg, struct exchange *x, const char *model);
 void admin_replace(void *arg, struct exchange *x, const char *instance_id);
-void admin_drain(void *arg, struct exchange *x, const char *node);
+void admin_drain(void *arg, struct exchange *x, const char *node, const char *by);
 void admin_undrain(void *arg, struct exchange *x, const char *node);
 void admin_release(struct service *service); /* forget every placing watched */
 

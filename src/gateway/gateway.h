@@ -47,7 +47,7 @@ struct gateway_handlers {
     void (*plan)(void *arg, struct exchange *x, const struct place_request *request);
     void (*place)(void *arg, struct exchange *x, const struct place_request *request);
     void (*unplace)(void *arg, struct exchange *x, const char *model);
-    void (*drain)(void *arg, struct exchange *x, const char *node);
+    void (*drain)(void *arg, struct exchange *x, const char *node, const char *by);
     void (*replace)(void *arg, struct exchange *x, const char *instance_id);
     void (*undrain)(void *arg, struct exchange *x, const char *node);
     void (*exo_node_id)(void *arg, struct exchange *x);

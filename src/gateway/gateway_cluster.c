@@ -85,13 +85,34 @@ void gateway_cluster_replace(void *arg, struct exchange *x)
         g->handlers->replace(g->arg, x, id);
 }
 
+/* {"node":"name", "by":"who"}, the second if it is given: both [NODE_NAME_MAX] */
+static bool drain_of(struct exchange *x, char *ret_node, char *ret_by)
+{
+    struct api_error e;
+    json_t *body = gateway_body(x);
+    enum status s;
+
+    if (!body)
+        return false;
+    ret_node[0] = ret_by[0] = '\0';
+    s = param_text(body, "node", ret_node, NODE_NAME_MAX, &e);
+    if (s == ST_OK)
+        s = param_text(body, "by", ret_by, NODE_NAME_MAX, &e);
+    if (s == ST_OK && !ret_node[0])
+        s = api_error_set(&e, API_MISSING, "node", "Name the node.");
+    json_decref(body);
+    if (s != ST_OK)
+        exchange_fail(x, &e);
+    return s == ST_OK;
+}
+
 void gateway_cluster_drain(void *arg, struct exchange *x)
 {
     struct gateway *g = arg;
-    char node[NODE_NAME_MAX];
+    char node[NODE_NAME_MAX], by[NODE_NAME_MAX];
 
-    if (name_of(x, "node", node, sizeof(node)))
-        g->handlers->drain(g->arg, x, node);
+    if (drain_of(x, node, by))
+        g->handlers->drain(g->arg, x, node, by);
 }
 
 void gateway_cluster_undrain(void *arg, struct exchange *x)

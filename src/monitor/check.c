@@ -7,6 +7,8 @@
 enum {
     NAME_LOOKUP_MAX_S = 30, /* a resolver's own patience */
     SYNC_MAX_S = 30,        /* of a disk that is nearly dead */
+    PATH_MAX_S = 60,        /* of many paths, of which some do not answer */
+    UNIT_MAX_S = 10,
 };
 
 static const struct check built_in[N_CHECKS] = {
@@ -46,6 +48,10 @@ static double stale_s(enum check_id id, enum check_group group, const struct hea
     case CHECK_NAME_FOUND:
     case CHECK_NAME_SECONDS: return 3 * config->every.names + NAME_LOOKUP_MAX_S;
     case CHECK_CERTIFICATE_DAYS: return 3 * config->every.certificates;
+    case CHECK_LINK_MTU: return 3 * config->every.paths + PATH_MAX_S;
+    case CHECK_UNIT_ACTIVE: return 3 * config->every.units + UNIT_MAX_S;
+    case CHECK_DISK_READ:
+    case CHECK_DISK_WRITE: return 3 * config->every.speed + SYNC_MAX_S;
     default: break;
     }
     return group == GROUP_RESOURCES ? 3 * config->every.machine + SYNC_MAX_S

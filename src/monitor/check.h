@@ -42,6 +42,8 @@ enum check_sense { BAD_ABOVE, BAD_BELOW };
       "seconds until it is answered whole")                                                        \
     X(CANARY_WRONG, SERVICES, BAD_ABOVE, "canary.wrong", 1, 2, 0, 0, REPLACE,                      \
       "wrong answers in a row")                                                                    \
+    X(UNIT_ACTIVE, SERVICES, BAD_BELOW, "unit.active", 0.5, 0.5, 10, 5, NONE,                      \
+      "a service of this machine runs")                                                            \
     X(LINK_CONNECTED, NETWORK, BAD_BELOW, "link.connected", 0.5, 0.5, 5, 2, NONE,                  \
       "two nodes that live have a channel")                                                        \
     X(LINK_DATAGRAMS, NETWORK, BAD_BELOW, "link.datagrams", 0.5, -1, 15, 5, NONE,                  \
@@ -50,6 +52,12 @@ enum check_sense { BAD_ABOVE, BAD_BELOW };
       "seconds to another node and back")                                                          \
     X(LINK_ANSWERS, NETWORK, BAD_BELOW, "link.answers", 0.5, -1, 60, 10, NONE,                     \
       "a path between two nodes can be measured")                                                  \
+    X(LINK_LOSS, NETWORK, BAD_ABOVE, "link.loss", 0.05, 0.3, 30, 15, NONE,                         \
+      "share of the datagrams between two nodes that are not answered")                            \
+    X(LINK_SPEED, NETWORK, BAD_BELOW, "link.mb_s", 10, 1, 800, 0, NONE,                            \
+      "megabytes a second over a path between two nodes")                                          \
+    X(LINK_MTU, NETWORK, BAD_BELOW, "link.mtu", 1400, 1200, 100, 0, NONE,                          \
+      "bytes of the largest packet to another node that is not cut into pieces")                   \
     X(NAME_FOUND, NETWORK, BAD_BELOW, "name.found", 0.5, 0.5, 30, 0, NONE, "a name is looked up")  \
     X(NAME_SECONDS, NETWORK, BAD_ABOVE, "name.seconds", 1, 4, 60, 0, NONE,                         \
       "seconds that looking up takes")                                                             \
@@ -63,10 +71,18 @@ enum check_sense { BAD_ABOVE, BAD_BELOW };
       "share of memory that is available")                                                         \
     X(SWAP_USED, RESOURCES, BAD_ABOVE, "swap.used", 0.5, 0.9, 60, 30, NONE,                        \
       "share of the swap space")                                                                   \
-    X(DISK_FREE, RESOURCES, BAD_BELOW, "disk.free", 0.1, 0.03, 10, 10, NONE,                       \
-      "share of a disk that is free")                                                              \
+    X(DISK_FREE, RESOURCES, BAD_BELOW, "disk.free", 0.1, 0.03, 10, 10, DRAIN,                      \
+      "share of a disk that is free; of 256 GB where it is larger")                                \
     X(DISK_SYNC, RESOURCES, BAD_ABOVE, "disk.sync_s", 1, 5, 60, 30, NONE,                          \
       "seconds that a page takes to be on disk")                                                   \
+    X(DISK_READ, RESOURCES, BAD_BELOW, "disk.read_mb_s", 50, 10, 1000, 0, NONE,                    \
+      "megabytes a second that are read from a disk")                                              \
+    X(DISK_WRITE, RESOURCES, BAD_BELOW, "disk.write_mb_s", 10, 2, 1000, 0, NONE,                   \
+      "megabytes a second until they are on disk")                                                 \
+    X(GPU_TEMPERATURE, RESOURCES, BAD_ABOVE, "gpu.temperature_c", 95, 105, 30, 30, NONE,           \
+      "degrees Celsius of the hottest GPU")                                                        \
+    X(GPU_MEMORY, RESOURCES, BAD_ABOVE, "gpu.memory_used", 0.97, 0.995, 60, 30, NONE,              \
+      "share of a GPU's own memory")                                                               \
     X(TEMPERATURE, RESOURCES, BAD_ABOVE, "temperature.c", 90, 100, 30, 30, NONE,                   \
       "degrees Celsius of the hottest sensor")                                                     \
     X(FILES_USED, RESOURCES, BAD_ABOVE, "files.used", 0.8, 0.95, 10, 10, NONE,                     \

@@ -72,6 +72,7 @@ static void on_tick(void *arg)
     ledger_tick(m->ledger, FORGET_S, now_ns);
     callbacks_tick(m->callbacks, now_ns);
     recorder_tick(m->recorder, now_ns);
+    act_tick(m, now_ns);
 }
 
 static enum status load_settings(struct monitor *m, struct health_monitor **ret, struct err *err)

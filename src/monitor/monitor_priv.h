@@ -8,6 +8,7 @@
 #include "gateway/http/server.h"
 #include "monitor/fetch.h"
 #include "monitor/ledger.h"
+#include "monitor/loss.h"
 #include "monitor/monitor.h"
 #include "monitor/own.h"
 #include "monitor/remote.h"
@@ -32,6 +33,7 @@ struct target {
     bool is_refused; /* it wants a key: said once */
     char version[64];
     struct remote_state state; /* as it told last; all zeros: nothing */
+    struct loss loss;
 };
 
 /* A model that is asked something small now and then. */
@@ -72,8 +74,11 @@ struct monitor {
     struct canary canaries[MODELS_WATCHED_MAX]; /* [n_canaries] */
     size_t n_canaries;
     struct stall stall;
-    char drained[CONFIG_NAME_MAX]; /* the node that the monitor drained; "": none */
-    uint64_t next_poll_ns, begun_ns;
+    char drained[CONFIG_NAME_MAX];   /* the node that the monitor drained last; "": none */
+    uint64_t drained_for_ns;         /* when the finding that it was drained for became critical */
+    bool was_drained;                /* it was seen to drain since */
+    char undrained[CONFIG_NAME_MAX]; /* one that is not drained as another is: said once */
+    uint64_t next_poll_ns, next_act_ns, begun_ns;
     uint64_t n_changes;
     unsigned n_jobs; /* under way */
 };
@@ -86,7 +91,7 @@ void poll_tick(struct monitor *monitor, uint64_t now_ns);
 struct target *poll_someone(struct monitor *monitor);
 
 /* observe.c: what a node's state means. */
-void observe_state(struct monitor *monitor, const struct target *target, uint64_t now_ns);
+void observe_state(struct monitor *monitor, struct target *target, uint64_t now_ns);
 void observe_metrics(struct monitor *monitor, const char *text, uint64_t now_ns);
 void observe_cluster(struct monitor *monitor, uint64_t now_ns); /* what all together mean */
 
@@ -116,6 +121,7 @@ void callbacks_counts(const struct callbacks *callbacks, uint64_t *ret_sent, uin
 
 /* act.c: what is done about a critical finding. */
 void act_on(struct monitor *monitor, const struct ledger_change *change);
+void act_tick(struct monitor *monitor, uint64_t now_ns);
 
 /* show.c: the monitor's own port. */
 enum status show_listen(struct monitor *monitor, const char *host, uint16_t port, struct err *err);

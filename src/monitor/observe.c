@@ -1,13 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* monitor/observe.c - what the nodes' states mean for checks. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "monitor/monitor_priv.h"
 
-static void observe_links(struct monitor *m, const struct remote_state *state, uint64_t now_ns)
+/* Where no datagrams come at all, that is said already. */
+static void observe_loss(struct monitor *m, struct target *t, const struct remote_member *peer,
+                         const char *subject, uint64_t now_ns)
 {
+    const double share = loss_learn(&t->loss, peer);
+
+    if (peer->has_datagrams && !isnan(share))
+        ledger_observe(m->ledger, subject, CHECK_LINK_LOSS, share, NULL, now_ns);
+}
+
+static void observe_links(struct monitor *m, struct target *t, uint64_t now_ns)
+{
+    const struct remote_state *state = &t->state;
     char subject[SUBJECT_MAX];
 
     for (size_t i = 0; i < state->n_members; i++) {
@@ -20,6 +32,7 @@ static void observe_links(struct monitor *m, const struct remote_state *state, u
         if (!peer->is_connected)
             continue;
         ledger_observe(m->ledger, subject, CHECK_LINK_DATAGRAMS, peer->has_datagrams, NULL, now_ns);
+        observe_loss(m, t, peer, subject, now_ns);
         if (peer->rtt_ms > 0)
             ledger_observe(m->ledger, subject, CHECK_LINK_RTT, peer->rtt_ms / 1000, NULL, now_ns);
     }
@@ -32,6 +45,9 @@ static void observe_links(struct monitor *m, const struct remote_state *state, u
         (void)snprintf(words, sizeof(words), "at %s", link->host);
         subject_name(subject, "path", link->from, link->host);
         ledger_observe(m->ledger, subject, CHECK_LINK_ANSWERS, link->answers, words, now_ns);
+        if (link->bytes_per_s > 0)
+            ledger_observe(m->ledger, subject, CHECK_LINK_SPEED, link->bytes_per_s / 1e6, words,
+                           now_ns);
     }
 }
 
@@ -51,10 +67,10 @@ static void observe_stalls(struct monitor *m, uint64_t now_ns)
     }
 }
 
-void observe_state(struct monitor *m, const struct target *t, uint64_t now_ns)
+void observe_state(struct monitor *m, struct target *t, uint64_t now_ns)
 {
     stall_learn(&m->stall, &t->state, 30 * NS_PER_S, now_ns);
-    observe_links(m, &t->state, now_ns);
+    observe_links(m, t, now_ns);
 }
 
 static size_t count_versions(const struct monitor *m)

@@ -12,7 +12,7 @@
 #include "base/file.h"
 #include "base/paths.h"
 
-enum { TEXT_MAX_BYTES = 64 << 10, PROCESSES_MAX = 65536, ZONES_MAX = 64 };
+enum { TEXT_MAX_BYTES = 64 << 10, PROCESSES_MAX = 65536, ZONES_MAX = 64, SENSORS_MAX = 16 };
 
 /* The file root/NAME; false: it cannot be read. */
 static bool text_of(const char *root, const char *name, struct buf *text)
@@ -131,7 +131,34 @@ static double files_used(const char *root, struct buf *text)
     return most;
 }
 
-/* In thousandths of a degree: Documentation/driver-api/thermal/sysfs-api.rst */
+/* All in thousandths of a degree: Documentation/driver-api/thermal/sysfs-api.rst, hwmon/sysfs-interface.rst */
+static double hottest_chip(const char *root, int chip, struct buf *text)
+{
+    double most = (double)NAN;
+
+    for (int i = 1; i <= SENSORS_MAX; i++) {
+        char name[64];
+
+        (void)snprintf(name, sizeof(name), "sys/class/hwmon/hwmon%d/temp%d_input", chip, i);
+        if (text_of(root, name, text)) /* numbers may be left out */
+            most = fmax(most, strtod(buf_text(text), NULL) / 1000);
+    }
+    return most;
+}
+
+/* A GPU's own sensor is not the machine's. */
+static bool is_of_gpu(const char *root, int chip, struct buf *text)
+{
+    static const char *const gpus[] = { "amdgpu", "radeon", "nouveau", "i915", "xe" };
+    char name[64];
+
+    (void)snprintf(name, sizeof(name), "sys/class/hwmon/hwmon%d/name", chip);
+    for (size_t i = 0; text_of(root, name, text) && i < sizeof(gpus) / sizeof(gpus[0]); i++)
+        if (strncmp(buf_text(text), gpus[i], strlen(gpus[i])) == 0)
+            return true;
+    return false;
+}
+
 static double hottest(const char *root, struct buf *text)
 {
     double most = (double)NAN;
@@ -144,6 +171,9 @@ static double hottest(const char *root, struct buf *text)
             break;
         most = fmax(most, strtod(buf_text(text), NULL) / 1000); /* fmax() passes NAN over */
     }
+    for (int chip = 0; chip < ZONES_MAX; chip++)
+        if (!is_of_gpu(root, chip, text))
+            most = fmax(most, hottest_chip(root, chip, text));
     return most;
 }
 
@@ -169,6 +199,7 @@ void own_read(const char *root, const char *pressure_file, const struct own_figu
         f.memory_pressure = own_parse_pressure(buf_text(&text));
     f.temperature_c = hottest(root, &text);
     f.files_used = files_used(root, &text);
+    own_read_gpus(root, &f);
     buf_release(&text);
     *ret = f;
 }

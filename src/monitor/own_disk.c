@@ -14,9 +14,12 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/paths.h"
+#include "base/random.h"
 #include "monitor/own.h"
 
-enum { PAGE_BYTES = 4096, CERTIFICATE_MAX_BYTES = 1 << 20 };
+enum { ROOM_FACTOR = 8, PAGE_BYTES = 4096, CERTIFICATE_MAX_BYTES = 1 << 20 };
+
+static const double LARGE_DISK_BYTES = 256e9;
 
 /* Seconds until a page of a new file is on disk; the file has no name, so a power cut leaves none. */
 static double sync_seconds(const char *folder)
@@ -41,12 +44,71 @@ static double sync_seconds(const char *folder)
 enum status own_disk(const char *path, struct own_disk *ret, struct err *err)
 {
     struct statvfs st;
+    double all;
 
     if (statvfs(path, &st) != 0)
         return err_errno(err, "the disk of '%s'", path);
-    ret->free = st.f_blocks > 0 ? (double)st.f_bavail / (double)st.f_blocks : (double)NAN;
+    all = fmin((double)st.f_blocks * (double)st.f_frsize, LARGE_DISK_BYTES);
+    ret->free = all > 0 ? fmin(1, (double)st.f_bavail * (double)st.f_frsize / all) : (double)NAN;
     ret->sync_s = sync_seconds(path);
     return ST_OK;
+}
+
+/* A file of SPEED_PROBE_BYTES without a name, written; what it took, and that of reading it from the disk.  What is
+ * on disk is dropped from the system's cache first, where it can be asked to: else memory would be timed. */
+static enum status time_file(int fd, char *bytes, struct own_speed *ret)
+{
+    const double megabytes = SPEED_PROBE_BYTES / 1e6;
+    uint64_t begun_ns = clock_ns();
+
+    if (file_write_all(fd, bytes, SPEED_PROBE_BYTES) != ST_OK || fsync(fd) != 0)
+        return ST_IO;
+    ret->write_mb_s = megabytes * (double)NS_PER_S / (double)(clock_ns() - begun_ns + 1);
+#if defined(POSIX_FADV_DONTNEED)
+    (void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+#elif defined(F_NOCACHE)
+    (void)fcntl(fd, F_NOCACHE, 1);
+#endif
+    begun_ns = clock_ns();
+    for (size_t n_done = 0; n_done < SPEED_PROBE_BYTES;) {
+        const ssize_t n = pread(fd, bytes, SPEED_PROBE_BYTES - n_done, (off_t)n_done);
+
+        if (n <= 0)
+            return ST_IO;
+        n_done += (size_t)n;
+    }
+    ret->read_mb_s = megabytes * (double)NS_PER_S / (double)(clock_ns() - begun_ns + 1);
+    return ST_OK;
+}
+
+enum status own_speed(const char *path, struct own_speed *ret, struct err *err)
+{
+    char name[PATH_MAX_BYTES];
+    struct statvfs st;
+    enum status s = path_join(path, ".pomona-speed-XXXXXX", name, err);
+    char *bytes;
+    int fd;
+
+    *ret = (struct own_speed){ (double)NAN, (double)NAN };
+    if (s != ST_OK)
+        return s;
+    if (statvfs(path, &st) != 0)
+        return err_errno(err, "the disk of '%s'", path);
+    if ((double)st.f_bavail * (double)st.f_frsize < ROOM_FACTOR * (double)SPEED_PROBE_BYTES)
+        return err_set(err, ST_FULL, "the disk of '%s' has no room for a probe", path);
+    fd = mkstemp(name);
+    if (fd < 0)
+        return err_errno(err, "a file in '%s'", path);
+    (void)unlink(name);
+    bytes = malloc(SPEED_PROBE_BYTES);
+    if (bytes) /* not zeros: a file system may write these as nothing */
+        random_bytes(bytes, SPEED_PROBE_BYTES);
+    s = bytes ? time_file(fd, bytes, ret) : ST_NOMEM;
+    if (s != ST_OK)
+        (void)err_set(err, s, "how fast the disk of '%s' is could not be measured", path);
+    free(bytes);
+    (void)close(fd);
+    return s;
 }
 
 static enum status read_days(X509 *certificate, const char *path, int64_t now, double *ret_days,

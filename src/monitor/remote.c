@@ -71,6 +71,10 @@ static void take_member(const json_t *from, void *to)
     m->has_datagrams = is_true(from, "datagrams");
     m->is_local = is_true(from, "local");
     m->is_draining = is_true(from, "draining");
+    m->tells_by = json_is_string(json_object_get(from, "drained_by"));
+    take_text(from, "drained_by", m->drained_by, sizeof(m->drained_by));
+    m->n_pings = number_of(from, "pings");
+    m->n_pongs = number_of(from, "pongs");
     m->rtt_ms = json_number_value(json_object_get(from, "rtt_ms"));
 }
 
@@ -114,6 +118,7 @@ static void take_link(const json_t *from, void *to)
     take_text(from, "to", l->to, sizeof(l->to));
     take_text(from, "host", l->host, sizeof(l->host));
     l->answers = is_true(from, "answers");
+    l->bytes_per_s = json_number_value(json_object_get(from, "bytes_per_s"));
 }
 
 static void take_wanted(const json_t *from, void *to)

@@ -34,7 +34,10 @@ enum status remote_ready_read(const char *bytes, size_t n, struct remote_ready *
 struct remote_member {
     char name[REMOTE_NAME_MAX], version[64];
     bool is_alive, is_connected, has_datagrams, is_local, is_draining;
-    double rtt_ms; /* 0: not known */
+    bool tells_by;                    /* an older one does not say who drained it */
+    char drained_by[REMOTE_NAME_MAX]; /* "": a person */
+    double rtt_ms;                    /* 0: not known */
+    uint64_t n_pings, n_pongs;        /* since whoever tells of it began */
 };
 
 struct remote_instance {
@@ -47,6 +50,7 @@ struct remote_instance {
 struct remote_link {
     char from[REMOTE_NAME_MAX], to[REMOTE_NAME_MAX], host[64];
     bool answers;
+    double bytes_per_s; /* 0: not known */
 };
 
 struct remote_wanted {

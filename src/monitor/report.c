@@ -21,6 +21,8 @@ static const enum check_id trends[] = {
     CHECK_FILES_USED,  CHECK_CERTIFICATE_DAYS, CHECK_NODE_CLOCK
 };
 
+enum { TREND_MIN_S = 3600 }; /* what goes on for less foretells nothing */
+
 struct report {
     struct history *history;
     const struct report_query *query;
@@ -116,7 +118,8 @@ static enum status add_trend(struct report *r, const struct history_name *name,
     enum status s =
         history_points(r->history, name->subject, name->metric, q->from, q->to, &points, &n, err);
 
-    if (s == ST_OK && analysis_trend(points, n, q->to, check->critical, &t) && !isnan(t.days) &&
+    if (s == ST_OK && n > 0 && points[n - 1].t - points[0].t >= TREND_MIN_S &&
+        analysis_trend(points, n, q->to, check->critical, &t) && !isnan(t.days) &&
         t.fit >= FIT_MIN &&
         json_array_append_new(
             r->trends, json_pack("{s:s, s:s, s:o, s:o, s:f, s:o, s:o}", "subject", name->subject,

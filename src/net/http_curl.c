@@ -422,6 +422,9 @@ void curl_way_free(struct http_client *client)
         curl_easy_cleanup(client->spare[i]);
     if (client->multi)
         (void)curl_multi_cleanup(client->multi);
+    for (size_t i = 0; i < client->n_waited; i++) /* of connections that libcurl closed itself */
+        if (client->waited[i].event)
+            event_free(client->waited[i].event);
     if (client->soon)
         event_free(client->soon);
     loop_timer_free(client->timer);

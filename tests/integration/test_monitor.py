@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from support.cluster import MODEL, Cluster, wait_until
 from support.monitoring import Monitor, Receiver
+from support.watch import Alertmanager, Told
 
 AT_ONCE = {"for_s": 0.5, "clear_s": 0.5}
 QUIET_S = 600 if os.environ.get("POMONA_TEST_FULL") == "1" else 4
@@ -127,6 +128,26 @@ def test_a_dead_node_is_told_to_all_who_want_to_know(tmp_path, cluster):
     cluster.wait_alive()
 
 
+def test_a_real_alertmanager_tells_of_a_fault_and_of_its_end(tmp_path, cluster):
+    with Told() as told, Alertmanager(tmp_path, told) as alertmanager:
+        callbacks = [{"kind": "alertmanager", "url": f"http://127.0.0.1:{alertmanager.port}"}]
+        with watch(tmp_path, cluster, [("node.up", {})], callbacks=callbacks) as monitor:
+            monitor.wait_state("node.up", "node/b", "ok")
+            os.kill(cluster["b"].process.pid, signal.SIGSTOP)
+            try:
+                firing = wait_until(lambda: about_b(told, "firing"), 90, "Alertmanager tells of it")
+            finally:
+                os.kill(cluster["b"].process.pid, signal.SIGCONT)
+            assert firing[0]["labels"]["severity"] == "critical"
+            wait_until(lambda: about_b(told, "resolved"), 90, "and of its end")
+    cluster.wait_alive()
+
+
+def about_b(told, status):
+    return [alert for alert in told.was_told("PomonaHealth", status)
+            if (alert["labels"]["check"], alert["labels"]["subject"]) == ("node.up", "node/b")]
+
+
 def certificate(path, days):
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
@@ -175,19 +196,23 @@ def test_descriptors_that_run_out_are_seen(tmp_path, cluster):
     cluster.wait_alive()
 
 
+def fill(path):
+    with open(path, "wb", buffering=0) as f, pytest.raises(OSError):
+        while True:
+            f.write(bytes(4096))
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="a small disk is mounted by root alone")
 def test_a_full_disk_drains_its_node_until_there_is_room(tmp_path, cluster):
     disk = tmp_path / "disk"
     disk.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "pomona-test", disk], check=True)
     try:
-        with watch(tmp_path, cluster, [("disk.free", {"action": "drain"})], disks=[str(disk)]) as monitor:
+        with watch(tmp_path, cluster, [("disk.free", {})], disks=[str(disk)]) as monitor:
             subject = f"disk/a/{str(disk)[:70]}"
             monitor.wait_state("disk.free", subject, "ok")
             filler = disk / "filler"
-            with open(filler, "wb", buffering=0) as f, pytest.raises(OSError):
-                while True:
-                    f.write(bytes(4096))
+            fill(filler)
             monitor.wait_state("disk.free", subject, "critical")
 
             def is_draining():
@@ -197,7 +222,26 @@ def test_a_full_disk_drains_its_node_until_there_is_room(tmp_path, cluster):
             filler.unlink()
             monitor.wait_state("disk.free", subject, "ok")
             wait_until(lambda: is_draining() == {"a": False, "b": False}, 30, "node a takes part")
+
+            # one that is killed meanwhile knows what it did, and lets nobody drain whom a person drains
+            fill(filler)
+            wait_until(lambda: is_draining()["a"], 30, "node a drains again")
+            monitor.end(signal.SIGKILL)
+            filler.unlink()
+            status, _ = cluster["b"].request("POST", "/cluster/drain", {"node": "b"})
+            assert status == 200
+            monitor.start()
+            wait_until(lambda: is_draining() == {"a": False, "b": True}, 30, "node a takes part, b does not")
+            fill(filler)
+            wait_until(lambda: "node 'a' is not drained, node 'b' is drained already" in monitor.said(), 30,
+                       "there is one at a time")
+            assert is_draining() == {"a": False, "b": True}
+            status, _ = cluster["b"].request("POST", "/cluster/undrain", {"node": "b"})
+            wait_until(lambda: is_draining() == {"a": True, "b": False}, 30, "its turn has come")
+            filler.unlink()
+            wait_until(lambda: is_draining() == {"a": False, "b": False}, 30, "both take part")
     finally:
+        cluster["b"].request("POST", "/cluster/undrain", {"node": "b"})
         subprocess.run(["umount", disk], check=True)
 
 
@@ -254,7 +298,8 @@ def test_settings_are_read_again_and_mistakes_refused(tmp_path, cluster):
         monitor.write_settings()
         monitor.process.send_signal(signal.SIGHUP)
         monitor.wait_state("memory.free", "node/a", "critical")
-    for broken in ('{"every": {"poll_s": -1}}', '{"callbacks": [{"kind": "webhook", "url": "x"}]}', "{"):
+    for broken in ('{"every": {"poll_s": -1}}', '{"every": {"record_s": 0.5}}',
+                   '{"callbacks": [{"kind": "webhook", "url": "x"}]}', "{"):
         (monitor.folder / "health_monitor.yaml").write_text(broken)
         done = subprocess.run(monitor.command, capture_output=True, text=True, timeout=30)
         assert done.returncode == 1 and "health_monitor.yaml:1:" in done.stderr

@@ -77,14 +77,17 @@ class Door:
 
 
 class Hosts:
-    def __init__(self, folder, memory_gb, holders=None, family="IPv4", rates=(None,)):
+    def __init__(self, folder, memory_gb, holders=None, family="IPv4", rates=(None,), bucket=None,
+                 api=None):
         """family "IPv6": the hosts have no IPv4, and find one another without a file.
-        rates: of several links between them, the first that of their `host` (support/netns)."""
+        rates, bucket: of several links between them, the first that of their `host` (support/netns).
+        api: where each answers its API; None: at its loopback alone."""
         self.family = family
         self.loopback = "127.0.0.1" if family == "IPv4" else "[::1]"
         self.folder, self.names = folder, list(memory_gb)
         self.network = Network(len(self.names), rates,
-                               SMALL_BUCKET if len(rates) > 1 else LARGE_BUCKET)
+                               bucket or (SMALL_BUCKET if len(rates) > 1 else LARGE_BUCKET))
+        self.api = api or self.loopback
         self.host = dict(zip(self.names, self.network.hosts))
         self.node = {}    # its process
         self.config = folder / "cluster.json"
@@ -142,7 +145,7 @@ class Hosts:
             self.node[name] = self.host[name].popen(
                 [POMONA, "serve", *where, "--node", name, "--data",
                  str(self.folder / f"data-{name}"), "--cluster-key", str(self.key), "--no-measure",
-                 "--listen", f"{self.loopback}:{API}"], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                 "--listen", f"{self.api}:{API}"], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def pause(self, name, seconds):
         """The node's process stands still; its runners do not."""

@@ -19,24 +19,27 @@ import threading
 
 from support.cluster import POMONA, wait_until
 
-QUICK = {"poll_s": 0.2, "machine_s": 0.3, "canary_s": 0.5, "record_s": 0.5, "names_s": 0.5,
-         "certificates_s": 0.5}
+QUICK = {"poll_s": 0.2, "machine_s": 0.3, "canary_s": 0.5, "record_s": 1, "names_s": 0.5,
+         "certificates_s": 0.5, "paths_s": 0.3, "units_s": 0.3, "speed_s": 0.5}
 
 
 class Monitor:
-    def __init__(self, folder, nodes, settings=None, name=None, environment=None):
-        self.folder = folder
+    def __init__(self, folder, nodes, settings=None, name=None, environment=None, host=None, prefix=()):
+        """host: the one of support/netns that it runs in, `nodes` are (name, address) then; prefix: of its command"""
+        self.folder, self.host = folder, host
         folder.mkdir(exist_ok=True)
         config = folder / "cluster_nodes.json"
         config.write_text(json.dumps({"cluster": {"name": "test"}, "nodes": [
-            {"name": node, "host": "127.0.0.1", "port": 1 + i, "api_port": port}    # the first is not used
-            for i, (node, port) in enumerate(nodes)]}))
+            {"name": node, "host": where} if host else
+            {"name": node, "host": "127.0.0.1", "port": 1 + i, "api_port": where}    # the first is not used
+            for i, (node, where) in enumerate(nodes)]}))
         self.settings = {"every": QUICK, **(settings or {})}
         self.write_settings()
         self.log = folder / "monitor.log"
         self.environment = {**os.environ, **(environment or {})}
         self.command = [POMONA, "monitor", "--config", str(config), "--node", name or nodes[0][0],
                         "--listen", "127.0.0.1:0", "--data", str(folder / "data")]
+        self.command = [*prefix, *(host.inside(self.command) if host else self.command)]
         self.process = None
         self.port = None
 
@@ -79,6 +82,8 @@ class Monitor:
     def get(self, path):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
         with contextlib.closing(connection):
+            with self.host.entered() if self.host else contextlib.nullcontext():
+                connection.connect()
             connection.request("GET", path)
             response = connection.getresponse()
             body = response.read().decode()

@@ -57,6 +57,7 @@ static void beat_send(struct link *link, struct load_list *loads, uint64_t now_n
     beat.loads = loads->list;
     beat.n_loads = loads->n;
     beat.is_draining = link->cluster->self->info.is_draining;
+    beat.drained_by = link->cluster->self->info.drained_by;
     message.body_case = WIRE__NODE_MESSAGE__BODY_BEAT;
     message.beat = &beat;
     link_send(link, &message);
@@ -130,7 +131,7 @@ void beat_receive(struct link *link, const Wire__Beat *beat)
     Wire__NodeMessage message = WIRE__NODE_MESSAGE__INIT;
     Wire__BeatEcho echo = WIRE__BEAT_ECHO__INIT;
 
-    member_drains(link->member, beat->is_draining != 0);
+    member_drains(link->member, beat->is_draining != 0, beat->drained_by);
     for (size_t i = 0; i < beat->n_loads; i++)
         take_load(link, beat->loads[i]);
     if (beat->n_loads > 0)

@@ -159,6 +159,11 @@ enum swim_state swim_state_of(const struct swim *swim, const struct swim_id *id)
 /* Its incarnation; that of swim_add() until something was heard of the member; 0 if not known. */
 uint32_t swim_incarnation_of(const struct swim *swim, const struct swim_id *id);
 
+/* How many datagrams were sent to a member to be answered by it, and how many answers came from it: what is lost on
+ * the way there and back, or came after its next ping, is the difference. */
+void swim_pings(const struct swim *swim, const struct swim_id *id, uint64_t *ret_pings,
+                uint64_t *ret_pongs);
+
 /* This node's record. */
 struct swim_member swim_self(const struct swim *swim);
 

@@ -55,6 +55,19 @@ static void ping(struct swim *swim, uint32_t slot, uint32_t sequence, uint64_t n
               now_ns);
 }
 
+/* One of a probe's pings, counted: what is lost of them tells how good the link is. */
+static void ping_counted(struct swim *swim, const struct probe *p, uint64_t now_ns)
+{
+    struct entry *e = &swim->entries[p->slot];
+
+    if (e->probe_sequence != p->sequence)
+        e->n_probe_open = 0;
+    e->probe_sequence = p->sequence;
+    e->n_probe_open++;
+    e->n_pings++;
+    ping(swim, p->slot, p->sequence, now_ns);
+}
+
 static void probe_start(struct swim *swim, uint32_t slot, uint64_t now_ns)
 {
     struct probe *p = is_probed(swim, slot) ? NULL : free_probe(swim);
@@ -67,7 +80,7 @@ static void probe_start(struct swim *swim, uint32_t slot, uint64_t now_ns)
                          .ask_ns = now_ns +
                                    probe_ns(swim) * swim->params.direct_ms / swim->params.probe_ms,
                          .fail_ns = now_ns + probe_ns(swim) };
-    ping(swim, slot, p->sequence, now_ns);
+    ping_counted(swim, p, now_ns);
 }
 
 void swim_doubt(struct swim *swim, const struct swim_id *id, uint64_t now_ns)
@@ -143,7 +156,7 @@ static void ask_relays(struct swim *swim, struct probe *p, uint64_t now_ns)
     p->n_asked = (uint32_t)n;
     for (size_t i = 0; i < n; i++)
         send_ask(swim, p->sequence, relays[i], p->slot, now_ns);
-    ping(swim, p->slot, p->sequence, now_ns);
+    ping_counted(swim, p, now_ns);
 }
 
 static void probe_fail(struct swim *swim, struct probe *p, uint64_t now_ns)
@@ -236,10 +249,26 @@ void probe_ack(struct swim *swim, uint64_t now_ns)
     const uint32_t slot = table_find(swim, &swim->in.from.member.id);
     const uint32_t sequence = swim->in.sequence;
 
-    if (slot != NO_SLOT && slot != 0)
+    if (slot != NO_SLOT && slot != 0) {
+        struct entry *e = &swim->entries[slot];
+
+        if (e->n_probe_open > 0 && e->probe_sequence == sequence) {
+            e->n_probe_open--;
+            e->n_pongs++;
+        }
         answered(swim, slot, now_ns);
+    }
     probe_done(swim, sequence, now_ns);
     relay_done(swim, sequence, now_ns);
+}
+
+void swim_pings(const struct swim *swim, const struct swim_id *id, uint64_t *ret_pings,
+                uint64_t *ret_pongs)
+{
+    const uint32_t slot = table_find(swim, id);
+
+    *ret_pings = slot != NO_SLOT ? swim->entries[slot].n_pings : 0;
+    *ret_pongs = slot != NO_SLOT ? swim->entries[slot].n_pongs : 0;
 }
 
 void probe_nack(struct swim *swim)

@@ -237,8 +237,11 @@ static void notice_blocked(struct cluster *cluster, struct member *m, uint64_t n
 {
     const enum datagram_sign sign = watch_sign(cluster, m);
     const bool comes = sign == SIGN_ANSWERS || sign == SIGN_SUSPECT;
+    struct swim_id id;
 
     m->info.has_datagrams = comes;
+    if (id_of(m, &id))
+        swim_pings(cluster->watch->swim, &id, &m->info.n_pings, &m->info.n_pongs);
     if (comes && m->is_said_blocked)
         log_info("datagrams of node '%s' come again", m->info.name);
     if (comes)

@@ -64,10 +64,12 @@ static void write_member(const struct cluster_member *m, struct buf *out)
     buf_printf(out,
                ",\"port\":%u,\"api_port\":%u,\"alive\":%s,\"connected\":%s,\"datagrams\":%s,"
                "\"local\":%s,\"draining\":%s,"
-               "\"memory_bytes\":%" PRIu64 ",\"memory_used_bytes\":%" PRIu64 ",\"rtt_ms\":%.3f",
+               "\"memory_bytes\":%" PRIu64 ",\"memory_used_bytes\":%" PRIu64 ",\"rtt_ms\":%.3f"
+               ",\"pings\":%" PRIu64 ",\"pongs\":%" PRIu64 ",",
                m->port, m->api_port, bool_word(m->is_alive), bool_word(m->is_connected),
                bool_word(m->has_datagrams), bool_word(m->is_local), bool_word(m->is_draining),
-               m->memory_bytes, m->memory_used_bytes, m->rtt_ms);
+               m->memory_bytes, m->memory_used_bytes, m->rtt_ms, m->n_pings, m->n_pongs);
+    key_text(out, "drained_by", m->drained_by);
     if (m->speed.memory_gbs > 0)
         write_speed(&m->speed, out);
     buf_putc(out, '}');

@@ -13,7 +13,7 @@ static size_t n_seeing_b_drain(struct nodes *nodes)
 
     for (size_t i = 0; i < N_NODES; i++) {
         (void)cluster_members(nodes->node[i].cluster, members, N_NODES);
-        n += members[1].is_draining;
+        n += members[1].is_draining && strcmp(members[1].drained_by, "monitor/c") == 0;
     }
     return n;
 }
@@ -55,7 +55,7 @@ static void a_draining_node_is_named_by_no_plan_until_it_takes_part_again(void *
     (void)cluster_instances(nodes->node[0].cluster, &seen, 1);
     assert_false(seen.is_leaving);
 
-    assert_ok(cluster_drain(nodes->node[2].cluster, "b", DRAIN_ON, &err), err);
+    assert_ok(cluster_drain(nodes->node[2].cluster, "b", DRAIN_ON, "monitor/c", &err), err);
     nodes_until(nodes, all_see_b_drain, nodes, "all know that b drains");
     (void)cluster_instances(nodes->node[0].cluster, &seen, 1);
     assert_true(seen.is_leaving);
@@ -64,7 +64,7 @@ static void a_draining_node_is_named_by_no_plan_until_it_takes_part_again(void *
     assert_int_equal(node_place(nodes, 0, &plan, &p, &err), ST_NOTFOUND);
     assert_non_null(strstr(err.words, "'b' is being drained"));
 
-    assert_ok(cluster_drain(nodes->node[1].cluster, "b", DRAIN_OFF, &err), err);
+    assert_ok(cluster_drain(nodes->node[1].cluster, "b", DRAIN_OFF, "", &err), err);
     nodes_until(nodes, none_sees_b_drain, nodes, "all know that b takes part");
     place_another(nodes, "ab");
 }
@@ -95,8 +95,8 @@ static void only_nodes_that_are_there_can_be_drained(void **state)
     nodes_start(nodes);
     node_stop(nodes, 2);
     nodes_until_alive(nodes, 0, 2);
-    assert_int_equal(cluster_drain(nodes->node[0].cluster, "c", DRAIN_ON, &err), ST_PEER);
-    assert_int_equal(cluster_drain(nodes->node[0].cluster, "x", DRAIN_ON, &err), ST_NOTFOUND);
+    assert_int_equal(cluster_drain(nodes->node[0].cluster, "c", DRAIN_ON, "", &err), ST_PEER);
+    assert_int_equal(cluster_drain(nodes->node[0].cluster, "x", DRAIN_ON, "", &err), ST_NOTFOUND);
 }
 
 int main(void)

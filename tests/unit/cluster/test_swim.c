@@ -168,6 +168,24 @@ static void who_joins_is_known_on_both_sides(void **state)
     assert_int_equal(swim_members(f->nodes[0].swim, NULL, 0), 2);
 }
 
+static void pings_and_their_answers_are_counted(void **state)
+{
+    struct fixture *f = *state;
+    const struct swim_id b = member(1).id, nobody = member(7).id;
+    uint64_t n_pings, n_pongs, n_before;
+
+    join(f);
+    run_for(f, 4000, WHOLE);
+    swim_pings(f->nodes[0].swim, &b, &n_pings, &n_pongs);
+    assert_true(n_pings >= 10 && n_pongs + 1 >= n_pings && n_pongs <= n_pings);
+    n_before = n_pongs;
+    run_for(f, 1000, CUT);
+    swim_pings(f->nodes[0].swim, &b, &n_pings, &n_pongs);
+    assert_true(n_pongs == n_before && n_pings > n_pongs + 1);
+    swim_pings(f->nodes[0].swim, &nobody, &n_pings, &n_pongs);
+    assert_true(n_pings == 0 && n_pongs == 0);
+}
+
 static void silence_makes_a_suspect_then_a_dead(void **state)
 {
     struct fixture *f = *state;
@@ -357,6 +375,7 @@ int main(void)
 #define EACH(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         EACH(who_joins_is_known_on_both_sides),
+        EACH(pings_and_their_answers_are_counted),
         EACH(silence_makes_a_suspect_then_a_dead),
         EACH(a_suspect_objects_and_so_does_a_dead),
         EACH(who_stood_still_itself_accuses_nobody),

@@ -64,20 +64,26 @@ static void a_machine_that_tells_nothing_has_no_figures(void **state)
     own_read("/nowhere", "/nowhere", NULL, &f);
     assert_true(isnan(f.cpu_busy) && isnan(f.memory_free) && isnan(f.memory_pressure));
     assert_true(isnan(f.temperature_c) && isnan(f.files_used));
+    assert_true(isnan(f.gpu_temperature_c) && isnan(f.gpu_memory_used));
 }
 
 static void a_disk_tells_room_and_time(void **state)
 {
     char dir[] = "/tmp/pomona-own-XXXXXX";
     struct own_disk d;
+    struct own_speed speed;
     struct err err;
 
     (void)state;
     assert_non_null(mkdtemp(dir));
     assert_ok(own_disk(dir, &d, &err), err);
     assert_true(d.free >= 0 && d.free <= 1 && d.sync_s >= 0);
+    assert_ok(own_speed(dir, &speed, &err), err);
+    assert_true(speed.read_mb_s > 0 && speed.write_mb_s > 0);
     assert_int_equal(rmdir(dir), 0); /* nothing is left in it */
     assert_int_equal(own_disk("/nowhere", &d, &err), ST_IO);
+    assert_int_equal(own_speed("/nowhere", &speed, &err), ST_IO);
+    assert_true(isnan(speed.read_mb_s) && isnan(speed.write_mb_s));
 }
 
 int main(void)
