@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log_event.h"
 #include "base/size.h"
 #include "config/api_gateway_priv.h"
 
@@ -53,6 +54,8 @@ const struct cyaml_schema_field api_connections_fields[] = {
 
 const struct cyaml_schema_field api_log_fields[] = {
     CYAML_FIELD_ENUM("access", CYAML_FLAG_OPTIONAL | CYAML_FLAG_STRICT, struct api_log, access, api_truths, CYAML_ARRAY_LEN(api_truths)),
+    CYAML_FIELD_STRING("level", CYAML_FLAG_OPTIONAL, struct api_log, level, 1),
+    CYAML_FIELD_STRING("format", CYAML_FLAG_OPTIONAL, struct api_log, format, 1),
     CYAML_FIELD_END
 };
 
@@ -145,6 +148,22 @@ static const char *tls_fault(const struct api_tls *tls, const char **ret_place)
     return NULL;
 }
 
+static enum status check_log(const struct api_log *log, char *ret_place, struct err *err)
+{
+    struct log_levels levels;
+    enum log_format format;
+
+    (void)snprintf(ret_place, PLACE_MAX, "log.level");
+    if (log->level[0] && log_levels_parse(log->level, &levels, err) != ST_OK) {
+        err_wrap(err, "log.level");
+        return ST_RANGE;
+    }
+    (void)snprintf(ret_place, PLACE_MAX, "log.format");
+    if (log->format[0] && log_format_parse(log->format, &format) != ST_OK)
+        return err_set(err, ST_RANGE, "log.format: auto, logfmt, json, pretty or journal");
+    return ST_OK;
+}
+
 enum status api_server_check(const struct api_gateway *c, char *ret_place, struct err *err)
 {
     const char *place, *fault = tls_fault(&c->tls, &place);
@@ -178,5 +197,5 @@ enum status api_server_check(const struct api_gateway *c, char *ret_place, struc
                            "letters and without a path; or \"*\" alone",
                            ret_place);
     }
-    return ST_OK;
+    return check_log(&c->log, ret_place, err);
 }

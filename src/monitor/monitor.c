@@ -101,12 +101,14 @@ void monitor_reload(struct monitor *m)
     }
     health_monitor_free(m->settings);
     m->settings = settings;
+    log_levels_choose(m->log_levels, settings->log.level);
     log_info("the monitor's settings are read again");
 }
 
 static enum status take_options(struct monitor *m, const struct monitor_options *o, struct err *err)
 {
     m->cluster = o->cluster;
+    m->log_levels = o->log_levels;
     (void)snprintf(m->name, sizeof(m->name), "%s", o->node);
     (void)snprintf(m->data, sizeof(m->data), "%s", o->data);
     if (o->settings)
@@ -125,6 +127,8 @@ static enum status start(struct monitor *m, const struct monitor_options *o, str
         s = ledger_new(on_change, m, &m->ledger, err);
     if (s == ST_OK)
         s = load_settings(m, &m->settings, err);
+    if (s == ST_OK)
+        log_levels_choose(m->log_levels, m->settings->log.level);
     if (s == ST_OK)
         s = fetcher_new(m->loop, &m->fetcher, err);
     if (s == ST_OK)

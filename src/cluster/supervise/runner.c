@@ -355,7 +355,12 @@ static void beat(struct runner *r)
 {
     Wire__RunnerMessage message = WIRE__RUNNER_MESSAGE__INIT;
     Wire__ShardBeat body = WIRE__SHARD_BEAT__INIT;
+    struct log_levels levels;
+    char text[LOG_LEVELS_TEXT_MAX];
 
+    log_levels_now(&levels);
+    log_levels_text(&levels, text);
+    body.log_levels = text;
     message.body_case = WIRE__RUNNER_MESSAGE__BODY_BEAT;
     message.beat = &body;
     channel_send(r->channel, &message.base);
