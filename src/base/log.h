@@ -13,7 +13,7 @@
  * `--log-format` and POMONA_LOG_FORMAT say another, `--log-level` and POMONA_LOG_LEVEL from which level
  * on (base/log_level.h); docs/logs.md is for users.
  *
- * A line that comes again and again is left out: of equal ones eight in ten seconds are told, and how
+ * A line that comes again and again is left out: of equal ones twenty in ten seconds are told, and how
  * many were not (base/log_repeat.h).
  *
  * Prompts, completions, keys and tokens never reach a log: pass ids and counts instead.  Arguments are

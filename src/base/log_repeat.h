@@ -15,7 +15,7 @@
 
 #include "base/log_event.h"
 
-enum { LOG_REPEAT_MOST = 8, LOG_REPEAT_SLOTS = 64 };
+enum { LOG_REPEAT_MOST = 20, LOG_REPEAT_SLOTS = 64 };
 #define LOG_REPEAT_WINDOW_NS UINT64_C(10000000000)
 
 struct log_repeat {

@@ -279,8 +279,10 @@ static void take_log_levels(struct runner *r, const char *text)
     if (!text[0] || strlen(text) >= sizeof(r->log_levels) || strcmp(text, r->log_levels) == 0)
         return;
     memcpy(r->log_levels, text, strlen(text) + 1);
-    if (log_levels_parse(text, &levels, NULL) == ST_OK)
-        log_levels_use(&levels);
+    if (log_levels_parse(text, &levels, NULL) != ST_OK)
+        return;
+    log_levels_use(&levels);
+    log_with(LOG_DEBUG, "the log level is the node's", log_text("log_level", text));
 }
 
 static void on_message(void *arg, struct channel *channel, ProtobufCMessage *base)

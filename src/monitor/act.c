@@ -68,16 +68,18 @@ static void replace(struct monitor *m, const struct ledger_change *change, uint6
     const char *instance = is_instance ? name : c ? c->instance : "";
 
     if (!c || !instance[0]) {
-        log_warn("%s of %s: no single instance can be told to be at fault, none is replaced",
-                 change->check->name, subject);
+        log_with(LOG_WARN, "no single instance can be told to be at fault, none is replaced",
+                 log_text("check", change->check->name), log_text("subject", subject));
         return;
     }
     if (!may_replace(c, now_ns)) {
-        log_warn("%s of %s: an instance of '%s' was replaced too often, it stays",
-                 change->check->name, subject, c->model);
+        log_with(LOG_WARN, "an instance was replaced too often, it stays",
+                 log_text("check", change->check->name), log_text("subject", subject),
+                 log_text("model", c->model));
         return;
     }
-    log_warn("%s of %s: instance %.8s is replaced", change->check->name, subject, instance);
+    log_with(LOG_WARN, "an instance is replaced", log_text("check", change->check->name),
+             log_text("subject", subject), log_text("instance", instance));
     post(m, "/cluster/replace", "instance", instance);
 }
 
@@ -88,11 +90,13 @@ static void drain(struct monitor *m, const struct ledger_change *change)
         strncmp(change->entry->subject, "node/", 5) == 0 ? change->entry->subject + 5 : m->name;
 
     if (m->drained[0]) {
-        log_warn("%s of %s: node '%s' is drained already, no second one is", change->check->name,
-                 change->entry->subject, m->drained);
+        log_with(LOG_WARN, "a node is drained already, no second one is",
+                 log_text("check", change->check->name),
+                 log_text("subject", change->entry->subject), log_text("peer", m->drained));
         return;
     }
-    log_warn("%s of %s: node '%s' is drained", change->check->name, change->entry->subject, node);
+    log_with(LOG_WARN, "a node is drained", log_text("check", change->check->name),
+             log_text("subject", change->entry->subject), log_text("peer", node));
     (void)snprintf(m->drained, sizeof(m->drained), "%s", node);
     post(m, "/cluster/drain", "node", node);
 }
@@ -101,8 +105,9 @@ static void undrain(struct monitor *m, const struct ledger_change *change)
 {
     if (!m->drained[0])
         return;
-    log_info("%s of %s is over: node '%s' takes part again", change->check->name,
-             change->entry->subject, m->drained);
+    log_with(LOG_INFO, "it is over, and a node takes part again",
+             log_text("check", change->check->name), log_text("subject", change->entry->subject),
+             log_text("peer", m->drained));
     post(m, "/cluster/undrain", "node", m->drained);
     m->drained[0] = '\0';
 }

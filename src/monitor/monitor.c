@@ -50,10 +50,12 @@ static void on_change(void *arg, const struct ledger_change *change)
 
     m->n_changes++;
     if (is_news)
-        log_line(f->state >= FINDING_WARNING ? LOG_WARN : LOG_INFO, "%s of %s: %s, was %s (%g%s%s)",
-                 change->check->name, change->entry->subject, finding_state_word(f->state),
-                 finding_state_word(change->from), f->value, change->entry->words[0] ? "; " : "",
-                 change->entry->words);
+        log_with(f->state >= FINDING_WARNING ? LOG_WARN : LOG_INFO, "a finding changed",
+                 log_text("check", change->check->name),
+                 log_text("subject", change->entry->subject),
+                 log_text("from", finding_state_word(change->from)),
+                 log_text("to", finding_state_word(f->state)), log_real("value", f->value),
+                 log_text("why", change->entry->words[0] ? change->entry->words : NULL));
     recorder_note(m->recorder, change);
     callbacks_note(m->callbacks, change);
     act_on(m, change);
