@@ -110,6 +110,10 @@ void api_server_complete(struct api_gateway *c)
 {
     if (c->tls.min_version == 0)
         c->tls.min_version = API_TLS_1_2;
+    if (!c->log.level[0])
+        (void)snprintf(c->log.level, sizeof(c->log.level), "info");
+    if (!c->log.format[0])
+        (void)snprintf(c->log.format, sizeof(c->log.format), "auto");
     for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
         if (number_of(c, &numbers[i]) == 0)
             number_set(c, &numbers[i], numbers[i].otherwise);
@@ -154,12 +158,12 @@ static enum status check_log(const struct api_log *log, char *ret_place, struct 
     enum log_format format;
 
     (void)snprintf(ret_place, PLACE_MAX, "log.level");
-    if (log->level[0] && log_levels_parse(log->level, &levels, err) != ST_OK) {
+    if (log_levels_parse(log->level, &levels, err) != ST_OK) {
         err_wrap(err, "log.level");
         return ST_RANGE;
     }
     (void)snprintf(ret_place, PLACE_MAX, "log.format");
-    if (log->format[0] && log_format_parse(log->format, &format) != ST_OK)
+    if (log_format_parse(log->format, &format) != ST_OK)
         return err_set(err, ST_RANGE, "log.format: auto, logfmt, json, pretty or journal");
     return ST_OK;
 }

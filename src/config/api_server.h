@@ -48,8 +48,8 @@ struct api_connections {
 
 struct api_log {
     bool access;                     /* a line for each request */
-    char level[LOG_LEVELS_TEXT_MAX]; /* base/log_level.h; "": nothing is said */
-    char format[16];                 /* base/log_event.h, read once at the start; the same */
+    char level[LOG_LEVELS_TEXT_MAX]; /* base/log_level.h */
+    char format[16];                 /* base/log_event.h, read once, at the start */
 };
 
 #endif

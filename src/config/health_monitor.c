@@ -164,6 +164,7 @@ static void text_default(char *text, size_t capacity, const char *otherwise)
 static void complete(struct health_monitor *c)
 {
     text_default(c->listen.host, sizeof(c->listen.host), "127.0.0.1");
+    text_default(c->log.level, sizeof(c->log.level), "info");
     text_default(c->api_scheme, sizeof(c->api_scheme), "http");
     text_default(c->canary.prompt, sizeof(c->canary.prompt), "One, two, three,");
     text_default(c->pressure_file, sizeof(c->pressure_file), "/proc/pressure/memory");
@@ -272,7 +273,7 @@ static enum status check(struct health_monitor *c, char *ret_place, struct err *
     if (s != ST_OK)
         return s;
     (void)snprintf(ret_place, PLACE_MAX, "log.level");
-    if (c->log.level[0] && log_levels_parse(c->log.level, &levels, err) != ST_OK) {
+    if (log_levels_parse(c->log.level, &levels, err) != ST_OK) {
         err_wrap(err, "log.level");
         return ST_RANGE;
     }

@@ -72,7 +72,7 @@ struct health_monitor {
         uint32_t raw_hours, minute_days, hour_days, event_days;
     } history;
     struct {
-        char level[LOG_LEVELS_TEXT_MAX]; /* base/log_level.h; "": nothing is said */
+        char level[LOG_LEVELS_TEXT_MAX]; /* base/log_level.h */
     } log;
     double target;                       /* of availability, < 1 */
     char pressure_file[CONFIG_PATH_MAX]; /* memory pressure, as the kernel or a cgroup tells it */

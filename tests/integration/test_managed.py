@@ -173,5 +173,5 @@ def test_a_changed_configuration_holds_and_a_wrong_one_does_not(developed):
 
 
 def test_a_developer_reads_lines_for_people(developed):
-    assert "level=" not in developed.log() and re.search(r"^\d\d:\d\d:\d\d debug cluster: ", developed.log(), re.M)
+    assert "level=" not in developed.log() and re.search(r"^\d\d:\d\d:\d\d info  cmd: ", developed.log(), re.M)
     assert "\033" not in developed.log()    # a file has no colours
