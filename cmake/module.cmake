@@ -1,6 +1,6 @@
 # cmake/module.cmake - the dependency rules of src/, enforced at configure time.
 #
-#   pomona_module(cluster LAYER 4
+#   pomona_module(cluster LAYER 4 LOGS
 #                 USES base config contract net
 #                 LIBS event jansson
 #                 SOURCES view.c membership/gossip.c
@@ -9,8 +9,9 @@
 # A folder may use only folders that were declared before it and sit on a
 # lower layer, so arrows point down and cycles cannot be written.  The same
 # USES list is what tools/check_source.py holds every #include against.
+# LOGS: its lines are of a component of its name, a row of base/log_level.h.
 function(pomona_module name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "LAYER" "USES;LIBS;SOURCES;PROTOS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "LOGS" "LAYER" "USES;LIBS;SOURCES;PROTOS")
 
   foreach(proto IN LISTS arg_PROTOS)
     pomona_proto(${name} ${proto} generated)
@@ -20,6 +21,10 @@ function(pomona_module name)
   if(arg_SOURCES)
     add_library(${name} STATIC ${arg_SOURCES})
     target_link_libraries(${name} PRIVATE $<BUILD_INTERFACE:pomona_warnings>)
+    if(arg_LOGS)
+      string(TOUPPER ${name} component)
+      target_compile_definitions(${name} PRIVATE LOG_COMPONENT=LOG_IN_${component})
+    endif()
     set(scope PUBLIC)
   else()
     add_library(${name} INTERFACE)

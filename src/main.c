@@ -36,6 +36,7 @@ static const struct command commands[] = {
     { "monitor", cmd_monitor,
       "watch a cluster: record, tell of changes, replace what stands still" },
     { "health", cmd_health, "show what the monitor finds, and how available all was" },
+    { "log-level", cmd_log_level, "show or change what a node logs, while it runs" },
     { "plan", cmd_plan, "show every way to run a model, and what each would be like" },
     { "measure", cmd_measure, "measure how fast this machine computes, for plans" },
     { "mlx-config", cmd_mlx_config, "write and check the host files of distributed MLX" },

@@ -150,7 +150,9 @@ DASHBOARDS = {
         ("lines", "Scrapes that fail", "none", [('1 - avg by (node) (avg_over_time(up{job="pomona"}[5m]))', "{{node}}")], ""),
     ]),
     "logs": ("Logs", [
-        ("logs", "Pomona", "", [('{unit=~"mlx-.+"} | logfmt', "")], "Of each machine that runs the log shipper."),
+        ("logs", "Warnings and errors", "", [('{unit=~"mlx-.+", level=~"warn|error"}', "")],
+         "Of each machine that runs the log shipper. A line's fields are its details: request_id, instance, error."),
+        ("logs", "All", "", [('{unit=~"mlx-.+"}', "")], 'One request: {unit=~"mlx-.+"} | request_id="...".'),
     ]),
 }
 

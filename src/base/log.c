@@ -1,120 +1,134 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* base/log.c - one line per event, on stderr. */
+/* base/log.c - one structured line per event: where it goes, and that it is not said too often. */
 #include "base/log.h"
 
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log_file.h"
+#include "base/log_journal.h"
+#include "base/log_repeat.h"
 #include "base/size.h"
 
-enum { LINE_MAX_BYTES = 2048, SOURCE_MAX_BYTES = 64 };
+enum { COMMON_MAX = 4, COMMON_TEXT_MAX = 64, FIELDS_MAX = 24 };
 
-static const struct {
-    const char *name;
-    const char *colour; /* ANSI, SGR parameters */
-} levels[] = {
-    [LOG_DEBUG] = { "debug", "2" },
-    [LOG_INFO] = { "info", "0" },
-    [LOG_WARN] = { "warn", "33" },
-    [LOG_ERROR] = { "error", "31" },
-};
+static _Atomic int format = LOG_AUTO;
+static atomic_bool is_coloured;
 
-static atomic_int threshold = LOG_INFO;
-static char source[SOURCE_MAX_BYTES];
-static atomic_bool is_for_people;
+static struct log_field common[COMMON_MAX];
+static char common_text[COMMON_MAX][COMMON_TEXT_MAX];
+static _Atomic size_t n_common;
 
-enum status log_level_parse(const char *name, enum log_level *ret_level)
+static struct log_repeat repeat;
+static pthread_mutex_t repeat_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static enum log_format resolve(enum log_format wanted)
 {
-    for (size_t i = 0; i < ARRAY_LEN(levels); i++) {
-        if (strcmp(levels[i].name, name) == 0) {
-            *ret_level = (enum log_level)i;
-            return ST_OK;
-        }
+    if (wanted != LOG_AUTO)
+        return wanted;
+    if (log_journal_is_stderr())
+        return LOG_JOURNAL;
+    return isatty(STDERR_FILENO) ? LOG_PRETTY : LOG_LOGFMT;
+}
+
+/* https://no-color.org */
+void log_use_format(enum log_format wanted)
+{
+    const char *no_colour = getenv("NO_COLOR");
+
+    atomic_store(&is_coloured, isatty(STDERR_FILENO) && !(no_colour && no_colour[0]));
+    atomic_store(&format, (int)resolve(wanted));
+}
+
+static enum log_format format_now(void)
+{
+    if (atomic_load_explicit(&format, memory_order_relaxed) == LOG_AUTO)
+        log_use_format(LOG_AUTO);
+    return (enum log_format)atomic_load(&format);
+}
+
+void log_set_common(const struct log_field *fields, size_t n)
+{
+    n = size_min(n, COMMON_MAX);
+    atomic_store(&n_common, 0);
+    for (size_t i = 0; i < n; i++) {
+        common[i] = fields[i];
+        if (fields[i].kind != LOG_KIND_TEXT || !fields[i].value.text)
+            continue;
+        (void)snprintf(common_text[i], COMMON_TEXT_MAX, "%s", fields[i].value.text);
+        common[i].value.text = common_text[i];
     }
-    return ST_RANGE;
+    atomic_store(&n_common, n);
 }
 
-void log_set_level(enum log_level level)
+static bool is_told(const struct log_event *event, uint32_t *ret_n_left_out)
 {
-    atomic_store(&threshold, (int)level);
+    const uint64_t hash = log_repeat_hash(event), now_ns = clock_ns();
+    bool is;
+
+    (void)pthread_mutex_lock(&repeat_lock);
+    is = log_repeat_allows(&repeat, hash, now_ns, ret_n_left_out);
+    (void)pthread_mutex_unlock(&repeat_lock);
+    return is;
 }
 
-void log_set_source(const char *name)
+/* Where the journal takes nothing the line goes to its stream, which waits for it. */
+static void put(const struct log_event *event)
 {
-    snprintf(source, sizeof(source), "%s", name);
-}
+    char line[2 * LOG_LINE_MAX];
+    enum log_format as = format_now();
 
-void log_set_for_people(void)
-{
-    atomic_store(&is_for_people, true);
-}
-
-/* C0, DEL, or the first byte of C1 in UTF-8: a terminal would obey them, a line of logfmt break. */
-static bool is_control(const unsigned char *text)
-{
-    return text[0] < 0x20 || text[0] == 0x7f ||
-           (text[0] == 0xc2 && text[1] >= 0x80 && text[1] < 0xa0);
-}
-
-/* Peers' words are among it.  quotes: a backslash goes before them, as logfmt has it. */
-static size_t append_clean(char *line, size_t used, size_t room, const char *text, bool quotes)
-{
-    for (; *text && used + 2 < room; text++) {
-        const bool is_c1 = is_control((const unsigned char *)text) && (unsigned char)*text == 0xc2;
-
-        if (quotes && (*text == '"' || *text == '\\'))
-            line[used++] = '\\';
-        line[used++] = is_control((const unsigned char *)text) ? ' ' : *text;
-        text += is_c1;
+    if (as == LOG_JOURNAL) {
+        if (log_journal_send(line, log_render(as, event, line, sizeof(line))))
+            return;
+        as = LOG_LOGFMT;
     }
-    return used;
+    log_file_look();
+    (void)!write(STDERR_FILENO, line,
+                 log_render(as, event, line, LOG_LINE_MAX)); /* nobody to tell */
 }
 
-size_t log_format(char *line, size_t capacity, const struct log_event *event)
+void log_write(enum log_level level, enum log_component component, const char *message,
+               const struct log_field *fields, size_t n_fields)
 {
-    char stamp[32];
-    struct tm utc;
-    int n;
-    size_t used;
+    struct log_field all[FIELDS_MAX + 1];
+    struct log_event event = {
+        .level = level,
+        .component = component,
+        .message = message,
+        .common = common,
+        .n_common = atomic_load(&n_common),
+        .fields = fields,
+        .n_fields = size_min(n_fields, FIELDS_MAX),
+    };
+    uint32_t n_left_out;
 
-    gmtime_r(&event->when.tv_sec, &utc);
-    strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &utc);
-    if (event->is_on_terminal)
-        n = snprintf(line, capacity, "\033[2m%s\033[0m \033[%sm%-5s ", stamp + 11,
-                     levels[event->level].colour, levels[event->level].name);
-    else
-        n = snprintf(line, capacity, "ts=%s.%03ldZ level=%s src=\"", stamp,
-                     event->when.tv_nsec / 1000000, levels[event->level].name);
-    used = n < 0 ? 0 : size_min((size_t)n, capacity - 1);
-    used = append_clean(line, used, capacity - 16, event->source, !event->is_on_terminal);
-    if (event->is_on_terminal)
-        used = append_clean(line, used, capacity - 8, event->source[0] ? ": " : "", false);
-    else
-        used += (size_t)snprintf(line + used, capacity - used, "\" msg=\"");
-    used = append_clean(line, used, capacity - 6, event->words, !event->is_on_terminal);
-    used += (size_t)snprintf(line + used, capacity - used,
-                             event->is_on_terminal ? "\033[0m\n" : "\"\n");
-    return used;
+    if (!log_is_on(level, component) || !is_told(&event, &n_left_out))
+        return;
+    if (n_left_out > 0) {
+        if (event.n_fields > 0)
+            memcpy(all, fields, event.n_fields * sizeof(*fields));
+        all[event.n_fields++] = log_count("repeated", n_left_out);
+        event.fields = all;
+    }
+    (void)clock_gettime(CLOCK_REALTIME, &event.when);
+    event.is_coloured = atomic_load(&is_coloured);
+    put(&event);
 }
 
-void log_line(enum log_level level, const char *fmt, ...)
+void log_words(enum log_level level, enum log_component component, const char *fmt, ...)
 {
-    char message[LINE_MAX_BYTES / 2], line[LINE_MAX_BYTES];
-    struct log_event event = { .level = level, .source = source, .words = message };
+    char message[LOG_VALUE_MAX_BYTES + 1];
     va_list args;
 
-    if ((int)level < atomic_load_explicit(&threshold, memory_order_relaxed))
-        return;
     va_start(args, fmt);
-    vsnprintf(message, sizeof(message), fmt, args);
+    (void)vsnprintf(message, sizeof(message), fmt, args);
     va_end(args);
-    clock_gettime(CLOCK_REALTIME, &event.when);
-    event.is_on_terminal = atomic_load(&is_for_people) || isatty(STDERR_FILENO) != 0;
-    log_file_look();
-    (void)!write(STDERR_FILENO, line, log_format(line, sizeof(line), &event)); /* nobody to tell */
+    log_write(level, component, message, NULL, 0);
 }

@@ -64,6 +64,7 @@ int cmd_doctor(struct app *app, int argc, char **argv);
 int cmd_drain(struct app *app, int argc, char **argv);
 int cmd_health(struct app *app, int argc, char **argv);
 int cmd_import(struct app *app, int argc, char **argv);
+int cmd_log_level(struct app *app, int argc, char **argv);
 int cmd_keys(struct app *app, int argc, char **argv);
 int cmd_measure(struct app *app, int argc, char **argv);
 int cmd_mlx_config(struct app *app, int argc, char **argv);

@@ -10,6 +10,7 @@
 #include "base/notify.h"
 #include "base/size.h"
 #include "cmd/cmd.h"
+#include "cmd/logging.h"
 #include "cmd/options.h"
 #include "cmd/peers.h"
 #include "monitor/monitor.h"
@@ -133,11 +134,14 @@ static void find_name(const char *given, char *name)
 int cmd_monitor(struct app *app, int argc, char **argv)
 {
     const char *config_path = "config/cluster_nodes.json", *settings = NULL, *node = NULL, *listen = NULL;
+    struct logging logging = { 0 };
     const struct option_row rows[] = {
         { "config", 0, "FILE", "the cluster's nodes (default config/cluster_nodes.json)", OPTION_TEXT, &config_path, 0, 0 },
         { "settings", 0, "FILE", "what is checked, and who is told (default health_monitor.yaml beside it)", OPTION_TEXT, &settings, 0, 0 },
         { "node", 0, "NAME", "which node runs on this machine (default: the machine's name)", OPTION_TEXT, &node, 0, 0 },
         { "listen", 0, "HOST:PORT", "where it answers (default 127.0.0.1:52418; port 0: a free one)", OPTION_TEXT, &listen, 0, 0 },
+        OPTION_LOG_LEVEL(&logging),
+        OPTION_LOG_FORMAT(&logging),
         OPTION_DATA(app),
     };
     static const char *const examples[] = { "--config /etc/pomona/cluster_nodes.json --node studio-1", NULL };
@@ -162,7 +166,9 @@ int cmd_monitor(struct app *app, int argc, char **argv)
 
     if (!options_parse(app, &usage, argc, argv, args, &exit_status))
         return exit_status;
-    s = app_data_dir(app, data, &err);
+    s = logging_begin(&logging, NULL, NULL, &err);
+    if (s == ST_OK)
+        s = app_data_dir(app, data, &err);
     if (s == ST_OK)
         s = path_make(data, &err);
     if (s == ST_OK)
@@ -171,6 +177,8 @@ int cmd_monitor(struct app *app, int argc, char **argv)
         s = peers_address(listen, host, &port, &err);
     if (s == ST_OK) {
         find_name(node, name);
+        log_set_common((const struct log_field[]){ log_text("node", name) }, 1);
+        options.log_levels = logging.level;
         options.cluster = config;
         options.node = name;
         options.data = data;

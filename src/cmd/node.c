@@ -382,6 +382,7 @@ static enum status start(struct node *node, struct err *err)
         .kv_format = settings->kv_format,
         .activations = settings->activations,
         .gateway_config = settings->gateway_config,
+        .log_levels = settings->log_levels,
         .api_keys = keys,
         .quotas = quotas,
     };

@@ -49,6 +49,7 @@ struct node_settings {
     const char *hub_token;               /* NULL: none */
     char gateway_config[PATH_MAX_BYTES]; /* "": none */
     uint64_t drain_ms;                   /* that running answers have when it is to end */
+    const char *log_levels;              /* given at the start; NULL: the file's */
     bool is_dev;                         /* end when one of these changes: */
     const char *config;                  /* its configuration; NULL: none */
     char program[PATH_MAX_BYTES];        /* its executable */

@@ -6,10 +6,10 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/run_folder.h"
 #include "base/size.h"
 #include "cmd/cmd.h"
+#include "cmd/logging.h"
 #include "cmd/options.h"
 #include "execute/runner.h"
 
@@ -53,7 +53,7 @@ int cmd_runner(struct app *app, int argc, char **argv)
         return exit_status;
     if (control_fd == UINT32_MAX && !instance)
         return app_wrong_use(app, "--control-fd is missing");
-    log_set_source("runner");
+    logging_of_environment();
     fd = (int)control_fd;
     if (instance && find_node(instance, &fd, &err) != ST_OK)
         return app_fail(app, &err);

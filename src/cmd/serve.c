@@ -18,9 +18,11 @@
 #include "base/machine.h"
 #include "base/size.h"
 #include "cmd/cmd.h"
+#include "cmd/logging.h"
 #include "cmd/node.h"
 #include "cmd/options.h"
 #include "cmd/peers.h"
+#include "config/api_gateway.h"
 #include "config/config.h"
 
 _Static_assert((int)CONFIG_NAME_MAX == (int)NODE_NAME_MAX, "a name fits both");
@@ -41,6 +43,7 @@ struct serve_options {
     const char *gateway_config;
     const char *config, *node, *listen, *model, *engine, *kernels, *kv;
     bool is_not_measured, is_dev;
+    struct logging logging;
     uint32_t drain_s;
     double memory_gb;              /* 0: not given */
     uint32_t threads, activations; /* the same */
@@ -276,13 +279,29 @@ static int run(struct app *app, const struct node_settings *settings, int argc, 
     struct err err = { 0 };
     enum node_end end;
 
-    if (settings->is_dev) {
-        log_set_level(LOG_DEBUG);
-        log_set_for_people();
-    }
     if (node_run(settings, app->out_is_terminal, &end, &err) != ST_OK)
         return app_fail(app, &err);
+    logging_end();
     return end == NODE_CHANGED ? become_anew(app, settings->program, argc, argv) : EXIT_FINE;
+}
+
+/* The file is read again, and its mistakes are told, where the API begins. */
+static enum status begin_log(struct serve_options *options, struct node_settings *settings,
+                             struct err *err)
+{
+    struct logging *l = &options->logging;
+    struct api_gateway *file = NULL;
+    enum status s;
+
+    l->is_dev = options->is_dev;
+    if (settings->gateway_config[0])
+        (void)api_gateway_load(settings->gateway_config, &file, NULL);
+    s = logging_begin(l, file ? file->log.level : NULL, file ? file->log.format : NULL, err);
+    api_gateway_unref(file);
+    settings->log_levels = l->level;
+    log_set_common((const struct log_field[]){ log_text("node", settings->name) }, 1);
+    (void)setenv("POMONA_NODE", settings->name, 1); /* its runners say it, too */
+    return s;
 }
 
 /* clang-format off */
@@ -310,6 +329,8 @@ int cmd_serve(struct app *app, int argc, char **argv)
         { "no-measure", 0, NULL, "do not measure how fast this machine is while it is idle", OPTION_FLAG, &options.is_not_measured, 0, 0 },
         { "drain", 0, "SECONDS", "that running answers have when it is to end (default 5)", OPTION_U32, &options.drain_s, 0, DRAIN_MAX_S },
         { "dev", 0, NULL, "for developers: start anew when the configuration or the program changes, and log all", OPTION_FLAG, &options.is_dev, 0, 0 },
+        OPTION_LOG_LEVEL(&options.logging),
+        OPTION_LOG_FORMAT(&options.logging),
         OPTION_DATA(app),
     };
     static const char *const examples[] = {
@@ -330,7 +351,6 @@ int cmd_serve(struct app *app, int argc, char **argv)
     const char *args[OPTIONS_ARGS_MAX];
     struct node_settings settings = { 0 };
     struct err err = { 0 };
-    char source[NODE_NAME_MAX + 8];
     int exit_status;
 
     if (!options_parse(app, &usage, argc, argv, args, &exit_status))
@@ -342,9 +362,8 @@ int cmd_serve(struct app *app, int argc, char **argv)
         return app_wrong_use(app, "--config names the cluster; leave out --cluster");
     if (options.join && !options.config && !options.cluster)
         return app_wrong_use(app, "--join needs --cluster NAME");
-    if (make_settings(app, &options, &settings, &err) != ST_OK)
+    if (make_settings(app, &options, &settings, &err) != ST_OK ||
+        begin_log(&options, &settings, &err) != ST_OK)
         return app_fail(app, &err);
-    (void)snprintf(source, sizeof(source), "node %s", settings.name);
-    log_set_source(source);
     return run(app, &settings, argc, argv);
 }

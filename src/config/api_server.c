@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log_event.h"
 #include "base/size.h"
 #include "config/api_gateway_priv.h"
 
@@ -53,6 +54,8 @@ const struct cyaml_schema_field api_connections_fields[] = {
 
 const struct cyaml_schema_field api_log_fields[] = {
     CYAML_FIELD_ENUM("access", CYAML_FLAG_OPTIONAL | CYAML_FLAG_STRICT, struct api_log, access, api_truths, CYAML_ARRAY_LEN(api_truths)),
+    CYAML_FIELD_STRING("level", CYAML_FLAG_OPTIONAL, struct api_log, level, 1),
+    CYAML_FIELD_STRING("format", CYAML_FLAG_OPTIONAL, struct api_log, format, 1),
     CYAML_FIELD_END
 };
 
@@ -107,6 +110,10 @@ void api_server_complete(struct api_gateway *c)
 {
     if (c->tls.min_version == 0)
         c->tls.min_version = API_TLS_1_2;
+    if (!c->log.level[0])
+        (void)snprintf(c->log.level, sizeof(c->log.level), "info");
+    if (!c->log.format[0])
+        (void)snprintf(c->log.format, sizeof(c->log.format), "auto");
     for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
         if (number_of(c, &numbers[i]) == 0)
             number_set(c, &numbers[i], numbers[i].otherwise);
@@ -145,6 +152,22 @@ static const char *tls_fault(const struct api_tls *tls, const char **ret_place)
     return NULL;
 }
 
+static enum status check_log(const struct api_log *log, char *ret_place, struct err *err)
+{
+    struct log_levels levels;
+    enum log_format format;
+
+    (void)snprintf(ret_place, PLACE_MAX, "log.level");
+    if (log_levels_parse(log->level, &levels, err) != ST_OK) {
+        err_wrap(err, "log.level");
+        return ST_RANGE;
+    }
+    (void)snprintf(ret_place, PLACE_MAX, "log.format");
+    if (log_format_parse(log->format, &format) != ST_OK)
+        return err_set(err, ST_RANGE, "log.format: auto, logfmt, json, pretty or journal");
+    return ST_OK;
+}
+
 enum status api_server_check(const struct api_gateway *c, char *ret_place, struct err *err)
 {
     const char *place, *fault = tls_fault(&c->tls, &place);
@@ -178,5 +201,5 @@ enum status api_server_check(const struct api_gateway *c, char *ret_place, struc
                            "letters and without a path; or \"*\" alone",
                            ret_place);
     }
-    return ST_OK;
+    return check_log(&c->log, ret_place, err);
 }

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/log_level.h"
 #include "config/config.h"
 
 enum api_tls_version { API_TLS_1_2 = 12, API_TLS_1_3 = 13 };
@@ -46,7 +47,9 @@ struct api_connections {
 };
 
 struct api_log {
-    bool access; /* a line for each request */
+    bool access;                     /* a line for each request */
+    char level[LOG_LEVELS_TEXT_MAX]; /* base/log_level.h */
+    char format[16];                 /* base/log_event.h, read once, at the start */
 };
 
 #endif

@@ -90,6 +90,11 @@ static const cyaml_schema_field_t history_fields[] = {
     CYAML_FIELD_END
 };
 
+static const cyaml_schema_field_t log_fields[] = {
+    CYAML_FIELD_STRING("level", CYAML_FLAG_OPTIONAL, struct health_monitor, log.level, 1),
+    CYAML_FIELD_END
+};
+
 /* A section whose fields are named from the root: they lie at their own offsets. */
 #define SECTION(name, table) { .key = name, .value = { .type = CYAML_MAPPING, .flags = CYAML_FLAG_OPTIONAL, \
     .data_size = sizeof(struct health_monitor), .mapping = { .fields = table } }, .data_offset = 0 }
@@ -100,6 +105,7 @@ static const cyaml_schema_field_t root_fields[] = {
     SECTION("deadline", deadline_fields),
     SECTION("canary", canary_fields),
     SECTION("history", history_fields),
+    SECTION("log", log_fields),
     CYAML_FIELD_STRING("api_scheme", CYAML_FLAG_OPTIONAL, struct health_monitor, api_scheme, 1),
     CYAML_FIELD_STRING("api_ca", CYAML_FLAG_OPTIONAL, struct health_monitor, api_ca, 1),
     CYAML_FIELD_FLOAT("target", CYAML_FLAG_OPTIONAL, struct health_monitor, target),
@@ -163,6 +169,7 @@ static void text_default(char *text, size_t capacity, const char *otherwise)
 static void complete(struct health_monitor *c)
 {
     text_default(c->listen.host, sizeof(c->listen.host), "127.0.0.1");
+    text_default(c->log.level, sizeof(c->log.level), "info");
     text_default(c->api_scheme, sizeof(c->api_scheme), "http");
     text_default(c->canary.prompt, sizeof(c->canary.prompt), "One, two, three,");
     text_default(c->pressure_file, sizeof(c->pressure_file), "/proc/pressure/memory");
@@ -266,9 +273,15 @@ static const char *callback_fault(struct health_callback *c)
 static enum status check(struct health_monitor *c, char *ret_place, struct err *err)
 {
     enum status s = check_numbers(c, ret_place, err);
+    struct log_levels levels;
 
     if (s != ST_OK)
         return s;
+    (void)snprintf(ret_place, PLACE_MAX, "log.level");
+    if (log_levels_parse(c->log.level, &levels, err) != ST_OK) {
+        err_wrap(err, "log.level");
+        return ST_RANGE;
+    }
     (void)snprintf(ret_place, PLACE_MAX, "api_scheme");
     if (strcmp(c->api_scheme, "http") != 0 && strcmp(c->api_scheme, "https") != 0)
         return err_set(err, ST_RANGE, "api_scheme: http or https");

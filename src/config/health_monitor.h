@@ -12,6 +12,7 @@
 
 #include <stdint.h>
 
+#include "base/log_level.h"
 #include "config/config.h"
 
 enum {
@@ -73,6 +74,9 @@ struct health_monitor {
     struct {
         uint32_t raw_hours, minute_days, hour_days, event_days;
     } history;
+    struct {
+        char level[LOG_LEVELS_TEXT_MAX]; /* base/log_level.h */
+    } log;
     double target;                       /* of availability, < 1 */
     char pressure_file[CONFIG_PATH_MAX]; /* memory pressure, as the kernel or a cgroup tells it */
     struct health_check *checks;         /* [checks_count] */

@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/size.h"
 #include "contract/trace_wire.h"
 #include "execute/runner/gateways.h"
 #include "execute/runner/orphan.h"
@@ -40,7 +41,8 @@ struct runner {
     struct gateways *gateways; /* the driver's, from its assignment until told of a failure */
     struct tls *tls;           /* with gateways; NULL: in clear */
     bool is_assigned, is_failing;
-    uint16_t transport_port; /* where this rank listens for the others; 0: for none */
+    char log_levels[LOG_LEVELS_TEXT_MAX]; /* as the node said them last */
+    uint16_t transport_port;              /* where this rank listens for the others; 0: for none */
 };
 
 static void on_flush_time(void *arg)
@@ -239,11 +241,22 @@ static enum status listen_for(struct runner *r, struct assignment *a, struct err
     return s;
 }
 
+/* The node that started this left its name in the environment. */
+static void say_who(const Wire__ShardAssign *message)
+{
+    const struct log_field who[] = {
+        log_text("node", getenv("POMONA_NODE")),
+        log_text("instance", message->instance_id),
+        log_count("rank", message->rank),
+    };
+
+    log_set_common(who, ARRAY_LEN(who));
+}
+
 static enum status on_assign(struct runner *r, const Wire__ShardAssign *message, struct err *err)
 {
     struct order order = { .kind = ORDER_ASSIGN };
     struct assignment *a = NULL;
-    char source[32];
     enum status s;
 
     if (r->is_assigned)
@@ -256,8 +269,7 @@ static enum status on_assign(struct runner *r, const Wire__ShardAssign *message,
         assignment_free(a);
         return s;
     }
-    snprintf(source, sizeof(source), "runner %u", a->rank);
-    log_set_source(source);
+    say_who(message);
     r->transport_port = a->listener ? tcp_listener_port(a->listener) : 0;
     if (!a->is_fetched) /* else once its part of the file is here */
         send_listening(r);
@@ -287,6 +299,20 @@ static void send_beat(struct runner *r)
     channel_send(r->control, &message.base);
 }
 
+/* As the node has them: what it cannot have said, another version may have, changes nothing. */
+static void take_log_levels(struct runner *r, const char *text)
+{
+    struct log_levels levels;
+
+    if (!text[0] || strlen(text) >= sizeof(r->log_levels) || strcmp(text, r->log_levels) == 0)
+        return;
+    memcpy(r->log_levels, text, strlen(text) + 1);
+    if (log_levels_parse(text, &levels, NULL) != ST_OK)
+        return;
+    log_levels_use(&levels);
+    log_with(LOG_DEBUG, "the log level is the node's", log_text("log_level", text));
+}
+
 static void on_message(void *arg, struct channel *channel, ProtobufCMessage *base)
 {
     const Wire__RunnerMessage *m = (const Wire__RunnerMessage *)base;
@@ -298,6 +324,7 @@ static void on_message(void *arg, struct channel *channel, ProtobufCMessage *bas
     if (r->is_failing)
         return;
     if (m->body_case == WIRE__RUNNER_MESSAGE__BODY_BEAT) {
+        take_log_levels(r, m->beat->log_levels);
         send_beat(r);
         return;
     }

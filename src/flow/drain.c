@@ -111,7 +111,8 @@ static void on_placed(void *arg, bool done, const struct cluster_instance *insta
     if (instance)
         return;
     d->retry_at_ns = deadline_after_ms(DRAIN_RETRY_MS);
-    log_warn("what this node holds could not be moved, trying again: %s", failure->words);
+    log_with(LOG_WARN, "what this node holds could not be moved, trying again",
+             log_text("error", failure->words));
 }
 
 static uint64_t held_on(const struct plan *plan, const char *node)
@@ -174,12 +175,14 @@ static void move(struct drain *d, const struct cluster_instance *in)
     if (fit == FITS_INSTEAD)
         end(d, in);
     if (fit == FITS_NOT) {
-        log_warn("what this node holds cannot be moved, trying again: %s", e.message);
+        log_with(LOG_WARN, "what this node holds cannot be moved, trying again",
+                 log_text("error", e.message));
     } else if (cluster_place(d->service->cluster, &order, on_placed, d, &d->ticket, &err) ==
                ST_OK) {
         d->is_placing = true;
     } else {
-        log_warn("what this node holds could not be moved, trying again: %s", err.words);
+        log_with(LOG_WARN, "what this node holds could not be moved, trying again",
+                 log_text("error", err.words));
         fit = FITS_NOT;
     }
     if (fit == FITS_NOT)

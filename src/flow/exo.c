@@ -289,7 +289,8 @@ static void on_placed(void *arg, bool done, const struct cluster_instance *insta
     if (!done)
         return;
     if (!instance)
-        log_warn("what was asked for as instance %s is not placed: %s", p->id, failure->words);
+        log_with(LOG_WARN, "what was asked for is not placed", log_text("instance", p->id),
+                 log_text("error", failure->words));
     placing_free(p);
 }
 
@@ -400,7 +401,8 @@ static void on_unplaced(void *arg, bool done, const struct cluster_instance *ins
     (void)done;
     (void)instance;
     if (failure)
-        log_warn("instance %s is not ended: %s", p->id, failure->words);
+        log_with(LOG_WARN, "an instance is not ended", log_text("instance", p->id),
+                 log_text("error", failure->words));
     placing_free(p);
 }
 

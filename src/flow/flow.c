@@ -130,8 +130,8 @@ static void client_left(void *arg)
 {
     struct flow *f = arg;
 
-    log_debug("request %s: the client left in stage %s", f->answer ? f->answer->id : "?",
-              stages[f->stage].name);
+    log_with(LOG_DEBUG, "the client left", log_text("request_id", exchange_id(f->x)),
+             log_text("stage", stages[f->stage].name));
     metric_add(METRIC_LEFT, 0, 1);
     f->x = NULL;
     flow_free(f);
@@ -153,8 +153,10 @@ void flow_abort(struct flow *f, const struct api_error *e)
     flow_count_failure(api_error_http(e->kind));
     if (f->outage.n_losses > 0)
         metrics_failed_over(false);
-    log_warn("request %s for %s failed in stage %s: %s", exchange_id(x), f->model.name,
-             stages[f->stage].name, api_error_code(e->kind) ? api_error_code(e->kind) : "invalid");
+    log_with(LOG_WARN, "a request failed", log_text("request_id", exchange_id(x)),
+             log_text("model", f->model.name[0] ? f->model.name : NULL),
+             log_text("stage", stages[f->stage].name),
+             log_text("error", api_error_code(e->kind) ? api_error_code(e->kind) : "invalid"));
     exchange_on_close(x, NULL, NULL);
     if (f->is_streaming && f->request.dialect->fail)
         fail_stream(f, e);
@@ -173,8 +175,9 @@ static bool look_again(struct flow *f)
 
     if (!outage_go_on(&f->outage, f->setback, clock_ns(), &wait_ms))
         return false;
-    log_info("request %s: %s; looking for an instance again in %u ms", exchange_id(f->x),
-             f->failure.message, wait_ms);
+    log_with(LOG_INFO, "looking for an instance again", log_text("request_id", exchange_id(f->x)),
+             log_text("model", f->model.name), log_count("wait_ms", wait_ms),
+             log_text("error", f->failure.message));
     if (f->setback == SETBACK_LOSS) {
         flow_trace_loss(f);
         memcpy(f->lost_instance, f->route.instance_id, sizeof(f->lost_instance));
@@ -242,8 +245,8 @@ static bool is_over_wait(const struct flow *f, uint64_t now_ns)
  * computed of its prompt is in the cache there. */
 static void stop_yielding(struct flow *f)
 {
-    log_info("request %s yielded to others for long, and counts as they do from now on",
-             exchange_id(f->x));
+    log_with(LOG_INFO, "a request yielded to others for long, and counts as they do from now on",
+             log_text("request_id", exchange_id(f->x)));
     f->request.priority = PRIORITY_INTERACTIVE;
     flow_execute_suspend(f);
     flow_wake(f);

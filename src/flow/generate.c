@@ -125,8 +125,9 @@ static void end_outage(struct flow *f)
 {
     if (f->outage.begun_ns == 0)
         return;
-    log_info("request %s goes on after %" PRIu64 " ms, on instance %.8s", exchange_id(f->x),
-             (uint64_t)((f->last_token_ns - f->outage.begun_ns) / NS_PER_MS), f->route.instance_id);
+    log_with(LOG_INFO, "a request goes on", log_text("request_id", exchange_id(f->x)),
+             log_text("instance", f->route.instance_id),
+             log_count("outage_ms", (f->last_token_ns - f->outage.begun_ns) / NS_PER_MS));
     metrics_resumed(f->last_token_ns - f->outage.begun_ns);
     if (f->outage.n_losses > 0)
         metrics_failed_over(true);
@@ -463,10 +464,11 @@ enum step flow_aggregate(struct flow *f)
     const struct reply_usage usage = flow_usage(f);
     struct buf body = { 0 };
 
-    log_info("request %s for %s: %" PRIu64 " prompt tokens, %" PRIu64 " completion tokens, %" PRIu64
-             " ms",
-             exchange_id(f->x), f->model.name, usage.prompt_tokens, usage.completion_tokens,
-             (uint64_t)((clock_ns() - f->begun_ns) / NS_PER_MS));
+    log_with(LOG_INFO, "a request is done", log_text("request_id", exchange_id(f->x)),
+             log_text("model", f->model.name), log_text("instance", f->route.instance_id),
+             log_count("prompt_tokens", usage.prompt_tokens),
+             log_count("completion_tokens", usage.completion_tokens),
+             log_count("ms", (clock_ns() - f->begun_ns) / NS_PER_MS));
     flow_trace_asked(f);
     flow_count_end(&usage, f->begun_ns);
     exchange_note_tokens(f->x, usage.prompt_tokens, usage.completion_tokens);

@@ -298,7 +298,7 @@ static void on_placed_early(void *arg, bool done, const struct cluster_instance 
 {
     (void)arg;
     if (done && !instance)
-        log_error("the model could not be placed: %s", failure->words);
+        log_with(LOG_ERROR, "the model could not be placed", log_text("error", failure->words));
 }
 
 enum status service_place(struct service *service, const char *name, struct err *err)

@@ -120,9 +120,9 @@ static void done(void *arg)
 
     p->service->n_pulls--;
     if (p->status == ST_OK)
-        log_info("fetched '%s'", p->result.entry.info.name);
+        log_with(LOG_INFO, "a model was fetched", log_text("model", p->result.entry.info.name));
     else
-        log_warn("a model was not fetched: %s", p->err.words);
+        log_with(LOG_WARN, "a model was not fetched", log_text("error", p->err.words));
     if (p->x)
         answer(p);
     pulling_free(p);

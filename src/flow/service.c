@@ -123,12 +123,8 @@ static void cancel_response(void *arg, struct exchange *x, const char *id, uint6
 
 static void tell_over(void *arg, const struct http_record *record)
 {
-    struct buf line = { 0 };
-
     (void)arg;
-    http_record_render(record, &line);
-    log_info("%s", buf_text(&line));
-    buf_release(&line);
+    http_record_log(record);
 }
 
 static const struct gateway_handlers handlers = {
@@ -295,12 +291,25 @@ static void export_metrics(struct service *service)
                     m->off ? 0 : m->port);
 }
 
+/* What was changed at run time stays, until the file says another level or SIGHUP asks for all of it. */
+static void take_log_levels(struct service *service)
+{
+    const char *text = reload_settings(service->reload)->log.level;
+
+    if (!service->is_reload_asked && strcmp(text, service->file_log_levels) == 0)
+        return;
+    service->is_reload_asked = false;
+    (void)snprintf(service->file_log_levels, sizeof(service->file_log_levels), "%s", text);
+    log_levels_choose(service->log_levels, text);
+}
+
 /* What was read holds from now on. */
 static void use_files(void *arg)
 {
     struct service *service = arg;
     struct err err;
 
+    take_log_levels(service);
     gateway_use(service->gateway, reload_files(service->reload));
     if (pools_take(service->pools, reload_settings(service->reload), &err) != ST_OK)
         log_warn("the upstreams stay as they were: %s", err.words);
@@ -346,6 +355,8 @@ enum status service_new(struct loop *loop, const struct service_options *options
     (void)snprintf(service->node_name, sizeof(service->node_name), "%s", options->node_name);
     (void)snprintf(service->data_dir, sizeof(service->data_dir), "%s",
                    options->data_dir ? options->data_dir : "");
+    (void)snprintf(service->log_levels, sizeof(service->log_levels), "%s",
+                   options->log_levels ? options->log_levels : "");
     service->hub_endpoint = options->hub_endpoint;
     service->hub_token = options->hub_token;
     (void)snprintf(service->quotas, sizeof(service->quotas), "%s",
@@ -426,6 +437,8 @@ enum status service_start(struct service *service, struct cluster *cluster, stru
     if (service->quotas[0])
         quotas_read(service->quotas, gateway_access(service->gateway));
     reload_on_change(service->reload, use_files, service);
+    (void)snprintf(service->file_log_levels, sizeof(service->file_log_levels), "%s",
+                   reload_settings(service->reload)->log.level);
     gateway_use(service->gateway, reload_files(service->reload));
     export_metrics(service);
     return ST_OK;
@@ -433,6 +446,7 @@ enum status service_start(struct service *service, struct cluster *cluster, stru
 
 void service_reload(struct service *service, loop_fn *done, void *arg)
 {
+    service->is_reload_asked = true;
     reload_now(service->reload, done, arg);
 }
 

@@ -40,6 +40,7 @@ struct service_options {
     const char *api_keys;               /* path of the API keys, which may not be there */
     const char *quotas;                 /* path where the use of quotas is kept; NULL: nowhere */
     const char *gateway_config;         /* path of api_gateway.yaml; NULL: the defaults */
+    const char *log_levels;             /* that hold over those of the file; NULL: none */
 };
 
 /* Errors  ST_NOMEM; of gateway_config as api_gateway_load() */

@@ -7,6 +7,7 @@
 
 #include "balance/policy.h"
 #include "base/energy.h"
+#include "base/log_level.h"
 #include "base/paths.h"
 #include "cluster/cluster.h"
 #include "flow/admission.h"
@@ -52,6 +53,9 @@ struct service {
     struct drain *drain;
     struct upkeep *upkeep;
     struct reload *reload;
+    char log_levels[LOG_LEVELS_TEXT_MAX]; /* given at the start; "": none */
+    char file_log_levels[LOG_LEVELS_TEXT_MAX];
+    bool is_reload_asked; /* by SIGHUP */
     struct exporter *exporter;
     struct tracer *tracer;
     uint64_t

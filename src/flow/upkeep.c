@@ -120,8 +120,8 @@ static void failed(struct upkeep *u, const char *model, const char *why)
     t->n_failures++;
     t->retry_at_ns = deadline_after_ms(wait_ms);
     if (strcmp(t->why, why) != 0) /* the same words are said once */
-        log_warn("'%s' shall be placed, and is not: %s; it is tried again, now and then", model,
-                 why);
+        log_with(LOG_WARN, "a model shall be placed, and is not; it is tried again, now and then",
+                 log_text("model", model), log_text("error", why));
     (void)snprintf(t->why, sizeof(t->why), "%s", why);
 }
 
@@ -268,8 +268,8 @@ static void place(struct upkeep *u, const struct upkeep_step *step)
     is_patient = clock_ns() - t->since_ns < UPKEEP_PATIENCE_MS * NS_PER_MS;
 
     if (plan_again(u, asked, is_patient, plan, &e) == ST_OK) {
-        log_info("'%s' shall be placed: it is, on %zu node%s", plan->model, plan->n_shards,
-                 plan->n_shards == 1 ? "" : "s");
+        log_with(LOG_INFO, "a model shall be placed: it is", log_text("model", plan->model),
+                 log_count("nodes", plan->n_shards));
         ask(u, plan, PLACE_MOVED);
     } else if (is_patient) {
         (void)snprintf(t->why, sizeof(t->why), "%s", e.message);

@@ -299,6 +299,8 @@ static const struct http_route routes[] = {
     { "POST", "/cluster/place", gateway_cluster_place },
     { "POST", "/cluster/unplace", gateway_cluster_unplace },
     { "POST", "/cluster/replace", gateway_cluster_replace },
+    { "GET", "/cluster/log-level", gateway_log_level },
+    { "POST", "/cluster/log-level", gateway_log_level_set },
     { "POST", "/cluster/drain", gateway_cluster_drain },
     { "POST", "/cluster/undrain", gateway_cluster_undrain },
     { "GET", "/node_id", gateway_exo_node_id },

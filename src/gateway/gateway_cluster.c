@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gateway/gateway_cluster.c - the addresses by which the cluster is watched and led. */
+#include "base/log.h"
 #include "contract/route.h"
 #include "gateway/dialect/param.h"
 #include "gateway/gateway_priv.h"
+#include "gateway/http/json_out.h"
 
 void gateway_cluster_state(void *arg, struct exchange *x)
 {
@@ -122,4 +124,40 @@ void gateway_cluster_undrain(void *arg, struct exchange *x)
 
     if (name_of(x, "node", node, sizeof(node)))
         g->handlers->undrain(g->arg, x, node);
+}
+
+/* Of this node and its runners, until it starts anew or reads its settings on SIGHUP. */
+void gateway_log_level(void *arg, struct exchange *x)
+{
+    struct log_levels levels;
+    char text[LOG_LEVELS_TEXT_MAX];
+    struct buf body = { 0 };
+
+    (void)arg;
+    log_levels_now(&levels);
+    log_levels_text(&levels, text);
+    buf_puts(&body, "{\"level\":");
+    json_out_text(&body, text);
+    buf_puts(&body, "}");
+    exchange_reply(x, 200, "application/json", &body);
+}
+
+void gateway_log_level_set(void *arg, struct exchange *x)
+{
+    char text[LOG_LEVELS_TEXT_MAX];
+    struct log_levels levels;
+    struct err err = { 0 };
+    struct api_error e;
+
+    if (!name_of(x, "level", text, sizeof(text)))
+        return;
+    if (log_levels_parse(text, &levels, &err) != ST_OK) {
+        (void)api_error_set(&e, API_INVALID_VALUE, "level", "%s", err.words);
+        exchange_fail(x, &e);
+        return;
+    }
+    log_levels_use(&levels);
+    log_with(LOG_INFO, "the log level was changed", log_text("log_level", text),
+             log_text("request_id", exchange_id(x)));
+    gateway_log_level(arg, x);
 }

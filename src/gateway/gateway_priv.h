@@ -44,6 +44,8 @@ void gateway_cluster_place(void *arg, struct exchange *x);
 void gateway_cluster_unplace(void *arg, struct exchange *x);
 void gateway_cluster_replace(void *arg, struct exchange *x);
 void gateway_cluster_drain(void *arg, struct exchange *x);
+void gateway_log_level(void *arg, struct exchange *x);
+void gateway_log_level_set(void *arg, struct exchange *x);
 void gateway_cluster_undrain(void *arg, struct exchange *x);
 
 /* Handlers of exo's addresses, gateway_exo.c; arg: struct gateway */

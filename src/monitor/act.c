@@ -71,16 +71,18 @@ static void replace(struct monitor *m, const struct ledger_change *change, uint6
     const char *instance = is_instance ? name : c ? c->instance : "";
 
     if (!c || !instance[0]) {
-        log_warn("%s of %s: no single instance can be told to be at fault, none is replaced",
-                 change->check->name, subject);
+        log_with(LOG_WARN, "no single instance can be told to be at fault, none is replaced",
+                 log_text("check", change->check->name), log_text("subject", subject));
         return;
     }
     if (!may_replace(c, now_ns)) {
-        log_warn("%s of %s: an instance of '%s' was replaced too often, it stays",
-                 change->check->name, subject, c->model);
+        log_with(LOG_WARN, "an instance was replaced too often, it stays",
+                 log_text("check", change->check->name), log_text("subject", subject),
+                 log_text("model", c->model));
         return;
     }
-    log_warn("%s of %s: instance %.8s is replaced", change->check->name, subject, instance);
+    log_with(LOG_WARN, "an instance is replaced", log_text("check", change->check->name),
+             log_text("subject", subject), log_text("instance", instance));
     post(m, "/cluster/replace", json_pack("{s:s}", "instance", instance));
 }
 
@@ -164,12 +166,14 @@ static bool drain(struct monitor *m, const struct remote_state *state,
 
     find_objection(state, node, objection, sizeof(objection));
     if (objection[0] && strcmp(m->undrained, node->name) != 0)
-        log_warn("%s of %s: node '%s' is not drained, %s", check, why->subject, node->name,
-                 objection);
+        log_with(LOG_WARN, "a node is not drained", log_text("check", check),
+                 log_text("subject", why->subject), log_text("peer", node->name),
+                 log_text("error", objection));
     (void)snprintf(m->undrained, sizeof(m->undrained), "%.63s", objection[0] ? node->name : "");
     if (objection[0])
         return false;
-    log_warn("%s of %s: node '%s' is drained", check, why->subject, node->name);
+    log_with(LOG_WARN, "a node is drained", log_text("check", check),
+             log_text("subject", why->subject), log_text("peer", node->name));
     m->drained_for_ns = why->finding.since_ns;
     m->was_drained = false;
     (void)snprintf(m->drained, sizeof(m->drained), "%.63s", node->name);
@@ -180,7 +184,7 @@ static bool drain(struct monitor *m, const struct remote_state *state,
 
 static void undrain(struct monitor *m, const struct remote_member *node)
 {
-    log_info("node '%s' takes part again: what it was drained for is over", node->name);
+    log_with(LOG_INFO, "it is over, and a node takes part again", log_text("peer", node->name));
     m->drained[0] = '\0';
     post(m, "/cluster/undrain", json_pack("{s:s}", "node", node->name));
 }

@@ -52,10 +52,12 @@ static void on_change(void *arg, const struct ledger_change *change)
 
     m->n_changes++;
     if (is_news)
-        log_line(f->state >= FINDING_WARNING ? LOG_WARN : LOG_INFO, "%s of %s: %s, was %s (%g%s%s)",
-                 change->check->name, change->entry->subject, finding_state_word(f->state),
-                 finding_state_word(change->from), f->value, change->entry->words[0] ? "; " : "",
-                 change->entry->words);
+        log_with(f->state >= FINDING_WARNING ? LOG_WARN : LOG_INFO, "a finding changed",
+                 log_text("check", change->check->name),
+                 log_text("subject", change->entry->subject),
+                 log_text("from", finding_state_word(change->from)),
+                 log_text("to", finding_state_word(f->state)), log_real("value", f->value),
+                 log_text("why", change->entry->words[0] ? change->entry->words : NULL));
     recorder_note(m->recorder, change);
     callbacks_note(m->callbacks, change);
     act_on(m, change);
@@ -104,12 +106,14 @@ void monitor_reload(struct monitor *m)
     }
     health_monitor_free(m->settings);
     m->settings = settings;
+    log_levels_choose(m->log_levels, settings->log.level);
     log_info("the monitor's settings are read again");
 }
 
 static enum status take_options(struct monitor *m, const struct monitor_options *o, struct err *err)
 {
     m->cluster = o->cluster;
+    m->log_levels = o->log_levels;
     (void)snprintf(m->name, sizeof(m->name), "%s", o->node);
     (void)snprintf(m->data, sizeof(m->data), "%s", o->data);
     if (o->settings)
@@ -128,6 +132,8 @@ static enum status start(struct monitor *m, const struct monitor_options *o, str
         s = ledger_new(on_change, m, &m->ledger, err);
     if (s == ST_OK)
         s = load_settings(m, &m->settings, err);
+    if (s == ST_OK)
+        log_levels_choose(m->log_levels, m->settings->log.level);
     if (s == ST_OK)
         s = fetcher_new(m->loop, &m->fetcher, err);
     if (s == ST_OK)

@@ -34,6 +34,7 @@ struct monitor_options {
     const char *settings;    /* path of health_monitor.yaml; NULL: none */
     const char *listen_host; /* NULL: as the settings say */
     int listen_port;         /* -1: as the settings say; 0: one that is free */
+    const char *log_levels;  /* that hold over those of the settings; NULL: none.  Lent */
     const char *api_key;     /* sent to nodes; NULL: none.  Lent */
 };
 

@@ -60,6 +60,7 @@ struct monitor {
     const struct config *cluster;
     char name[CONFIG_NAME_MAX], data[PATH_MAX_BYTES], history_path[PATH_MAX_BYTES];
     char settings_path[PATH_MAX_BYTES];
+    const char *log_levels; /* that hold over those of the settings; NULL: none.  Lent */
     char authorization[AUTHORIZATION_MAX]; /* header; "": none */
     struct health_monitor *settings;
     struct ledger *ledger;

@@ -400,9 +400,10 @@ def test_the_access_log_tells_no_content(node):
     node.ask("GET", "/v1/models", canary, headers={"x-request-id": "mine-3"})
     say(node, b"GET /health HTTP/9.9\r\nHost: x\r\nx-request-id: mine-4\r\n\r\n")
     log = node.log()[begun:]
-    lines = [next(line for line in log.splitlines() if f"mine-{i}," in line and "access" in line)
+    lines = [next(line for line in log.splitlines() if f"request_id=mine-{i} " in line and "component=access" in line)
              for i in range(1, 4)]
-    assert "POST /chat/completions 200" in lines[0] and "3 answered" in lines[0]
-    assert "by key:good" in lines[0] and "GET - 404" in lines[1] and "GET /models 401" in lines[2]
+    assert " method=POST route=/chat/completions status=200 " in lines[0] and "completion_tokens=3 " in lines[0]
+    assert " by=key:good" in lines[0] and "method=GET route=- status=404" in lines[1]
+    assert "method=GET route=/models status=401" in lines[2]
     assert canary not in log and node.good not in node.log()
-    assert any(" 505 " in line for line in log.splitlines())
+    assert any(" status=505 " in line for line in log.splitlines())

@@ -51,7 +51,7 @@ def n_alive(host):
 
 def n_joined(folder):
     """How often the fourth has joined, as all three say."""
-    return min((folder / f"{i}.log").read_text().count("node 'n3' joined") for i in range(N))
+    return min((folder / f"{i}.log").read_text().count('"a node joined" peer=n3') for i in range(N))
 
 
 def largest_gap(streams, begin, end):

@@ -5,6 +5,7 @@ The manager is this test: a datagram socket as systemd has one (sd_notify(3)).
 """
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -172,4 +173,5 @@ def test_a_changed_configuration_holds_and_a_wrong_one_does_not(developed):
 
 
 def test_a_developer_reads_lines_for_people(developed):
-    assert "level=" not in developed.log() and "\033[" in developed.log()
+    assert "level=" not in developed.log() and re.search(r"^\d\d:\d\d:\d\d info  cmd: ", developed.log(), re.M)
+    assert "\033" not in developed.log()    # a file has no colours

@@ -88,7 +88,7 @@ class Lan:
                        f"{node.name} knows all: {node.log.read_text()[-3000:]}")
 
     def n_lost(self):
-        return sum(node.says("is lost:") for node in self.nodes)
+        return sum(node.says("a node is lost") for node in self.nodes)
 
     def wait_datagrams(self):
         """Until each answers each other by datagrams, too."""
@@ -294,7 +294,7 @@ def test_datagrams_without_the_key_or_from_before_change_nothing(lan, tmp_path):
         for node in survivors:
             assert node.alive() == names
     s.close()
-    assert sum(node.says("is lost:") for node in survivors) == 2  # n2, by each
+    assert sum(node.says("a node is lost") for node in survivors) == 2  # n2, by each
     for node in survivors:
         assert set(node.state()) <= lan.names()
     nodes[2].start()

@@ -151,12 +151,12 @@ def test_an_upstream_that_is_not_well_is_not_asked_until_it_is(tmp_path):
     with Upstream() as a, Upstream() as b:
         a.is_well = False
         with Gateway(tmp_path, [entry("a", a), entry("b", b)], balancing="round-robin") as gateway:
-            wait_until(lambda: "upstream a is down" in gateway.log.read_text(), 15, "a is down")
+            wait_until(lambda: "an upstream is down\" upstream=a" in gateway.log.read_text(), 15, "a is down")
             for _ in range(6):
                 assert ask(gateway)[0] == 200
             assert len(a.requests) == 0 and len(b.requests) == 6
             a.is_well = True
-            wait_until(lambda: "upstream a is up again" in gateway.log.read_text(), 15, "a is up")
+            wait_until(lambda: "an upstream is up again\" upstream=a" in gateway.log.read_text(), 15, "a is up")
             for _ in range(4):
                 assert ask(gateway)[0] == 200
             assert len(a.requests) == 2
@@ -410,7 +410,7 @@ def test_an_answer_from_an_upstream_is_counted_as_one_from_here(tmp_path):
                     """By both alike; the record of a stream is written when its last byte went out."""
                     found = [{name: now[name] - then[name] for name in names + of_streams * is_streamed}
                              for then, now in zip(before, (scrape(node) for node in (near, far)))]
-                    tokens = [re.findall(rf"(\d+) prompt tokens, (\d+) answered, id case-{i},", node.log.read_text())
+                    tokens = [re.findall(rf"request_id=case-{i} .* prompt_tokens=(\d+) completion_tokens=(\d+) by=", node.log.read_text())
                               for node in (near, far)]
                     return found[0] == found[1] and len(tokens[0]) == 1 and tokens[0] == tokens[1] and found[0]
                 same = wait_until(counted, 20, f"{path} {body} is counted alike")

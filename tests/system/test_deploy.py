@@ -4,6 +4,7 @@
 Three machines booted by systemd-nspawn, with sshd, on a bridge of their own.  The API speaks HTTPS and asks
 for keys, as it does where others reach it.  What else can go wrong is in test_deploy_faults.py, in clear.
 """
+import json
 import re
 
 import pytest
@@ -47,6 +48,17 @@ def test_what_is_deployed_is_tight_and_is_started_with_the_machine(deployment):
     has_monitor = deployment.machines[0].ssh("/opt/pomona/current/bin/pomona monitor --help", check=False).returncode
     for m in deployment.machines:
         assert m.out("systemctl is-active mlx-health-monitor || true") == ("inactive" if has_monitor else "active")
+
+
+def test_the_journal_has_the_fields_of_a_line(deployment):
+    m = deployment.machines[0]
+    lines = [json.loads(line) for line in m.out(
+        "journalctl -u mlx-api-server -o json --no-pager POMONA_COMPONENT=cmd").splitlines()]
+    begun = next(line for line in lines if " answers at " in line["MESSAGE"])
+    assert begun["POMONA_NODE"] == m.name and begun["POMONA_LEVEL"] == "info" and begun["PRIORITY"] == "6"
+    assert begun["SYSLOG_IDENTIFIER"] == "pomona" and "level=" not in begun["MESSAGE"]
+    joined = m.out("journalctl -u mlx-api-server -o json --no-pager POMONA_PEER=m2").splitlines()
+    assert any(json.loads(line)["MESSAGE"] == "a node joined peer=m2" for line in joined)
 
 
 def test_each_node_answers_and_an_update_under_load_fails_no_request(deployment):

@@ -34,7 +34,8 @@ void member_lost(struct cluster *cluster, struct member *member, const char *wor
     member->info.is_alive = member->is_cut_off = false;
     member->info.rtt_ms = 0;
     member->cut_ns = 0;
-    log_warn("node '%s' is lost: %s", member->info.name, words);
+    log_with(LOG_WARN, "a node is lost", log_text("peer", member->info.name),
+             log_text("error", words));
     lead_member_lost(cluster, member);
     asks_coordinator_lost(cluster, member->info.name);
     instances_member_lost(cluster, member->info.name);
@@ -50,7 +51,8 @@ void member_channel_ended(struct cluster *cluster, struct member *member, uint64
         member_lost(cluster, member, words);
         return;
     }
-    log_info("the channel to node '%s' ended, its datagrams answer: %s", member->info.name, words);
+    log_with(LOG_INFO, "the channel to a node ended, its datagrams answer",
+             log_text("peer", member->info.name), log_text("error", words));
     member->cut_ns = clock_ns();
     member->info.rtt_ms = 0;
     watch_doubt(cluster, member);
@@ -64,7 +66,7 @@ void member_channel_back(struct cluster *cluster, struct member *member)
 {
     if (member->cut_ns == 0)
         return;
-    log_info("node '%s' has a channel again", member->info.name);
+    log_with(LOG_INFO, "a node has a channel again", log_text("peer", member->info.name));
     member->cut_ns = 0;
     member->is_cut_off = false;
     asks_coordinator_lost(cluster, member->info.name);
@@ -74,7 +76,8 @@ void member_channel_back(struct cluster *cluster, struct member *member)
 
 static void channel_missed(struct cluster *cluster, struct member *member)
 {
-    log_warn("node '%s' answers datagrams, but no channel to it can be had", member->info.name);
+    log_with(LOG_WARN, "a node answers datagrams, but no channel to it can be had",
+             log_text("peer", member->info.name));
     member->is_cut_off = true;
     lead_refresh(cluster);
     asks_coordinator_lost(cluster, member->info.name);

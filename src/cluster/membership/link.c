@@ -224,7 +224,8 @@ static void link_connect(struct cluster *cluster, struct member *member)
     ways_to(cluster, member, WAY_TOKENS_BYTES, &hosts);
     if (link_dial(link, member->info.host, cluster->tls ? &hosts : NULL, member->info.port, &err) !=
         ST_OK) {
-        log_debug("node '%s' cannot be reached: %s", member->info.name, err.words);
+        log_with(LOG_DEBUG, "a node cannot be reached", log_text("peer", member->info.name),
+                 log_text("error", err.words));
         link_free(link);
         retry_later(member);
         return;
@@ -291,7 +292,7 @@ void link_up(struct link *link)
         member_channel_back(link->cluster, member);
     } else {
         member->info.is_alive = true;
-        log_info("node '%s' joined", member->info.name);
+        log_with(LOG_INFO, "a node joined", log_text("peer", member->info.name));
         cluster_changed(link->cluster);
     }
     lead_member_up(link->cluster, member);
@@ -314,7 +315,8 @@ void link_lose(struct link *link, const char *words)
         member_channel_ended(cluster, member, lived_ms, words);
         return;
     }
-    log_debug("no channel to node '%s': %s", member->info.name, words);
+    log_with(LOG_DEBUG, "there is no channel to a node", log_text("peer", member->info.name),
+             log_text("error", words));
     links_call(cluster);
 }
 
@@ -343,8 +345,9 @@ void link_refuse(struct link *link, const char *words)
     Wire__NodeMessage message = WIRE__NODE_MESSAGE__INIT;
     Wire__Refused refused = WIRE__REFUSED__INIT;
 
-    log_warn("a peer is refused%s%s: %s", link->member ? ", node " : "",
-             link->member ? link->member->info.name : "", words);
+    log_with(LOG_WARN, "a peer is refused",
+             log_text("peer", link->member ? link->member->info.name : NULL),
+             log_text("error", words));
     link->is_refused = true;
     refused.words = (char *)words;
     message.body_case = WIRE__NODE_MESSAGE__BODY_REFUSED;

@@ -223,7 +223,8 @@ void instance_learn_gone(struct link *link, const Wire__InstanceGone *gone)
         return;
     if (gone->epoch != 0 &&
         lead_check(link->cluster, gone->epoch, link->member->info.name, &why) != ST_OK) {
-        log_warn("an order to end instance %.8s is refused: %s", gone->instance_id, why.words);
+        log_with(LOG_WARN, "an order to end an instance is refused",
+                 log_text("instance", gone->instance_id), log_text("error", why.words));
         return;
     }
     if (!in) {

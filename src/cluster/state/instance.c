@@ -44,9 +44,9 @@ bool instance_may_move(enum instance_state from, enum instance_state to)
 static void instance_move(struct instance *in, enum instance_state to)
 {
     assert(instance_may_move(in->view.state, to));
-    log_info("instance %.8s of '%s' on %zu node%s: %s, then %s", in->view.view.id,
-             in->view.view.model, in->view.plan.n_shards, in->view.plan.n_shards == 1 ? "" : "s",
-             states[in->view.state].word, states[to].word);
+    log_with(LOG_INFO, "an instance changes", log_text("instance", in->view.view.id),
+             log_text("model", in->view.view.model), log_count("nodes", in->view.plan.n_shards),
+             log_text("from", states[in->view.state].word), log_text("to", states[to].word));
     in->view.state = to;
     in->view.view.is_ready = to == INSTANCE_READY;
 }
@@ -160,8 +160,9 @@ void instance_end(struct cluster *cluster, struct instance *in, enum instance_en
                   const struct err *why)
 {
     instance_move(in, INSTANCE_GONE);
-    log_line(why->status == ST_CANCELED ? LOG_INFO : LOG_WARN, "instance %.8s of '%s' is gone: %s",
-             in->view.view.id, in->view.view.model, why->words);
+    log_with(why->status == ST_CANCELED ? LOG_INFO : LOG_WARN, "an instance is gone",
+             log_text("instance", in->view.view.id), log_text("model", in->view.view.model),
+             log_text("error", why->words));
     instance_unlist(cluster, in);
     for (size_t i = 0; why->status == ST_PEER && i < in->view.plan.n_shards; i++) {
         struct member *m = member_find(cluster, in->view.plan.shards[i].node);

@@ -290,8 +290,8 @@ enum status runner_attach(struct runner *r, int fd, struct err *err)
     const enum status s = channel_new(r->cluster->loop, fd, &runner_events, r, &r->channel, err);
 
     if (s == ST_OK)
-        log_info("runner %u of instance %.8s started, process %ld", r->rank, r->instance_id,
-                 (long)r->pid);
+        log_with(LOG_INFO, "a runner started", log_text("instance", r->instance_id),
+                 log_count("rank", r->rank), log_number("pid", (int64_t)r->pid));
     else
         r->kill_at_ns = clock_ns(); /* its socket is closed; the next tick sees to the process */
     return s;
@@ -368,11 +368,11 @@ void runner_connect(struct cluster *cluster, const char *instance_id, size_t n_r
 static void log_exit(const struct runner *r, int how)
 {
     if (WIFSIGNALED(how))
-        log_warn("runner %u of instance %.8s was ended by signal %d", r->rank, r->instance_id,
-                 WTERMSIG(how));
+        log_with(LOG_WARN, "a runner was ended by a signal", log_text("instance", r->instance_id),
+                 log_count("rank", r->rank), log_number("signal", WTERMSIG(how)));
     else if (WEXITSTATUS(how) != 0)
-        log_warn("runner %u of instance %.8s exited with status %d", r->rank, r->instance_id,
-                 WEXITSTATUS(how));
+        log_with(LOG_WARN, "a runner exited", log_text("instance", r->instance_id),
+                 log_count("rank", r->rank), log_number("status", WEXITSTATUS(how)));
 }
 
 /* Only our own children by number: other parts of a process may have theirs. */
@@ -399,7 +399,12 @@ static void beat(struct runner *r)
 {
     Wire__RunnerMessage message = WIRE__RUNNER_MESSAGE__INIT;
     Wire__ShardBeat body = WIRE__SHARD_BEAT__INIT;
+    struct log_levels levels;
+    char text[LOG_LEVELS_TEXT_MAX];
 
+    log_levels_now(&levels);
+    log_levels_text(&levels, text);
+    body.log_levels = text;
     message.body_case = WIRE__RUNNER_MESSAGE__BODY_BEAT;
     message.beat = &body;
     channel_send(r->channel, &message.base);

@@ -70,7 +70,8 @@ static void client_left(void *arg)
 {
     struct forward *f = arg;
 
-    log_debug("request %s: the client left", exchange_id(f->x));
+    log_with(LOG_DEBUG, "the client left", log_text("request_id", exchange_id(f->x)),
+             log_text("model", f->model));
     metric_add(METRIC_LEFT, 0, 1);
     f->x = NULL;
     forward_free(f);
@@ -83,7 +84,8 @@ void forward_fail(struct forward *f, enum api_error_kind kind, const char *words
 
     (void)api_error_set(&e, kind, NULL, "%s", words);
     flow_count_failure(api_error_http(kind));
-    log_warn("request %s for %s failed: %s", exchange_id(x), f->model, words);
+    log_with(LOG_WARN, "a request failed", log_text("request_id", exchange_id(x)),
+             log_text("model", f->model), log_text("error", words));
     exchange_on_close(x, NULL, NULL);
     f->x = NULL;
     if (f->words)
@@ -210,7 +212,8 @@ void forward_again(struct forward *f, const char *why)
         forward_fail(f, API_OVERLOADED, "There is no memory for this request.");
         return;
     }
-    log_info("request %s: %s; asking another server", exchange_id(f->x), why);
+    log_with(LOG_INFO, "asking another server", log_text("request_id", exchange_id(f->x)),
+             log_text("model", f->model), log_text("error", why));
     loop_timer_once(f->wait, retry_wait_ms(f->n_tries - 1, random_u64()));
 }
 

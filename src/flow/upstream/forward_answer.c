@@ -69,7 +69,8 @@ static bool translate(struct forward *f, const char *bytes, size_t n)
 
     f->is_streaming = translation_has_begun(f->words);
     if (s != ST_OK)
-        log_warn("upstream %s: %s", f->at->settings->name, err.words);
+        log_with(LOG_WARN, "an answer cannot be read", log_text("request_id", exchange_id(f->x)),
+                 log_text("upstream", f->at->settings->name), log_text("error", err.words));
     return s == ST_OK;
 }
 
@@ -245,7 +246,9 @@ static void translate_whole(struct forward *f)
         end_stream(f);
         return;
     }
-    log_warn("upstream %s: %s", f->at ? f->at->settings->name : f->model, err.words);
+    log_with(LOG_WARN, "an answer cannot be read", log_text("request_id", exchange_id(f->x)),
+             log_text("upstream", f->at ? f->at->settings->name : NULL),
+             log_text("error", err.words));
     forward_fail(f, API_UPSTREAM, "The server of this model gave no answer that can be read.");
 }
 
@@ -284,7 +287,9 @@ static void on_whole(struct forward *f)
     note_pace(f);
     note_answer(f);
     if (is_our_key(f->head.status)) {
-        log_warn("upstream %s refuses the key it is sent", f->at->settings->name);
+        log_with(LOG_WARN, "an upstream refuses the key it is sent",
+                 log_text("request_id", exchange_id(f->x)),
+                 log_text("upstream", f->at->settings->name));
         forward_fail(f, API_UPSTREAM, "The server of this model does not know this gateway.");
         return;
     }

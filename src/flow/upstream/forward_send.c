@@ -176,6 +176,7 @@ bool forward_send(struct forward *f)
     options.n_body = f->sent.len;
     if (http_call_start(f->pool->client, &options, &f->call, &err) == ST_OK)
         return true;
-    log_warn("upstream %s: %s", f->at->settings->name, err.words);
+    log_with(LOG_WARN, "a request could not be sent", log_text("request_id", exchange_id(f->x)),
+             log_text("upstream", f->at->settings->name), log_text("error", err.words));
     return false;
 }

@@ -366,16 +366,19 @@ void upstream_failed(struct upstream *u, size_t model, const char *why)
     size_t n_out;
     const size_t n = count_peers(u, model, now_ns, &n_out);
 
-    log_debug("upstream %s failed: %s", u->settings->name, why);
+    log_with(LOG_DEBUG, "an upstream failed", log_text("upstream", u->settings->name),
+             log_text("error", why));
     u->counts.failures++;
     breaker_failed(b, random_u64(), now_ns);
     if (b->state == BREAKER_OPEN && before != BREAKER_OPEN)
-        log_warn("upstream %s is not asked for %s for %" PRIu64 " s: %s", u->settings->name,
-                 u->settings->models[model].name, (uint64_t)((b->until_ns - now_ns) / NS_PER_S),
-                 why);
+        log_with(LOG_WARN, "an upstream is not asked for a model",
+                 log_text("upstream", u->settings->name),
+                 log_text("model", u->settings->models[model].name),
+                 log_count("seconds", (b->until_ns - now_ns) / NS_PER_S), log_text("error", why));
     if (!outlier_failed(&u->outlier, n_out, n, now_ns))
         return;
     u->counts.ejections++;
-    log_warn("upstream %s is left out for %" PRIu64 " s: %s", u->settings->name,
-             (uint64_t)((u->outlier.until_ns - now_ns) / NS_PER_S), why);
+    log_with(LOG_WARN, "an upstream is left out", log_text("upstream", u->settings->name),
+             log_count("seconds", (u->outlier.until_ns - now_ns) / NS_PER_S),
+             log_text("error", why));
 }

@@ -36,10 +36,10 @@ static void on_end(void *arg, enum http_end end, const char *why)
     if (!pulse_answer(&u->pulse, end == HTTP_END_WHOLE && is_fine(u->probe_status), clock_ns()))
         return;
     if (u->pulse.is_down)
-        log_warn("upstream %s is down: %s", u->settings->name,
-                 end == HTTP_END_WHOLE ? "it says so" : why);
+        log_with(LOG_WARN, "an upstream is down", log_text("upstream", u->settings->name),
+                 log_text("error", end == HTTP_END_WHOLE ? "it says so" : why));
     else
-        log_info("upstream %s is up again", u->settings->name);
+        log_with(LOG_INFO, "an upstream is up again", log_text("upstream", u->settings->name));
 }
 
 static void probe(struct upstream *u)
@@ -64,7 +64,8 @@ static void probe(struct upstream *u)
                    u->settings->key);
     u->probe_status = 0;
     if (http_call_start(u->pool->client, &options, &u->probe, &err) != ST_OK)
-        log_debug("upstream %s is not asked for its health: %s", u->settings->name, err.words);
+        log_with(LOG_DEBUG, "an upstream is not asked for its health",
+                 log_text("upstream", u->settings->name), log_text("error", err.words));
 }
 
 void pool_probe(void *arg)

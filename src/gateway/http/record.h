@@ -6,8 +6,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/buf.h"
-
 struct http_record {
     const char *method;               /* "-": it was not read so far */
     const char *route;                /* of the table of routes, not as it was sent; "-": none */
@@ -22,7 +20,7 @@ struct http_record {
 
 typedef void http_record_fn(void *arg, const struct http_record *record);
 
-/* One line, without its end. */
-void http_record_render(const struct http_record *record, struct buf *out);
+/* One line of the access log. */
+void http_record_log(const struct http_record *record);
 
 #endif
