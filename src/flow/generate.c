@@ -36,6 +36,15 @@ struct reply_usage flow_usage(const struct flow *f)
     return usage;
 }
 
+void flow_send_events(struct flow *f)
+{
+    f->last_sent_ns = clock_ns();
+    if (buf_status(&f->events) == ST_OK)
+        sse_send(f->x, &f->events);
+    else
+        (void)flow_fail(f, API_OVERLOADED, &(struct err){ .words = "There is no memory." });
+}
+
 void flow_on_delta(void *arg, const struct reply_delta *delta)
 {
     struct flow *f = arg;
@@ -57,12 +66,8 @@ void flow_on_delta(void *arg, const struct reply_delta *delta)
     buf_clear(&f->events);
     if (!f->is_streaming)
         flow_start_stream(f);
-    f->last_sent_ns = clock_ns();
     answer_events(f->answer, &sent, &f->events);
-    if (buf_status(&f->events) == ST_OK)
-        sse_send(f->x, &f->events);
-    else
-        (void)flow_fail(f, API_OVERLOADED, &(struct err){ .words = "There is no memory." });
+    flow_send_events(f);
 }
 
 void flow_start_stream(struct flow *f)
@@ -172,6 +177,12 @@ static void on_token(void *arg, const struct token_event *event, const struct er
     if (event->token >= 0 && !event->is_prompt)
         flow_count_token(c);
     f->last_token_ns = clock_ns();
+    if (event->n_computed > 0) {
+        flow_tell_progress(c, event);
+        if (f->has_failed)
+            flow_wake(f);
+        return;
+    }
     admission_answered(&f->service->admission, &f->ticket, f->last_token_ns);
     end_outage(f);
     if (take_token(c, event, &is_finished, &err) != ST_OK)
@@ -318,6 +329,7 @@ static enum status open_choice(struct flow *f, size_t index, const int32_t *stop
         .max_tokens = f->request.makes_none ? 0 : c->max_tokens,
         .pooling = f->request.task == TASK_EMBED ? f->request.pooling : POOLING_NONE,
         .scores_prompt = scores_prompt(f) && c->answer.n == 0,
+        .tells_progress = flow_tells_progress(c),
         .min_tokens = f->request.min_tokens,
         .ignores_eos = f->request.ignores_eos && n_stops == 0,
         .stop_tokens = stops,
@@ -333,6 +345,7 @@ static enum status open_choice(struct flow *f, size_t index, const int32_t *stop
     if (!ids)
         return err_set(err, ST_NOMEM, "There is no memory.");
     pending_drop(&c->scores, c->scores.n);
+    c->opened_ns = clock_ns();
     if (f->request.task == TASK_EMBED)
         g.max_tokens = 1;
     g.sampling.seed += index % f->request.n * SEED_STEP;

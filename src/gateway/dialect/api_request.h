@@ -111,6 +111,7 @@ struct api_request {
     struct reservation *reservation; /* what was reserved for it, owned; NULL: nothing */
 
     bool streams;
+    bool tells_progress;     /* a stream says how much of the prompt is computed */
     bool includes_usage;     /* a usage event at the end of a stream */
     bool counts_tokens;      /* each event says how many tokens made the text so far */
     uint64_t n_known_tokens; /* the client has what these made: repeat.h */

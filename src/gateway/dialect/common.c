@@ -304,8 +304,10 @@ static enum status parse_lengths(const json_t *body, struct api_request *r, stru
 static enum status parse_stream(const json_t *body, struct api_request *r, struct api_error *e)
 {
     const json_t *options = param_get(body, "stream_options");
-    const enum status s = param_bool(body, "stream", &r->streams, e);
+    enum status s = param_bool(body, "stream", &r->streams, e);
 
+    if (s == ST_OK)
+        s = param_bool(body, "return_progress", &r->tells_progress, e); /* llama.cpp's */
     if (s != ST_OK || !options)
         return s;
     if (!json_is_object(options))

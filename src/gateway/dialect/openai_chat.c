@@ -266,6 +266,16 @@ static void events(struct answer *a, const struct reply_delta *delta, struct buf
     answer_event_end(a, delta, out);
 }
 
+/* The first of its choice says who speaks. */
+static void silent(struct answer *a, uint32_t choice, struct buf *out)
+{
+    struct answer_choice *c = &a->choices[choice];
+
+    buf_printf(out, "{\"index\":%u,\"delta\":{%s},\"logprobs\":null,\"finish_reason\":null}",
+               choice, c->has_begun ? "" : "\"role\":\"assistant\",\"content\":\"\"");
+    c->has_begun = true;
+}
+
 const struct dialect openai_chat = {
     .name = "openai chat",
     .id_prefix = "chatcmpl-",
@@ -274,5 +284,6 @@ const struct dialect openai_chat = {
     .parse = parse,
     .choice = choice,
     .events = events,
+    .silent = silent,
     .collect = logprobs_collect,
 };

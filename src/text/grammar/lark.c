@@ -8,6 +8,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utf8proc.h>
 
 #include "text/grammar/grammar.h"
 #include "text/grammar/lark_priv.h"
@@ -328,6 +329,21 @@ static enum status read_lines(struct lark *l)
     return s;
 }
 
+static bool is_utf8(const char *text, size_t n)
+{
+    const utf8proc_uint8_t *at = (const utf8proc_uint8_t *)text, *end = at + n;
+    utf8proc_int32_t c;
+
+    while (at < end) {
+        const utf8proc_ssize_t length = utf8proc_iterate(at, end - at, &c);
+
+        if (length <= 0)
+            return false;
+        at += length;
+    }
+    return true;
+}
+
 static enum status check_names(const struct lark *l)
 {
     for (uint32_t i = 0; i < l->names.n; i++) {
@@ -352,6 +368,8 @@ enum status lark_rules(const char *text, size_t n, const char *name, enum lark_p
 
     if (n > LARK_BYTES_MAX)
         return err_set(err, ST_RANGE, "the Lark grammar is longer than %d bytes", LARK_BYTES_MAX);
+    if (!is_utf8(text, n))
+        return err_set(err, ST_FORMAT, "the Lark grammar is not UTF-8");
     buf_printf(out, "%s ::= %s-i ", name, name);
     s = lark_write_name(&l, start, sizeof(start) - 1, out);
     buf_putc(out, '\n');

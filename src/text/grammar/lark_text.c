@@ -19,23 +19,10 @@ static bool has_other_flag(const struct lark_token *t, const char *known)
     return false;
 }
 
-static void put_utf8(uint32_t c, struct buf *out)
-{
-    if (c < 0x80) {
-        buf_putc(out, (char)c);
-        return;
-    }
-    if (c >= 0x10000)
-        buf_putc(out, (char)(0xF0 | c >> 18));
-    if (c >= 0x800)
-        buf_putc(out, (char)(c >= 0x10000 ? 0x80 | (c >> 12 & 0x3F) : 0xE0 | c >> 12));
-    buf_putc(out, (char)(c >= 0x800 ? 0x80 | (c >> 6 & 0x3F) : 0xC0 | c >> 6));
-    buf_putc(out, (char)(0x80 | (c & 0x3F)));
-}
-
 static enum status read_code(struct lark *l, const char *hex, size_t n_left, size_t n_digits,
                              struct buf *out)
 {
+    uint8_t bytes[4];
     uint32_t c = 0;
 
     for (size_t i = 0; i < n_digits; i++) {
@@ -46,7 +33,7 @@ static enum status read_code(struct lark *l, const char *hex, size_t n_left, siz
     }
     if (c == 0 || c > 0x10FFFF || (c >= 0xD800 && c <= 0xDFFF))
         return lark_wrong(l, "has an escape of no character");
-    put_utf8(c, out);
+    buf_append(out, bytes, utf8_write(c, bytes));
     return ST_OK;
 }
 

@@ -215,6 +215,7 @@ static void what_cannot_be_held_is_refused_by_name(void **state)
         { "start: start \"a\"", ST_FORMAT, "begins with itself" },
         { "start: a\na: b \"x\" | \"y\"\nb: a", ST_FORMAT, "left recursion" },
         { "start: \"a\" start", ST_FORMAT, "no text" },
+        { "start: \"\xC3\"", ST_FORMAT, "UTF-8" },
         { "start: @", ST_FORMAT, "means nothing" },
     };
 
