@@ -56,6 +56,7 @@ static void send_filled(const struct generation *g, uint64_t id, uint32_t sequen
     generate.pooling = (uint32_t)g->pooling;
     generate.scores_prompt = g->scores_prompt;
     generate.tells_progress = g->tells_progress;
+    generate.cache_salt = g->cache_salt;
     if (g->grammar)
         generate.grammar = borrow_text(g->grammar);
     if (g->grammar_trigger)
@@ -203,6 +204,7 @@ enum status generation_read(const Wire__Generate *m, struct generation **ret_gen
     g->pooling = (enum pooling)m->pooling;
     g->scores_prompt = m->scores_prompt != 0;
     g->tells_progress = m->tells_progress != 0;
+    g->cache_salt = m->cache_salt;
     if (copy_grammar(m, g) != ST_OK) {
         generation_free(g);
         return err_set(err, ST_NOMEM, "a generation");

@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -316,6 +317,14 @@ static const char *grammar_trigger(const struct flow *f, size_t index)
     return f->request.grammar_trigger;
 }
 
+/* Tenants do not share what is cached: by its time one could tell what another asked. */
+static uint64_t cache_salt(const struct flow *f)
+{
+    const uint64_t parts[] = { f->request.owner, f->request.cache_salt };
+
+    return parts[0] || parts[1] ? XXH3_64bits(parts, sizeof(parts)) : 0;
+}
+
 static enum status open_choice(struct flow *f, size_t index, const int32_t *stops, size_t n_stops,
                                struct err *err)
 {
@@ -330,6 +339,7 @@ static enum status open_choice(struct flow *f, size_t index, const int32_t *stop
         .pooling = f->request.task == TASK_EMBED ? f->request.pooling : POOLING_NONE,
         .scores_prompt = scores_prompt(f) && c->answer.n == 0,
         .tells_progress = flow_tells_progress(c),
+        .cache_salt = cache_salt(f),
         .min_tokens = f->request.min_tokens,
         .ignores_eos = f->request.ignores_eos && n_stops == 0,
         .stop_tokens = stops,

@@ -104,8 +104,9 @@ struct api_request {
     int32_t stop_tokens[STOP_TOKENS_MAX];
     size_t n_stop_tokens;
 
-    uint64_t tenant;  /* who asks, as far as the request says */
-    uint64_t session; /* what it goes on with, as far as the request says; 0: nothing */
+    uint64_t tenant;     /* who asks, as far as the request says */
+    uint64_t cache_salt; /* as the request says; 0: it says none */
+    uint64_t session;    /* what it goes on with, as far as the request says; 0: nothing */
     enum priority priority;
 
     struct reservation *reservation; /* what was reserved for it, owned; NULL: nothing */

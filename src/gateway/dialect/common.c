@@ -346,6 +346,20 @@ static enum status parse_session(const json_t *body, struct api_request *r, stru
     return ST_OK;
 }
 
+/* vLLM's: what is cached is found by requests of the same salt alone, and of the same tenant anyhow. */
+static enum status parse_cache_salt(const json_t *body, struct api_request *r, struct api_error *e)
+{
+    static const char name[] = "cache_salt";
+    const json_t *salt = param_get(body, name);
+
+    if (!salt)
+        return ST_OK;
+    if (!json_is_string(salt))
+        return param_wrong_type(name, "a string", salt, e);
+    r->cache_salt = XXH3_64bits(json_string_value(salt), json_string_length(salt));
+    return ST_OK;
+}
+
 /* "flex" asks for less and waits longer; the other tiers are one here. */
 static enum status parse_service_tier(const json_t *body, struct api_request *r,
                                       struct api_error *e)
@@ -390,9 +404,9 @@ enum status common_parse(const json_t *body, struct api_request *r, struct api_e
 {
     static enum status (*const parts[])(const json_t *, struct api_request *,
                                         struct api_error *) = {
-        parse_floats,      parse_top_k,      parse_seed,         parse_stop,
-        parse_stop_tokens, parse_logit_bias, parse_lengths,      parse_stream,
-        parse_tenant,      parse_session,    parse_service_tier, parse_priority,
+        parse_floats,       parse_top_k,    parse_seed,       parse_stop,   parse_stop_tokens,
+        parse_logit_bias,   parse_lengths,  parse_stream,     parse_tenant, parse_session,
+        parse_service_tier, parse_priority, parse_cache_salt,
     };
     enum status s = param_text(body, "model", r->model, sizeof(r->model), e);
 
