@@ -42,6 +42,30 @@ bool is_never_value(const json_t *value, const json_t *body)
     return false;
 }
 
+static bool is_true_value(const json_t *value, const json_t *body)
+{
+    (void)body;
+    return json_is_true(value);
+}
+
+bool is_one_value(const json_t *value, const json_t *body)
+{
+    (void)body;
+    return json_is_number(value) && json_number_value(value) == 1;
+}
+
+static bool is_zero_value(const json_t *value, const json_t *body)
+{
+    (void)body;
+    return json_is_number(value) && json_number_value(value) == 0;
+}
+
+static bool is_not_positive(const json_t *value, const json_t *body)
+{
+    (void)body;
+    return json_is_number(value) && json_number_value(value) <= 0;
+}
+
 enum status refuse_params(const json_t *body, const struct refused_param *params, size_t n_params,
                           struct api_error *e)
 {
@@ -56,8 +80,26 @@ enum status refuse_params(const json_t *body, const struct refused_param *params
     return ST_OK;
 }
 
-/* Not done by any dialect here. */
+#define SAMPLERS "Tokens are drawn by temperature, top_p, top_k and min_p."
+
+/* Not done by any dialect here; values that turn it off are as good as none. */
 static const struct refused_param refused[] = {
+    { "typical_p", is_one_value, SAMPLERS },
+    { "tfs_z", is_one_value, SAMPLERS },
+    { "mirostat", is_zero_value, SAMPLERS },
+    { "dry_multiplier", is_zero_value, SAMPLERS },
+    { "xtc_probability", is_zero_value, SAMPLERS },
+    { "dynatemp_range", is_zero_value, SAMPLERS },
+    { "top_n_sigma", is_not_positive, SAMPLERS },
+    { "use_beam_search", is_false_value, "Ask for 'n' answers." },
+    { "length_penalty", is_one_value, "Leave it out." },
+    { "allowed_token_ids", is_empty_value, "Send 'grammar' or 'logit_bias'." },
+    { "bad_words", is_empty_value, "Send 'logit_bias'." },
+    { "logits_processors", is_empty_value, "Leave it out." },
+    { "truncate_prompt_tokens", is_never_value, "Send a shorter prompt." },
+    { "skip_special_tokens", is_true_value, "Special tokens are not shown." },
+    { "return_token_ids", is_false_value, "POST /tokenize tells tokens." },
+    { "post_sampling_probs", is_false_value, "Send 'logprobs'." },
     { "prompt_logprobs", is_never_value, "Leave it out." },
     { "chat_template", is_never_value, "The model's own template is used." },
 };

@@ -27,6 +27,8 @@ static bool is_text_alone(const json_t *value, const json_t *body)
 }
 
 static const struct refused_param refused[] = {
+    { "best_of", is_one_value, "Ask for 'n' answers." },
+    { "echo", is_false_value, "A chat's answer is the answer alone." },
     { "modalities", is_text_alone, "Only [\"text\"] is answered." },
     { "audio", is_never_value, "Only text is answered." },
     { "web_search_options", is_never_value, "Nothing is searched: leave it out." },
