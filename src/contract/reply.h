@@ -53,6 +53,13 @@ struct reply_vectors {
     uint64_t total_ns;
 };
 
+/* How far a prompt is. */
+struct reply_progress {
+    uint32_t choice;
+    uint64_t n_total, n_cached, n_computed; /* tokens; those cached are computed, too */
+    uint64_t elapsed_ms;                    /* since the instance was asked */
+};
+
 struct reply_usage {
     uint64_t prompt_tokens;
     uint64_t completion_tokens; /* stop tokens included */

@@ -80,6 +80,8 @@ struct generation {
     enum pooling pooling; /* not POOLING_NONE: no tokens are made, max_tokens is 1 */
     bool scores_prompt;   /* first an event for each token of the prompt but the first, with its
                            * logprob; max_tokens may then be 0, and n_prior is 0 */
+    uint64_t cache_salt;  /* keys and values are shared with generations of the same alone */
+    bool tells_progress;  /* events say how much of the prompt is computed */
     bool without_guesses; /* no tokens are guessed ahead: the answer is the same */
     struct sampling sampling;
     const char *grammar;         /* GBNF as text/grammar/grammar.h reads it, whose `root` the answer

@@ -23,12 +23,15 @@ struct token_event {
     const struct token_logprob *top; /* [n_top], most likely first; lent during the call */
     size_t n_top;
     bool is_prompt;      /* a token of the prompt that was asked to be scored */
+    uint32_t n_computed; /* not 0: no token, but so much of what it began with is computed; with
+                          * n_cached_tokens, and token -1.  Where it was asked for */
     const float *vector; /* [n_vector], where one was asked for: with the finish, and token -1;
                                 * lent during the call */
     size_t n_vector;
     enum finish_reason finish; /* FINISH_NONE: more follow.  A stop token is reported with its
                                    * finish; it is not part of the text but counts in usage */
-    uint32_t n_cached_tokens;  /* of the prompt, found in the KV cache; in the first event */
+    uint32_t
+        n_cached_tokens; /* of the prompt, found in the KV cache; in the first event of a token */
     uint64_t
         admitted_ns; /* clock_ns() of the driver, when it ceased to wait; in the driver's process alone */
 };

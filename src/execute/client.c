@@ -109,6 +109,7 @@ static void deliver_token(struct client *c, const Wire__Token *t)
         .logprob = t->logprob,
         .top = top,
         .is_prompt = t->is_prompt != 0,
+        .n_computed = t->n_computed,
         .vector = t->vector,
         .n_vector = t->n_vector,
         .n_cached_tokens = t->n_cached_tokens,

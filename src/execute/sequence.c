@@ -41,6 +41,8 @@ enum status sequence_new(const struct generation *g, uint32_t n_limit, uint32_t 
     q->ignores_eos = g->ignores_eos;
     q->pooling = g->pooling;
     q->scores_prompt = g->scores_prompt;
+    q->tells_progress = g->tells_progress;
+    q->cache_salt = g->cache_salt;
     q->makes_none = g->max_tokens == 0;
     q->n_limit = n_limit;
     q->priority = g->priority;

@@ -27,6 +27,9 @@ struct sequence {
     bool ignores_eos;
     enum pooling pooling;
     bool scores_prompt;
+    uint64_t cache_salt;
+    bool tells_progress;
+    uint32_t n_told; /* positions told to be computed */
     bool makes_none; /* scores alone are wanted */
     float *pool;     /* [n_pool]: POOLING_MEAN, the sum so far; POOLING_LAST, the row */
     uint32_t n_pool;

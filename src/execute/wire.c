@@ -63,6 +63,8 @@ static void send_filled(const struct generation *g, uint64_t id, uint32_t sequen
     if (trace_context_is_set(&ids))
         generate.trace = &trace;
     generate.request_id = borrow_text(g->request_id);
+    generate.tells_progress = g->tells_progress;
+    generate.cache_salt = g->cache_salt;
     if (g->grammar)
         generate.grammar = borrow_text(g->grammar);
     if (g->grammar_trigger)
@@ -211,6 +213,8 @@ enum status generation_read(const Wire__Generate *m, struct generation **ret_gen
     g->scores_prompt = m->scores_prompt != 0;
     trace_of_wire(m->trace, &g->trace);
     trace_take_request_id(m->request_id, g->request_id);
+    g->tells_progress = m->tells_progress != 0;
+    g->cache_salt = m->cache_salt;
     if (copy_grammar(m, g) != ST_OK) {
         generation_free(g);
         return err_set(err, ST_NOMEM, "a generation");

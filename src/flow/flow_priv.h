@@ -44,6 +44,7 @@ struct choice {
     bool has_echoed;       /* the prompt was given out */
     uint32_t max_tokens;   /* of it; decided once */
     uint64_t generation;   /* at the client; 0: none is open */
+    uint64_t opened_ns;    /* when it was asked for there */
     uint32_t n_cached_tokens;
     bool is_finished;
     bool ends_thoughts; /* it has thought enough, and is to be told */
@@ -138,6 +139,13 @@ void flow_tell_vectors(struct flow *f, uint64_t n_prompt_tokens); /* the exchang
 /* The prompt that comes before an answer.  echo.c */
 enum status flow_take_score(struct choice *c, const struct token_event *event, struct err *err);
 enum status flow_echo(struct choice *c, struct err *err); /* once, before any text */
+
+/* Send f->events. */
+void flow_send_events(struct flow *f);
+
+/* How far its prompt is.  progress.c */
+bool flow_tells_progress(const struct choice *c); /* is it to be told? */
+void flow_tell_progress(struct choice *c, const struct token_event *event);
 
 /* How a choice's text is told apart.  speech.c */
 void flow_speech(const struct flow *f, size_t choice, struct aggregate_options *options);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -37,6 +38,15 @@ struct reply_usage flow_usage(const struct flow *f)
     return usage;
 }
 
+void flow_send_events(struct flow *f)
+{
+    f->last_sent_ns = clock_ns();
+    if (buf_status(&f->events) == ST_OK)
+        sse_send(f->x, &f->events);
+    else
+        (void)flow_fail(f, API_OVERLOADED, &(struct err){ .words = "There is no memory." });
+}
+
 void flow_on_delta(void *arg, const struct reply_delta *delta)
 {
     struct flow *f = arg;
@@ -58,12 +68,8 @@ void flow_on_delta(void *arg, const struct reply_delta *delta)
     buf_clear(&f->events);
     if (!f->is_streaming)
         flow_start_stream(f);
-    f->last_sent_ns = clock_ns();
     answer_events(f->answer, &sent, &f->events);
-    if (buf_status(&f->events) == ST_OK)
-        sse_send(f->x, &f->events);
-    else
-        (void)flow_fail(f, API_OVERLOADED, &(struct err){ .words = "There is no memory." });
+    flow_send_events(f);
 }
 
 void flow_start_stream(struct flow *f)
@@ -176,6 +182,12 @@ static void on_token(void *arg, const struct token_event *event, const struct er
     if (event->token >= 0 && !event->is_prompt)
         flow_count_token(c);
     f->last_token_ns = clock_ns();
+    if (event->n_computed > 0) {
+        flow_tell_progress(c, event);
+        if (f->has_failed)
+            flow_wake(f);
+        return;
+    }
     flow_trace_token(f);
     admission_answered(&f->service->admission, &f->ticket, f->last_token_ns);
     end_outage(f);
@@ -310,6 +322,14 @@ static const char *grammar_trigger(const struct flow *f, size_t index)
     return f->request.grammar_trigger;
 }
 
+/* Tenants do not share what is cached: by its time one could tell what another asked. */
+static uint64_t cache_salt(const struct flow *f)
+{
+    const uint64_t parts[] = { f->request.owner, f->request.cache_salt };
+
+    return parts[0] || parts[1] ? XXH3_64bits(parts, sizeof(parts)) : 0;
+}
+
 static enum status open_choice(struct flow *f, size_t index, const int32_t *stops, size_t n_stops,
                                struct err *err)
 {
@@ -323,6 +343,8 @@ static enum status open_choice(struct flow *f, size_t index, const int32_t *stop
         .max_tokens = f->request.makes_none ? 0 : c->max_tokens,
         .pooling = f->request.task == TASK_EMBED ? f->request.pooling : POOLING_NONE,
         .scores_prompt = scores_prompt(f) && c->answer.n == 0,
+        .tells_progress = flow_tells_progress(c),
+        .cache_salt = cache_salt(f),
         .min_tokens = f->request.min_tokens,
         .ignores_eos = f->request.ignores_eos && n_stops == 0,
         .stop_tokens = stops,
@@ -342,6 +364,7 @@ static enum status open_choice(struct flow *f, size_t index, const int32_t *stop
     if (index >= REQUEST_CHOICES_MAX) /* of many prompts the first few tell */
         g.trace.is_sampled = false;
     (void)snprintf(g.request_id, sizeof(g.request_id), "%s", exchange_id(f->x));
+    c->opened_ns = clock_ns();
     if (f->request.task == TASK_EMBED)
         g.max_tokens = 1;
     g.sampling.seed += index % f->request.n * SEED_STEP;

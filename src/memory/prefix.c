@@ -24,6 +24,7 @@ enum { NONE = UINT32_MAX };
 
 struct node {
     uint64_t hash; /* of the whole text up to here */
+    uint64_t salt;
     uint32_t parent;
     uint32_t next_in_bucket;
     uint32_t older, newer; /* in the list of cached pages */
@@ -131,21 +132,24 @@ static int32_t *tokens_of(struct prefix *p, uint32_t id)
     return p->tokens + (size_t)id * p->page_tokens;
 }
 
-static uint64_t hash_of(const struct prefix *p, uint32_t parent, const int32_t *tokens)
+static uint64_t hash_of(const struct prefix *p, uint64_t salt, uint32_t parent,
+                        const int32_t *tokens)
 {
-    const uint64_t seed = parent == PREFIX_ROOT ? 0 : p->nodes[parent].hash;
+    const uint64_t seed = parent == PREFIX_ROOT ? salt : p->nodes[parent].hash;
 
     return XXH3_64bits_withSeed(tokens, p->page_tokens * sizeof(*tokens), seed);
 }
 
 /* The kept page that follows `parent` with these tokens; NONE. */
-static uint32_t look_up(struct prefix *p, uint32_t parent, uint64_t hash, const int32_t *tokens)
+static uint32_t look_up(struct prefix *p, uint64_t salt, uint32_t parent, uint64_t hash,
+                        const int32_t *tokens)
 {
     const size_t n_bytes = p->page_tokens * sizeof(*tokens);
     uint32_t id = *bucket_of(p, hash);
 
-    while (id != NONE && (p->nodes[id].hash != hash || p->nodes[id].parent != parent ||
-                          memcmp(tokens_of(p, id), tokens, n_bytes) != 0))
+    while (id != NONE &&
+           (p->nodes[id].hash != hash || p->nodes[id].parent != parent ||
+            p->nodes[id].salt != salt || memcmp(tokens_of(p, id), tokens, n_bytes) != 0))
         id = p->nodes[id].next_in_bucket;
     return id;
 }
@@ -169,12 +173,13 @@ static void forget(struct prefix *p, uint32_t id)
     pages_release(p->pages, id);
 }
 
-uint32_t prefix_find(struct prefix *p, const int32_t *tokens, uint32_t max_pages, uint32_t *ret_ids)
+uint32_t prefix_find(struct prefix *p, uint64_t salt, const int32_t *tokens, uint32_t max_pages,
+                     uint32_t *ret_ids)
 {
     uint32_t parent = PREFIX_ROOT, n = 0;
 
     for (; n < max_pages; n++, tokens += p->page_tokens) {
-        const uint32_t id = look_up(p, parent, hash_of(p, parent, tokens), tokens);
+        const uint32_t id = look_up(p, salt, parent, hash_of(p, salt, parent, tokens), tokens);
 
         if (id == NONE)
             break;
@@ -193,10 +198,11 @@ enum status prefix_take(struct prefix *p, uint32_t n, uint32_t *ret_ids)
     return pages_take(p->pages, n, ret_ids);
 }
 
-uint32_t prefix_keep(struct prefix *p, uint32_t parent, const int32_t *tokens, uint32_t id)
+uint32_t prefix_keep(struct prefix *p, uint64_t salt, uint32_t parent, const int32_t *tokens,
+                     uint32_t id)
 {
-    const uint64_t hash = hash_of(p, parent, tokens);
-    const uint32_t same = look_up(p, parent, hash, tokens);
+    const uint64_t hash = hash_of(p, salt, parent, tokens);
+    const uint32_t same = look_up(p, salt, parent, hash, tokens);
     struct node *node = &p->nodes[id];
 
     assert(parent == PREFIX_ROOT || p->nodes[parent].is_kept); /* a text is kept from its start */
@@ -206,9 +212,11 @@ uint32_t prefix_keep(struct prefix *p, uint32_t parent, const int32_t *tokens, u
         pages_release(p->pages, id);
         return same;
     }
-    *node = (struct node){
-        .hash = hash, .parent = parent, .next_in_bucket = *bucket_of(p, hash), .is_kept = true
-    };
+    *node = (struct node){ .hash = hash,
+                           .salt = salt,
+                           .parent = parent,
+                           .next_in_bucket = *bucket_of(p, hash),
+                           .is_kept = true };
     *bucket_of(p, hash) = id;
     memcpy(tokens_of(p, id), tokens, p->page_tokens * sizeof(*tokens));
     pages_hold(p->pages, id);

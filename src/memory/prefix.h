@@ -12,6 +12,9 @@
  *     +---prefix_release---+                      +---------prefix_find---------+  |
  *     +------------------------------prefix_take (the oldest)----------------------+
  *
+ * Texts of another salt are another tree: who asked for one cannot tell by the time that it takes
+ * what was asked under others.
+ *
  * Nodes are found through a hash of parent and tokens, and are compared token
  * by token, so equal hashes cannot mix texts.
  *
@@ -36,11 +39,11 @@ enum status prefix_new(uint32_t n_pages, uint32_t page_tokens, struct prefix **r
                        struct err *err);
 void prefix_free(struct prefix *prefix); /* NULL is allowed */
 
-/* Hold the kept pages that `tokens` [max_pages * page_tokens] begin with.
+/* Hold the kept pages of this salt that `tokens` [max_pages * page_tokens] begin with.
  * ret_ids  [max_pages]
  * Returns  how many they are */
-uint32_t prefix_find(struct prefix *prefix, const int32_t *tokens, uint32_t max_pages,
-                     uint32_t *ret_ids);
+uint32_t prefix_find(struct prefix *prefix, uint64_t salt, const int32_t *tokens,
+                     uint32_t max_pages, uint32_t *ret_ids);
 
 /* Take `n` pages without contents, each held once: all of them or none.
  * ret_ids  [n]
@@ -48,10 +51,11 @@ uint32_t prefix_find(struct prefix *prefix, const int32_t *tokens, uint32_t max_
 enum status prefix_take(struct prefix *prefix, uint32_t n, uint32_t *ret_ids);
 
 /* The page `id`, held by the caller alone, is full: it holds tokens [page_tokens] after page
- * `parent`, which the caller holds and which is kept.
+ * `parent`, which the caller holds and which is kept, and which is of the same salt.
  * Returns  the page to use from now on: `id`, or the one that held the same
  *          already, held; then `id` was released */
-uint32_t prefix_keep(struct prefix *prefix, uint32_t parent, const int32_t *tokens, uint32_t id);
+uint32_t prefix_keep(struct prefix *prefix, uint64_t salt, uint32_t parent, const int32_t *tokens,
+                     uint32_t id);
 
 /* Let go of the pages of one text, in its order. */
 void prefix_release(struct prefix *prefix, const uint32_t *ids, uint32_t n);

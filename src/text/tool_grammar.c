@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "text/grammar/grammar.h"
+#include "text/grammar/lark.h"
 #include "text/grammar/schema.h"
 
 enum { SCHEMAS_BYTES_MAX = 256 << 10 }; /* of rules: more, and the rest are objects of any kind */
@@ -15,25 +16,57 @@ static void literal(const char *text, struct buf *out)
     grammar_literal(text, strlen(text), out);
 }
 
+/* The rule of an object with a string that keeps to a Lark grammar. */
+static enum status lark_arguments(const json_t *lark, const char *rule, struct buf *out,
+                                  struct err *err)
+{
+    char input[40];
+    enum status s;
+
+    (void)snprintf(input, sizeof(input), "%sinput", rule);
+    s = lark_rules(json_string_value(lark), json_string_length(lark), input, LARK_IN_JSON, out,
+                   err);
+    if (s == ST_OK)
+        buf_printf(
+            out,
+            "%s ::= \"{\" json-ws \"\\\"input\\\":\" json-ws \"\\\"\" %s \"\\\"\" json-ws \"}\"\n",
+            rule, input);
+    return s;
+}
+
+/* The rules of a call's arguments.  ret: borrowed, `rule` or one that is there. */
+static enum status arguments_rules(const json_t *tool, const char *rule, struct buf *out,
+                                   const char **ret, struct err *err)
+{
+    const json_t *parameters = json_object_get(json_object_get(tool, "function"), "parameters");
+    const json_t *lark = json_object_get(tool, TOOL_LARK);
+    enum status s;
+
+    *ret = "json-object";
+    if (out->len >= SCHEMAS_BYTES_MAX || (!parameters && !lark))
+        return ST_OK;
+    s = lark ? lark_arguments(lark, rule, out, err) : schema_rules(parameters, rule, out, err);
+    if (s == ST_OK)
+        *ret = rule;
+    return s == ST_NOMEM ? s : ST_OK;
+}
+
 /* The rule callN, and argsN that it needs. */
-static enum status call_rules(const struct tool_format *format, const json_t *function, size_t n,
+static enum status call_rules(const struct tool_format *format, const json_t *tool, size_t n,
                               struct buf *out, struct err *err)
 {
-    const char *name = json_string_value(json_object_get(function, "name"));
-    const json_t *parameters = json_object_get(function, "parameters");
-    const char *arguments = "json-object";
+    const char *name =
+        json_string_value(json_object_get(json_object_get(tool, "function"), "name"));
+    const char *arguments = NULL;
     char rule[32];
     struct buf before = { 0 };
+    enum status s = ST_OK;
 
     (void)snprintf(rule, sizeof(rule), "args%zu-", n);
-    if (out->len < SCHEMAS_BYTES_MAX && format->body != TOOL_BODY_XML && parameters) {
-        const enum status s = schema_rules(parameters, rule, out, err);
-
-        if (s == ST_NOMEM)
-            return s;
-        if (s == ST_OK)
-            arguments = rule;
-    }
+    if (format->body != TOOL_BODY_XML)
+        s = arguments_rules(tool, rule, out, &arguments, err);
+    if (s != ST_OK)
+        return s;
     buf_printf(out, "call%zu ::= ", n);
     if (format->body == TOOL_BODY_XML) {
         buf_printf(&before, "<function=%s>\n", name);
@@ -92,12 +125,13 @@ enum status tool_grammar(const struct tool_format *format, const json_t *functio
     grammar_json_rules(out);
     buf_puts(&call, "call ::= ");
     for (size_t i = 0; i < json_array_size(functions) && s == ST_OK; i++) {
-        const json_t *function = json_object_get(json_array_get(functions, i), "function");
-        const char *name = json_string_value(json_object_get(function, "name"));
+        const json_t *tool = json_array_get(functions, i);
+        const char *name =
+            json_string_value(json_object_get(json_object_get(tool, "function"), "name"));
 
         if (only && strcmp(only, name) != 0)
             continue;
-        s = call_rules(format, function, i, out, err);
+        s = call_rules(format, tool, i, out, err);
         buf_printf(&call, call.len > 9 ? " | call%zu" : "call%zu", i);
     }
     if (format->body == TOOL_BODY_XML)

@@ -16,8 +16,11 @@ enum tool_grammar_from {
     TOOL_GRAMMAR_AFTER_OPEN, /* behind that: the model opened it by itself.  Not where `open` is "" */
 };
 
+/* Beside "function": the Lark grammar that its one argument, the string "input", keeps to. */
+#define TOOL_LARK "lark"
+
 /* Append the grammar of one call, or of several, written as `format` has it.
- * functions  borrowed: [{"function":{"name","parameters"}}...], at least one
+ * functions  borrowed: [{"function":{"name","parameters"},TOOL_LARK}...], at least one
  * only       the one that may be called; NULL: each
  * Arguments are held to a function's parameters, where these can be held; else to being an object.
  * Errors     ST_RANGE the grammar is too long; ST_NOMEM */

@@ -46,6 +46,11 @@ def is_ready(node, name):
     return instance if all("RunnerReady" in s for s in states) else None
 
 
+def test_a_model_is_found_as_the_benchmark_finds_it(cluster):
+    models = cluster["b"].get("/models")["data"]
+    assert [(m["name"], m["hugging_face_id"]) for m in models] == [(MODEL, MODEL)]
+
+
 def test_the_state_has_nodes_and_their_memory(cluster):
     state = cluster["b"].get("/state")
     assert sorted(state["topology"]["nodes"]) == ["a", "b", "c"] == sorted(state["nodeIdentities"])

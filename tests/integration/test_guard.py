@@ -37,6 +37,23 @@ def test_without_a_key_only_health_answers(node):
         assert node.keys("list") not in json.dumps(body)
 
 
+def test_nobody_can_tell_what_another_tenant_asked(node):
+    text = " ".join(f"Ship {i} sails." for i in range(40))
+    one, same, other = (node.key(name, "--tenant", tenant) for name, tenant in
+                        (("one-a", "one"), ("one-b", "one"), ("two-a", "two")))
+
+    def cached(key, **more):
+        ask = {"model": MODEL, "prompt": text, "max_tokens": 1, **more}
+        status, _, body = node.ask("POST", "/v1/completions", key, ask)
+        assert status == 200, body
+        return body["usage"]["prompt_tokens_details"]["cached_tokens"]
+
+    assert cached(one) == 0 and cached(same) > 100
+    assert cached(other) == 0 and cached(other) > 100
+    assert cached(one, cache_salt="x") == 0 and cached(one, cache_salt="x") > 100
+    assert node.ask("POST", "/v1/completions", one, {"model": MODEL, "prompt": "a", "cache_salt": 1})[0] == 400
+
+
 def test_a_key_is_taken_in_both_headers(node):
     key = node.key("both", told=False)
     assert node.ask("GET", "/v1/models", key)[0] == 200

@@ -50,6 +50,26 @@ def test_models_are_listed_and_retrieved(client):
     assert e.value.code == "model_not_found"
 
 
+def test_a_stream_tells_how_far_its_prompt_is(client):
+    """As llama.cpp's server does."""
+    text = " ".join(f"Ship {i} sails." for i in range(150))
+    ask = {"stream": True, "stream_options": {"include_usage": True}, "extra_body": {"return_progress": True}}
+    for again in (False, True):
+        *chunks, usage = chat(client, [{"role": "user", "content": text}], max_tokens=3, n=2, **ask)
+        told = [c.prompt_progress for c in chunks if hasattr(c, "prompt_progress")]
+        silent = [c for c in chunks if hasattr(c, "prompt_progress")]
+        assert chunks[:len(told)] == silent and {c.choices[0].index for c in silent} == {0}
+        assert silent[0].choices[0].delta.role == "assistant" and not silent[0].choices[0].delta.content
+        steps = [p["processed"] for p in told]
+        assert steps == sorted(set(steps)) and steps[-1] == told[0]["total"] == usage.usage.prompt_tokens
+        assert (len(told) > 1 and told[0]["cache"] == 0) != again and told[-1]["time_ms"] >= 0
+    assert [c.choices[0].delta.role for c in chunks].count("assistant") == 2
+    *told, end = [c for c in client.completions.create(model=MODEL, prompt=text[:200], max_tokens=1, stream=True,
+                                                       extra_body={"return_progress": True})]
+    assert told[0].prompt_progress["total"] > 0 and told[0].choices[0].text == ""
+    assert not any(hasattr(c, "prompt_progress") for c in chat(client, max_tokens=2, stream=True))
+
+
 def test_a_chat_is_answered(client):
     answer = chat(client)
     choice = answer.choices[0]

@@ -5,6 +5,7 @@ The model says what the test wrote down (support/scripted.py); all around it is 
 """
 import asyncio
 import json
+import re
 
 import openai
 import pytest
@@ -107,8 +108,12 @@ def test_a_call_comes_back_as_it_was_written(node, client):
 CUSTOM = {"type": "custom", "custom": {"name": "run", "description": "Runs a line of a shell."}}
 REGEX = {"type": "custom", "custom": {"name": "paint", "format": {
     "type": "grammar", "grammar": {"syntax": "regex", "definition": "(red|blue)"}}}}
+LINES = """start: "=== Begin" LF line+ "=== End" LF
+line: ("+" | "-") ("x" | "\\"") LF
+%import common.LF
+"""
 LARK = {"type": "custom", "custom": {"name": "patch", "format": {
-    "type": "grammar", "grammar": {"syntax": "lark", "definition": "start: /[a-z]+/"}}}}
+    "type": "grammar", "grammar": {"syntax": "lark", "definition": LINES}}}}
 
 
 def test_tools_of_free_text(node, client):
@@ -139,8 +144,13 @@ def test_a_tool_of_free_text_keeps_to_its_format(node, client):
                   parallel_tool_calls=False, max_tokens=60).choices[0]
     assert answer.message.tool_calls[0].custom.input in ("red", "blue")
     told = node.node.request("POST", "/apply-template", {"messages": ASK, "tools": [REGEX, LARK]})[1]["prompt"]
-    assert "start: /[a-z]+/" in told and "(red|blue)" in told
-    for grammar in ({"syntax": "regex", "definition": "(a"}, {"syntax": "yacc", "definition": "a"}, {}):
+    assert "=== Begin" in told and "(red|blue)" in told and '"lark"' not in told
+    answer = chat(client, tools=[LARK], max_tokens=120, temperature=0.7, seed=1,
+                  tool_choice={"type": "custom", "custom": {"name": "patch"}}, parallel_tool_calls=False).choices[0]
+    assert re.fullmatch('=== Begin\n([-+][x"]\n)+=== End\n', answer.message.tool_calls[0].custom.input)
+    for grammar in ({"syntax": "regex", "definition": "(a"}, {"syntax": "yacc", "definition": "a"}, {},
+                    {"syntax": "lark", "definition": "start: a"}, {"syntax": "lark", "definition": "start: b\nb: c\nc: b"},
+                    {"syntax": "lark", "definition": "start: /(?=a)a/"}):
         with pytest.raises(openai.BadRequestError) as e:
             chat(client, tools=[{"type": "custom", "custom": {"name": "f", "format": {
                 "type": "grammar", "grammar": grammar}}}])

@@ -48,7 +48,8 @@ static bool is_being_computed(const struct driver *d, const struct sequence *q, 
     for (size_t i = 0; i < d->n_sequences; i++) {
         const struct sequence *r = d->sequences[i];
 
-        if (r->is_running && !r->is_over && r->n_kept * d->o.page_tokens < r->n_given &&
+        if (r->is_running && !r->is_over && r->cache_salt == q->cache_salt &&
+            r->n_kept * d->o.page_tokens < r->n_given &&
             common_pages(d, q, r) > size_max(n_known, r->n_kept))
             return true;
     }
@@ -108,7 +109,7 @@ static bool admit(struct driver *d, size_t i)
     struct sequence *q = d->sequences[i];
     const bool is_whole = sequence_needs_every_row(q) && q->n_tokens == q->n_prompt;
     const uint32_t n_known = is_whole ? 0
-                                      : prefix_find(d->prefix, q->tokens,
+                                      : prefix_find(d->prefix, q->cache_salt, q->tokens,
                                                     (q->n_tokens - 1) / d->o.page_tokens, q->pages);
     const uint32_t n_pages = driver_pages_for(d, q->n_tokens + 1);
 

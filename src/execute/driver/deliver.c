@@ -68,11 +68,28 @@ static void deliver_rows(struct driver *d, struct sequence *q, uint32_t first_lo
     }
 }
 
+/* What comes again, of a sequence that gave its pages away, was told before. */
+static void tell_progress(struct sequence *q, uint32_t n_computed)
+{
+    const struct token_event event = {
+        .sequence = q->tag,
+        .token = -1,
+        .n_computed = n_computed,
+        .n_cached_tokens = q->n_cached_tokens,
+    };
+
+    if (!q->tells_progress || n_computed <= q->n_told || n_computed > q->n_given)
+        return;
+    q->n_told = n_computed;
+    q->fn(q->arg, &event, NULL);
+}
+
 static void deliver_span(struct driver *d, struct sequence *q, const struct engine_span *span,
                          uint32_t first_logit_row, uint32_t n_logit_rows)
 {
     const uint32_t n_known = q->n_tokens, end = span->start + span->n_rows;
 
+    tell_progress(q, end);
     if (n_logit_rows == span->n_rows && q->scores_prompt && n_known == q->n_prompt) {
         const uint32_t n_scored = end < n_known ? span->n_rows : span->n_rows - 1;
 

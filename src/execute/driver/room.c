@@ -38,8 +38,9 @@ void driver_keep(struct driver *d, struct sequence *q)
     for (; (q->n_kept + 1) * page_tokens <= q->n_computed; q->n_kept++) {
         const uint32_t parent = q->n_kept > 0 ? q->pages[q->n_kept - 1] : PREFIX_ROOT;
 
-        q->pages[q->n_kept] = prefix_keep(
-            d->prefix, parent, q->tokens + (size_t)q->n_kept * page_tokens, q->pages[q->n_kept]);
+        q->pages[q->n_kept] =
+            prefix_keep(d->prefix, q->cache_salt, parent,
+                        q->tokens + (size_t)q->n_kept * page_tokens, q->pages[q->n_kept]);
     }
 }
 

@@ -76,6 +76,7 @@ enum status batch_add(struct batch *b, uint64_t id, const struct token_event *ev
         .first_top = b->n_top,
         .n_top = event->n_top,
         .is_prompt = event->is_prompt,
+        .n_computed = event->n_computed,
         .first_number = b->n_numbers,
         .n_vector = event->n_vector,
     };
@@ -128,6 +129,7 @@ static void parts_fill(struct parts *p, const struct batch *b)
         to->top = p->top_list + from->first_top;
         to->n_top = from->n_top;
         to->is_prompt = from->is_prompt;
+        to->n_computed = from->n_computed;
         to->vector = from->n_vector > 0 ? b->numbers + from->first_number : NULL;
         to->n_vector = from->n_vector;
         p->token_list[i] = to;

@@ -14,6 +14,7 @@ struct batch_token {
     float logprob;
     enum finish_reason finish;
     uint32_t n_cached_tokens;
+    uint32_t n_computed;
     bool is_prompt;
     size_t first_top, n_top;       /* in the batch's top */
     size_t first_number, n_vector; /* in the batch's numbers */

@@ -144,7 +144,7 @@ static bool put_tools(const struct api_request *r, json_t *body)
         [TOOLS_NONE] = "none",
         [TOOLS_REQUIRED] = "required",
     };
-    bool is_whole = put(body, "tools", json_incref(r->tools));
+    bool is_whole = put(body, "tools", json_incref(json_object_get(r->variables, "tools")));
 
     if (r->tool_choice == TOOLS_NAMED)
         is_whole &=

@@ -239,6 +239,21 @@ void answer_events(struct answer *a, const struct reply_delta *delta, struct buf
         buf_clear(&c->logprobs[i]);
 }
 
+/* As llama.cpp's server tells it: of `total`, `processed` are there, `cache` of them from before. */
+void answer_progress(struct answer *a, const struct reply_progress *p, struct buf *out)
+{
+    if (!a->dialect->silent)
+        return;
+    answer_event_begin(a, out);
+    a->dialect->silent(a, p->choice, out);
+    buf_printf(out,
+               "],\"prompt_progress\":{\"total\":%" PRIu64 ",\"cache\":%" PRIu64
+               ",\"processed\":%" PRIu64 ",\"time_ms\":%" PRIu64 "}%s}",
+               p->n_total, p->n_cached, p->n_computed, p->elapsed_ms,
+               a->includes_usage ? ",\"usage\":null" : "");
+    sse_event_end(out);
+}
+
 void answer_skip(struct answer *a, const struct reply_delta *delta)
 {
     if (delta->part == REPLY_TOOL_NAME)

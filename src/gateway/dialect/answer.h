@@ -75,6 +75,8 @@ void answer_whole(const struct answer *a, const struct reply_usage *usage, struc
 /* Of a stream, in this order; begin and end do nothing for most dialects. */
 void answer_begin(struct answer *a, const struct reply_usage *usage, struct buf *out);
 void answer_events(struct answer *a, const struct reply_delta *delta, struct buf *out);
+/* An event that says how far a prompt is; nothing where the dialect has none. */
+void answer_progress(struct answer *a, const struct reply_progress *progress, struct buf *out);
 void answer_skip(struct answer *a,
                  const struct reply_delta *delta); /* instead: the client has it */
 void answer_end(struct answer *a, const struct reply_usage *usage, struct buf *out);

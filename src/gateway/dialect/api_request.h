@@ -104,13 +104,15 @@ struct api_request {
     int32_t stop_tokens[STOP_TOKENS_MAX];
     size_t n_stop_tokens;
 
-    uint64_t tenant;  /* who asks, as far as the request says */
-    uint64_t session; /* what it goes on with, as far as the request says; 0: nothing */
+    uint64_t tenant;     /* who asks, as far as the request says */
+    uint64_t cache_salt; /* as the request says; 0: it says none */
+    uint64_t session;    /* what it goes on with, as far as the request says; 0: nothing */
     enum priority priority;
 
     struct reservation *reservation; /* what was reserved for it, owned; NULL: nothing */
 
     bool streams;
+    bool tells_progress;     /* a stream says how much of the prompt is computed */
     bool includes_usage;     /* a usage event at the end of a stream */
     bool counts_tokens;      /* each event says how many tokens made the text so far */
     uint64_t n_known_tokens; /* the client has what these made: repeat.h */

@@ -42,6 +42,30 @@ bool is_never_value(const json_t *value, const json_t *body)
     return false;
 }
 
+static bool is_true_value(const json_t *value, const json_t *body)
+{
+    (void)body;
+    return json_is_true(value);
+}
+
+bool is_one_value(const json_t *value, const json_t *body)
+{
+    (void)body;
+    return json_is_number(value) && json_number_value(value) == 1;
+}
+
+static bool is_zero_value(const json_t *value, const json_t *body)
+{
+    (void)body;
+    return json_is_number(value) && json_number_value(value) == 0;
+}
+
+static bool is_not_positive(const json_t *value, const json_t *body)
+{
+    (void)body;
+    return json_is_number(value) && json_number_value(value) <= 0;
+}
+
 enum status refuse_params(const json_t *body, const struct refused_param *params, size_t n_params,
                           struct api_error *e)
 {
@@ -56,8 +80,26 @@ enum status refuse_params(const json_t *body, const struct refused_param *params
     return ST_OK;
 }
 
-/* Not done by any dialect here. */
+#define SAMPLERS "Tokens are drawn by temperature, top_p, top_k and min_p."
+
+/* Not done by any dialect here; values that turn it off are as good as none. */
 static const struct refused_param refused[] = {
+    { "typical_p", is_one_value, SAMPLERS },
+    { "tfs_z", is_one_value, SAMPLERS },
+    { "mirostat", is_zero_value, SAMPLERS },
+    { "dry_multiplier", is_zero_value, SAMPLERS },
+    { "xtc_probability", is_zero_value, SAMPLERS },
+    { "dynatemp_range", is_zero_value, SAMPLERS },
+    { "top_n_sigma", is_not_positive, SAMPLERS },
+    { "use_beam_search", is_false_value, "Ask for 'n' answers." },
+    { "length_penalty", is_one_value, "Leave it out." },
+    { "allowed_token_ids", is_empty_value, "Send 'grammar' or 'logit_bias'." },
+    { "bad_words", is_empty_value, "Send 'logit_bias'." },
+    { "logits_processors", is_empty_value, "Leave it out." },
+    { "truncate_prompt_tokens", is_never_value, "Send a shorter prompt." },
+    { "skip_special_tokens", is_true_value, "Special tokens are not shown." },
+    { "return_token_ids", is_false_value, "POST /tokenize tells tokens." },
+    { "post_sampling_probs", is_false_value, "Send 'logprobs'." },
     { "prompt_logprobs", is_never_value, "Leave it out." },
     { "chat_template", is_never_value, "The model's own template is used." },
 };
@@ -304,8 +346,10 @@ static enum status parse_lengths(const json_t *body, struct api_request *r, stru
 static enum status parse_stream(const json_t *body, struct api_request *r, struct api_error *e)
 {
     const json_t *options = param_get(body, "stream_options");
-    const enum status s = param_bool(body, "stream", &r->streams, e);
+    enum status s = param_bool(body, "stream", &r->streams, e);
 
+    if (s == ST_OK)
+        s = param_bool(body, "return_progress", &r->tells_progress, e); /* llama.cpp's */
     if (s != ST_OK || !options)
         return s;
     if (!json_is_object(options))
@@ -341,6 +385,20 @@ static enum status parse_session(const json_t *body, struct api_request *r, stru
     if (!json_is_string(key))
         return param_wrong_type(name, "a string", key, e);
     r->session = XXH3_64bits(json_string_value(key), json_string_length(key));
+    return ST_OK;
+}
+
+/* vLLM's: what is cached is found by requests of the same salt alone, and of the same tenant anyhow. */
+static enum status parse_cache_salt(const json_t *body, struct api_request *r, struct api_error *e)
+{
+    static const char name[] = "cache_salt";
+    const json_t *salt = param_get(body, name);
+
+    if (!salt)
+        return ST_OK;
+    if (!json_is_string(salt))
+        return param_wrong_type(name, "a string", salt, e);
+    r->cache_salt = XXH3_64bits(json_string_value(salt), json_string_length(salt));
     return ST_OK;
 }
 
@@ -388,9 +446,9 @@ enum status common_parse(const json_t *body, struct api_request *r, struct api_e
 {
     static enum status (*const parts[])(const json_t *, struct api_request *,
                                         struct api_error *) = {
-        parse_floats,      parse_top_k,      parse_seed,         parse_stop,
-        parse_stop_tokens, parse_logit_bias, parse_lengths,      parse_stream,
-        parse_tenant,      parse_session,    parse_service_tier, parse_priority,
+        parse_floats,       parse_top_k,    parse_seed,       parse_stop,   parse_stop_tokens,
+        parse_logit_bias,   parse_lengths,  parse_stream,     parse_tenant, parse_session,
+        parse_service_tier, parse_priority, parse_cache_salt,
     };
     enum status s = param_text(body, "model", r->model, sizeof(r->model), e);
 

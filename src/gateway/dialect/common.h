@@ -22,6 +22,7 @@ enum status refuse_params(const json_t *body, const struct refused_param *params
 
 bool is_false_value(const json_t *value, const json_t *body); /* false */
 bool is_empty_value(const json_t *value, const json_t *body); /* [], {} or "" */
+bool is_one_value(const json_t *value, const json_t *body);   /* 1 */
 bool is_never_value(const json_t *value, const json_t *body); /* nothing is harmless */
 
 #endif

@@ -23,8 +23,8 @@ static enum status refuse(struct api_error *e, enum api_error_kind kind, const c
     return api_error_set(e, kind, param, "'%s' cannot be held: %s.", param, why->words);
 }
 
-enum status constraint_take(struct buf *text, const char *param, enum api_error_kind kind,
-                            struct api_request *r, struct api_error *e)
+enum status constraint_check(const struct buf *text, const char *param, enum api_error_kind kind,
+                             const struct api_request *r, struct api_error *e)
 {
     struct grammar *g = NULL;
     struct err why = { 0 };
@@ -32,19 +32,29 @@ enum status constraint_take(struct buf *text, const char *param, enum api_error_
 
     if (s != ST_OK)
         return param_no_memory(e);
-    if (r->grammar)
+    if (known_grammars_has(r->known_grammars, buf_text(text), text->len))
+        return ST_OK;
+    s = grammar_compile(buf_text(text), text->len, NULL, &g, &why);
+    grammar_free(g);
+    if (s == ST_OK) {
+        known_grammars_add(r->known_grammars, buf_text(text), text->len);
+        return ST_OK;
+    }
+    why.status = s;
+    return refuse(e, kind, param, &why);
+}
+
+enum status constraint_take(struct buf *text, const char *param, enum api_error_kind kind,
+                            struct api_request *r, struct api_error *e)
+{
+    enum status s;
+
+    if (r->grammar && buf_status(text) == ST_OK)
         return api_error_set(e, API_INVALID_VALUE, param,
                              "'%s' is one of several constraints of the answer; send one.", param);
-    if (!known_grammars_has(r->known_grammars, buf_text(text), text->len)) {
-        s = grammar_compile(buf_text(text), text->len, NULL, &g, &why);
-        grammar_free(g);
-        if (s == ST_OK)
-            known_grammars_add(r->known_grammars, buf_text(text), text->len);
-    }
-    if (s != ST_OK) {
-        why.status = s;
-        return refuse(e, kind, param, &why);
-    }
+    s = constraint_check(text, param, kind, r, e);
+    if (s != ST_OK)
+        return s;
     r->grammar = buf_take(text);
     return r->grammar ? ST_OK : param_no_memory(e);
 }
@@ -264,6 +274,19 @@ static enum status parse_structured(const json_t *value, const char *param, stru
     return ST_OK;
 }
 
+/* Has one of the tools, of free text, a grammar? */
+static bool has_tool_grammar(const json_t *tools)
+{
+    for (size_t i = 0; i < json_array_size(tools); i++) {
+        const json_t *tool = json_array_get(tools, i), *custom = param_get(tool, "custom");
+        const json_t *format = param_get(custom ? custom : tool, "format");
+
+        if (param_get(format, "grammar") || param_get(format, "definition"))
+            return true;
+    }
+    return false;
+}
+
 bool constraint_is_asked(const json_t *body)
 {
     static const char *const names[] = {
@@ -283,7 +306,8 @@ bool constraint_is_asked(const json_t *body)
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         if (param_get(body, names[i]))
             return true;
-    return param_get(param_get(body, "text"), "format") != NULL; /* of a response */
+    return has_tool_grammar(param_get(body, "tools")) ||
+           param_get(param_get(body, "text"), "format") != NULL; /* of a response */
 }
 
 enum status constraint_parse(const json_t *body, struct api_request *r, struct api_error *e)

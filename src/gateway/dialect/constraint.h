@@ -30,6 +30,11 @@ enum status constraint_of_schema(const json_t *schema, const char *param, struct
 /* Any object of JSON becomes r->grammar. */
 enum status constraint_of_object(const char *param, struct api_request *r, struct api_error *e);
 
+/* Does grammar text compile?  If not it is refused: `param` cannot be held.
+ * kind  as below */
+enum status constraint_check(const struct buf *text, const char *param, enum api_error_kind kind,
+                             const struct api_request *r, struct api_error *e);
+
 /* Grammar text becomes r->grammar; refused where it does not compile.
  * kind  of error: API_GRAMMAR or API_SCHEMA */
 enum status constraint_take(struct buf *text, const char *param, enum api_error_kind kind,

@@ -30,6 +30,9 @@ struct dialect {
     /* The events a delta makes; its logprobs were collected before. */
     void (*events)(struct answer *a, const struct reply_delta *delta, struct buf *out);
 
+    /* The choice of an event that brings no text of it; NULL: how far a prompt is is not told. */
+    void (*silent)(struct answer *a, uint32_t choice, struct buf *out);
+
     /* TASK_LOAD: the whole answer. */
     void (*loaded)(const struct api_request *r, const char *model, struct buf *out);
 

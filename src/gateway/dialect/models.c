@@ -21,6 +21,10 @@ void model_render(const struct model_info *model, struct buf *out)
     json_out_text(out, model->name);
     buf_puts(out, ",\"type\":\"model\",\"display_name\":");
     json_out_text(out, model->name);
+    buf_puts(out, ",\"name\":");
+    json_out_text(out, model->name);
+    buf_puts(out, ",\"hugging_face_id\":"); /* what exo's tools place it by */
+    json_out_text(out, model->name);
     buf_printf(out,
                ",\"created_at\":\"%s\",\"object\":\"model\",\"created\":%" PRId64
                ",\"owned_by\":\"pomona\"",

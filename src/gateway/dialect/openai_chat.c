@@ -27,6 +27,8 @@ static bool is_text_alone(const json_t *value, const json_t *body)
 }
 
 static const struct refused_param refused[] = {
+    { "best_of", is_one_value, "Ask for 'n' answers." },
+    { "echo", is_false_value, "A chat's answer is the answer alone." },
     { "modalities", is_text_alone, "Only [\"text\"] is answered." },
     { "audio", is_never_value, "Only text is answered." },
     { "web_search_options", is_never_value, "Nothing is searched: leave it out." },
@@ -266,6 +268,16 @@ static void events(struct answer *a, const struct reply_delta *delta, struct buf
     answer_event_end(a, delta, out);
 }
 
+/* The first of its choice says who speaks. */
+static void silent(struct answer *a, uint32_t choice, struct buf *out)
+{
+    struct answer_choice *c = &a->choices[choice];
+
+    buf_printf(out, "{\"index\":%u,\"delta\":{%s},\"logprobs\":null,\"finish_reason\":null}",
+               choice, c->has_begun ? "" : "\"role\":\"assistant\",\"content\":\"\"");
+    c->has_begun = true;
+}
+
 const struct dialect openai_chat = {
     .name = "openai chat",
     .id_prefix = "chatcmpl-",
@@ -274,5 +286,6 @@ const struct dialect openai_chat = {
     .parse = parse,
     .choice = choice,
     .events = events,
+    .silent = silent,
     .collect = logprobs_collect,
 };

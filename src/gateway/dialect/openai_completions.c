@@ -225,6 +225,13 @@ static void events(struct answer *a, const struct reply_delta *delta, struct buf
     answer_event_end(a, delta, out);
 }
 
+static void silent(struct answer *a, uint32_t choice, struct buf *out)
+{
+    (void)a;
+    buf_printf(out, "{\"index\":%u,\"text\":\"\",\"logprobs\":null,\"finish_reason\":null}",
+               choice);
+}
+
 const struct dialect openai_completions = {
     .name = "openai completions",
     .id_prefix = "cmpl-",
@@ -233,5 +240,6 @@ const struct dialect openai_completions = {
     .parse = parse,
     .choice = choice,
     .events = events,
+    .silent = silent,
     .collect = collect,
 };

@@ -21,18 +21,12 @@
 
 enum { TOKENS_MAX = 1 << 30 };
 
-static bool is_one(const json_t *value, const json_t *body)
-{
-    (void)body;
-    return json_is_integer(value) && json_integer_value(value) == 1;
-}
-
 static const struct refused_param refused[] = {
     { "background", is_false_value, "Wait for the answer, or stream it." },
     { "conversation", is_never_value, "Send the items, or previous_response_id." },
     { "prompt", is_never_value, "Prompts are not kept here: send instructions and input." },
     { "messages", is_never_value, "Send 'input'." },
-    { "n", is_one, "A response is one answer." },
+    { "n", is_one_value, "A response is one answer." },
     { "max_tokens", is_never_value, "Send 'max_output_tokens'." },
     { "max_completion_tokens", is_never_value, "Send 'max_output_tokens'." },
     { "logprobs", is_false_value, "Send include: [\"message.output_text.logprobs\"]." },

@@ -14,7 +14,9 @@
 #include "gateway/dialect/call_texts.h"
 #include "gateway/dialect/param.h"
 #include "text/grammar/schema.h"
+#include "text/json_whole.h"
 #include "text/template/template.h"
+#include "text/tool_grammar.h"
 
 bool tool_name_is_valid(const char *name)
 {
@@ -85,6 +87,28 @@ static bool is_offered(const json_t *list, const char *name)
     return false;
 }
 
+/* What a template is to see: the tools without what they are held to beside.  Given; NULL: no memory. */
+static json_t *shown(const json_t *list)
+{
+    json_t *copy = json_whole_copy(list);
+
+    for (size_t i = 0; i < json_array_size(copy); i++) {
+        const json_t *tool = json_array_get(copy, i);
+        json_t *without;
+
+        if (!json_object_get(tool, TOOL_LARK))
+            continue;
+        without = json_whole_copy(tool);
+        if (without)
+            (void)json_object_del(without, TOOL_LARK); /* it is there */
+        if (json_array_set_new(copy, i, without) != 0) {
+            json_decref(copy);
+            return NULL;
+        }
+    }
+    return copy;
+}
+
 enum status tools_offer(json_t *list, struct api_request *r, struct api_error *e)
 {
     const bool must_call = r->tool_choice == TOOLS_REQUIRED || r->tool_choice == TOOLS_NAMED;
@@ -99,7 +123,7 @@ enum status tools_offer(json_t *list, struct api_request *r, struct api_error *e
                           r->tool_name);
     else if (r->tool_choice != TOOLS_NONE && json_array_size(list) > 0) {
         r->tools = json_incref(list);
-        if (json_object_set(r->variables, "tools", list) != 0)
+        if (json_object_set_new(r->variables, "tools", shown(list)) != 0)
             s = param_no_memory(e);
     }
     json_decref(list);

@@ -29,8 +29,8 @@ enum status tools_hold(const json_t *tool, const json_t *parameters, struct api_
                        const char *param, struct api_error *e);
 
 /* The same as tools_add() for a tool of free text: the model is shown a function of one
- * string, `input`.  Where its format is a regular expression, it is held to that; of a Lark grammar
- * the model is told.
+ * string, `input`.  It is told of the format, a regular expression or a Lark grammar, and held to it; one that
+ * cannot be held is refused.
  * tool   {"name","description","format"}
  * names  of such tools; this one's is added */
 enum status tools_add_custom(json_t *list, json_t *names, const json_t *tool, struct api_request *r,

@@ -7,59 +7,92 @@
 
 #include <string.h>
 
+#include "gateway/dialect/constraint.h"
 #include "gateway/dialect/param.h"
+#include "text/grammar/lark.h"
 #include "text/grammar/schema.h"
+#include "text/tool_grammar.h"
 
 static const char *text_of(const json_t *object, const char *key)
 {
     return json_string_value(json_object_get(object, key));
 }
 
-/* A regular expression that is one. */
-static enum status check_regex(const char *regex, const char *param, struct api_error *e)
-{
-    struct buf rules = { 0 };
-    struct err why = { 0 };
-    const enum status s = regex_rules(regex, "root", &rules, &why);
+/* What a custom tool says of its input, from {"type","syntax","definition"} or with "grammar" around the
+ * last two. */
+struct input_format {
+    const char *definition; /* lent; NULL: any text */
+    size_t n;
+    bool is_lark; /* else a regular expression */
+};
 
-    buf_release(&rules);
-    if (s == ST_OK)
-        return ST_OK;
-    if (s == ST_NOMEM)
-        return param_no_memory(e);
-    return api_error_set(e, API_GRAMMAR, param, "'%s' cannot be held: %s.", param, why.words);
-}
-
-/* What the input has to look like: into its schema, and into the words that the model reads. */
-static enum status read_format(const json_t *format, json_t *input, struct buf *words,
-                               const char *param, struct api_error *e)
+static enum status read_format(const json_t *format, const char *param, struct input_format *ret,
+                               struct api_error *e)
 {
     const json_t *grammar = param_get(format, "grammar");
+    const json_t *definition = json_object_get(grammar ? grammar : format, "definition");
     const char *type = text_of(format, "type");
     const char *syntax = text_of(grammar ? grammar : format, "syntax");
-    const char *definition = text_of(grammar ? grammar : format, "definition");
-    struct buf pattern = { 0 };
-    enum status s = ST_OK;
 
+    *ret = (struct input_format){ 0 };
     if (!format || (type && strcmp(type, "text") == 0))
         return ST_OK;
-    if (!type || strcmp(type, "grammar") != 0 || !definition || !syntax ||
+    if (!type || strcmp(type, "grammar") != 0 || !json_is_string(definition) || !syntax ||
         (strcmp(syntax, "regex") != 0 && strcmp(syntax, "lark") != 0))
         return api_error_set(e, API_INVALID_VALUE, param,
                              "A custom tool's format is 'text', or a 'grammar' with a 'definition' "
                              "and the 'syntax' 'regex' or 'lark'.");
+    *ret = (struct input_format){ .definition = json_string_value(definition),
+                                  .n = json_string_length(definition),
+                                  .is_lark = strcmp(syntax, "lark") == 0 };
+    return ST_OK;
+}
+
+/* Can the input be held to it? */
+static enum status check_format(const struct input_format *f, const char *param,
+                                const struct api_request *r, struct api_error *e)
+{
+    struct buf rules = { 0 };
+    struct err why = { 0 };
+    enum status s = f->is_lark ? lark_rules(f->definition, f->n, "root", LARK_IN_JSON, &rules, &why)
+                               : regex_rules(f->definition, "root", &rules, &why);
+
+    if (s == ST_OK)
+        s = constraint_check(&rules, param, API_GRAMMAR, r, e);
+    else if (s == ST_NOMEM)
+        s = param_no_memory(e);
+    else
+        s = api_error_set(e, API_GRAMMAR, param, "'%s' cannot be held: %s.", param, why.words);
+    buf_release(&rules);
+    return s;
+}
+
+/* Into the words that the model reads, and an expression into the input's schema. */
+static enum status tell_format(const struct input_format *f, json_t *input, struct buf *words,
+                               struct api_error *e)
+{
+    struct buf pattern = { 0 };
+    enum status s = ST_OK;
+
     buf_printf(words, "%sThe input keeps to this %s:\n%s", words->len ? "\n\n" : "",
-               strcmp(syntax, "lark") == 0 ? "Lark grammar" : "regular expression", definition);
-    if (strcmp(syntax, "lark") == 0)
+               f->is_lark ? "Lark grammar" : "regular expression", f->definition);
+    if (f->is_lark)
         return ST_OK;
-    s = check_regex(definition, param, e);
-    if (s != ST_OK)
-        return s;
-    buf_printf(&pattern, "^(?:%s)$", definition);
+    buf_printf(&pattern, "^(?:%s)$", f->definition);
     if (json_object_set_new(input, "pattern", json_string(buf_text(&pattern))) != 0)
         s = param_no_memory(e);
     buf_release(&pattern);
     return s;
+}
+
+/* The tool that was added last is held to it. */
+static enum status hold_to_lark(json_t *list, const struct input_format *f, struct api_error *e)
+{
+    json_t *tool = json_array_get(list, json_array_size(list) - 1);
+
+    return json_object_set_new(tool, TOOL_LARK, json_stringn(f->definition, f->n)) == 0
+               ? ST_OK
+               : param_no_memory(e);
 }
 
 enum status tools_add_custom(json_t *list, json_t *names, const json_t *tool, struct api_request *r,
@@ -70,6 +103,7 @@ enum status tools_add_custom(json_t *list, json_t *names, const json_t *tool, st
                                    "input", input, "required", "input", "additionalProperties", 0);
     const json_t *given = param_get(tool, "description");
     json_t *name = json_object_get(tool, "name"), *description = NULL;
+    struct input_format format = { 0 };
     struct buf words = { 0 };
     enum status s;
 
@@ -80,14 +114,20 @@ enum status tools_add_custom(json_t *list, json_t *names, const json_t *tool, st
     if (given && s == ST_OK)
         buf_puts(&words, json_string_value(given));
     if (s == ST_OK)
-        s = read_format(param_get(tool, "format"), input, &words, param, e);
+        s = read_format(param_get(tool, "format"), param, &format, e);
+    if (s == ST_OK && format.definition)
+        s = check_format(&format, param, r, e);
+    if (s == ST_OK && format.definition)
+        s = tell_format(&format, input, &words, e);
     if (s == ST_OK && words.len > 0)
         description = json_stringn(words.data, words.len);
     if (s == ST_OK)
         s = tools_add(list, json_string_value(name), description, parameters, param, e);
+    if (s == ST_OK && format.is_lark)
+        s = hold_to_lark(list, &format, e);
     if (s == ST_OK && json_array_append(names, name) != 0)
         s = param_no_memory(e);
-    r->holds_calls = r->holds_calls || json_object_get(input, "pattern");
+    r->holds_calls = r->holds_calls || format.definition;
     json_decref(input);
     json_decref(parameters);
     json_decref(description);

@@ -124,5 +124,7 @@ enum status schema_other_keys(struct lowering *l, const json_t *declared, struct
     *ret = k.rule;
     free(k.names);
     free(k.nodes);
+    if (!is_done && k.n_nodes < KEY_NODES_MAX)
+        return err_set(l->err, ST_NOMEM, "a schema");
     return is_done ? ST_OK : err_set(l->err, ST_RANGE, "the declared names are too many");
 }

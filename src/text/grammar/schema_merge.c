@@ -34,56 +34,100 @@ static json_t *list_of(const json_t *types)
     return json_is_array(types) ? json_incref((json_t *)(uintptr_t)types) : json_pack("[O]", types);
 }
 
-/* Types that both allow. */
+/* Types that both allow.  Given; NULL: no memory. */
 static json_t *common_types(const json_t *a, const json_t *b)
 {
     json_t *list_a = list_of(a), *list_b = list_of(b), *both = json_array();
+    bool is_whole = list_a && list_b && both;
 
     for (size_t i = 0; i < json_array_size(list_a); i++) {
         for (size_t k = 0; k < json_array_size(list_b); k++) {
             json_t *type = common_type(json_array_get(list_a, i), json_array_get(list_b, k));
 
             if (type)
-                (void)json_array_append(both, type);
+                is_whole = json_array_append(both, type) == 0 && is_whole;
         }
     }
     json_decref(list_a);
     json_decref(list_b);
-    return both;
+    if (is_whole)
+        return both;
+    json_decref(both);
+    return NULL;
+}
+
+static enum status no_memory(struct lowering *l)
+{
+    return err_set(l->err, ST_NOMEM, "a schema");
+}
+
+/* value  borrowed */
+static enum status set(struct lowering *l, json_t *into, const char *key, json_t *value)
+{
+    return json_object_set(into, key, value) == 0 ? ST_OK : no_memory(l);
+}
+
+/* value  taken; NULL: there was no memory for it */
+static enum status set_new(struct lowering *l, json_t *into, const char *key, json_t *value)
+{
+    return json_object_set_new(into, key, value) == 0 ? ST_OK : no_memory(l);
+}
+
+static enum status merge_types(struct lowering *l, json_t *into, const json_t *old,
+                               const json_t *value)
+{
+    json_t *types = common_types(old, value);
+
+    if (types && json_array_size(types) == 0) {
+        json_decref(types);
+        return schema_refuse(l, "allOf", "of types that exclude each other");
+    }
+    return set_new(l, into, "type", types);
 }
 
 /* Schemas of the same properties are both to hold: an allOf says so. */
-static enum status merge_properties(struct lowering *l, json_t *into, const json_t *from)
+static enum status merge_properties(struct lowering *l, json_t *into, const json_t *old,
+                                    const json_t *from)
 {
+    json_t *both = json_whole_copy(old);
+    enum status s = both ? ST_OK : no_memory(l);
     const char *key;
     json_t *value;
 
     json_object_foreach((json_t *)(uintptr_t)from, key, value)
     {
-        json_t *old = json_object_get(into, key), *both;
+        json_t *its = json_object_get(both, key);
 
-        if (!old || json_equal(old, value)) {
-            (void)json_object_set(into, key, value);
-            continue;
-        }
-        both = json_pack("{s:[O,O]}", "allOf", old, value);
-        if (!both || json_object_set_new(into, key, both) != 0)
-            return err_set(l->err, ST_NOMEM, "a schema");
+        if (s != ST_OK)
+            break;
+        s = !its || json_equal(its, value)
+                ? set(l, both, key, value)
+                : set_new(l, both, key, json_pack("{s:[O,O]}", "allOf", its, value));
     }
-    return ST_OK;
+    if (s == ST_OK)
+        return set_new(l, into, "properties", both);
+    json_decref(both);
+    return s;
 }
 
-static void merge_lists(json_t *into, const json_t *from)
+static enum status merge_required(struct lowering *l, json_t *into, const json_t *old,
+                                  const json_t *from)
 {
-    for (size_t i = 0; i < json_array_size(from); i++) {
+    json_t *both = json_whole_copy(old);
+    bool is_whole = both != NULL;
+
+    for (size_t i = 0; i < json_array_size(from) && is_whole; i++) {
         json_t *value = json_array_get(from, i);
         bool is_there = false;
 
-        for (size_t k = 0; k < json_array_size(into); k++)
-            is_there |= json_equal(json_array_get(into, k), value);
-        if (!is_there)
-            (void)json_array_append(into, value);
+        for (size_t k = 0; k < json_array_size(both); k++)
+            is_there |= json_equal(json_array_get(both, k), value);
+        is_whole = is_there || json_array_append(both, value) == 0;
     }
+    if (is_whole)
+        return set_new(l, into, "required", both);
+    json_decref(both);
+    return no_memory(l);
 }
 
 static bool is_least(const char *key)
@@ -104,33 +148,21 @@ static enum status merge_keyword(struct lowering *l, json_t *into, const char *k
     json_t *old = json_object_get(into, key);
 
     if (!old || schema_is_annotation(key) || json_equal(old, value))
-        return json_object_set(into, key, value) == 0 ? ST_OK
-                                                      : err_set(l->err, ST_NOMEM, "a schema");
-    if (strcmp(key, "type") == 0) {
-        json_t *types = common_types(old, value);
+        return set(l, into, key, value);
+    if (strcmp(key, "type") == 0)
+        return merge_types(l, into, old, value);
+    if (strcmp(key, "properties") == 0 && json_is_object(old) && json_is_object(value))
+        return merge_properties(l, into, old, value);
+    if (strcmp(key, "required") == 0 && json_is_array(old) && json_is_array(value))
+        return merge_required(l, into, old, value);
+    if ((is_least(key) || is_most(key)) && json_is_number(old) && json_is_number(value)) {
+        const bool is_tighter =
+            (json_number_value(value) > json_number_value(old)) == is_least(key);
 
-        if (json_array_size(types) == 0) {
-            json_decref(types);
-            return schema_refuse(l, "allOf", "of types that exclude each other");
-        }
-        (void)json_object_set_new(into, key, types);
-    } else if (strcmp(key, "properties") == 0 && json_is_object(old) && json_is_object(value)) {
-        json_t *copy = json_whole_copy(old);
-        const enum status s = copy ? merge_properties(l, copy, value) : ST_NOMEM;
-
-        (void)json_object_set_new(into, key, copy);
-        return s;
-    } else if (strcmp(key, "required") == 0 && json_is_array(old) && json_is_array(value)) {
-        json_t *copy = json_whole_copy(old);
-
-        merge_lists(copy, value);
-        (void)json_object_set_new(into, key, copy);
-    } else if ((is_least(key) || is_most(key)) && json_is_number(old) && json_is_number(value)) {
-        if ((json_number_value(value) > json_number_value(old)) == is_least(key))
-            (void)json_object_set(into, key, value);
-    } else if (strcmp(key, "$defs") != 0 && strcmp(key, "definitions") != 0) {
-        return schema_refuse(l, key, "with two meanings at once (allOf, or beside anyOf)");
+        return is_tighter ? set(l, into, key, value) : ST_OK;
     }
+    if (strcmp(key, "$defs") != 0 && strcmp(key, "definitions") != 0)
+        return schema_refuse(l, key, "with two meanings at once (allOf, or beside anyOf)");
     return ST_OK;
 }
 
@@ -199,27 +231,34 @@ static enum status merge_into(struct lowering *l, json_t *into, const json_t *fr
     return s;
 }
 
-/* Without a reference at its top. */
-static const json_t *flat(struct lowering *l, const json_t *schema, unsigned depth)
+/* Without a reference at its top; kept.
+ * Errors  ST_FORMAT it leads nowhere, and as merge_into() */
+static enum status flat(struct lowering *l, const json_t *schema, const json_t **ret)
 {
     const json_t *target;
     json_t *rest;
+    enum status s = ST_OK;
 
+    *ret = schema;
     if (!json_object_get(schema, "$ref"))
-        return schema;
+        return ST_OK;
     target = schema_resolve(l, schema);
-    if (!target || depth > SCHEMA_DEPTH_MAX)
-        return NULL;
+    if (!target)
+        return err_set(l->err, ST_FORMAT, "a '$ref' leads nowhere in this schema");
+    if (!json_is_object(target) && !json_is_true(target))
+        return schema_refuse(l, "false", "as a schema here");
     rest = json_whole_copy(schema);
     if (!rest)
-        return NULL;
-    (void)json_object_del(rest, "$ref");
-    if (is_nothing(target))
-        return schema_keep(l, rest);
-    if (json_is_object(target) && merge_into(l, rest, target) == ST_OK)
-        return schema_keep(l, rest);
-    json_decref(rest);
-    return NULL;
+        return no_memory(l);
+    (void)json_object_del(rest, "$ref"); /* it is there */
+    if (!is_nothing(target))
+        s = merge_into(l, rest, target);
+    if (s != ST_OK) {
+        json_decref(rest);
+        return s;
+    }
+    *ret = schema_keep(l, rest);
+    return *ret ? ST_OK : no_memory(l);
 }
 
 enum status schema_merge(struct lowering *l, const json_t *a, const json_t *b, const json_t **ret)
@@ -235,18 +274,19 @@ enum status schema_merge(struct lowering *l, const json_t *a, const json_t *b, c
     }
     if (!json_is_object(a) || !json_is_object(b))
         return schema_refuse(l, "false", "as a schema here");
-    if (l->err)
-        *l->err = (struct err){ 0 };
-    a = flat(l, a, 0);
-    b = flat(l, b, 0);
-    if (!a || !b)
-        return l->err && l->err->status != ST_OK
-                   ? l->err->status
-                   : err_set(l->err, ST_FORMAT, "a '$ref' leads nowhere in this schema");
+    s = flat(l, a, &a);
+    if (s == ST_OK)
+        s = flat(l, b, &b);
+    if (s != ST_OK)
+        return s;
     both = json_whole_copy(a);
     if (!both)
-        return err_set(l->err, ST_NOMEM, "a schema");
+        return no_memory(l);
     s = merge_into(l, both, b);
+    if (s != ST_OK) {
+        json_decref(both);
+        return s;
+    }
     *ret = schema_keep(l, both);
-    return s;
+    return *ret ? ST_OK : no_memory(l);
 }

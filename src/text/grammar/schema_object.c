@@ -141,6 +141,24 @@ static enum status add_pattern(struct lowering *l, struct object *o, const json_
     return s;
 }
 
+/* The keys that `schema` names, as the members of an object.  Given; NULL: no memory. */
+static json_t *declared_keys(const json_t *schema)
+{
+    const json_t *declared = json_object_get(schema, "properties");
+    const json_t *required = json_object_get(schema, "required");
+    json_t *names = declared ? json_whole_copy(declared) : json_object();
+
+    for (size_t i = 0; names && i < json_array_size(required); i++) {
+        const char *name = json_string_value(json_array_get(required, i));
+
+        if (json_object_set_new(names, name, json_null()) == 0)
+            continue;
+        json_decref(names);
+        return NULL;
+    }
+    return names;
+}
+
 /* Keys beyond the declared ones: where the schema speaks of them, or declares none. */
 static enum status add_more(struct lowering *l, struct object *o, const json_t *schema,
                             unsigned depth)
@@ -157,14 +175,9 @@ static enum status add_more(struct lowering *l, struct object *o, const json_t *
         return ST_OK;
     s = schema_lower(l, more ? more : json_true(), depth + 1, &value);
     if (s == ST_OK && has_declared) {
-        json_t *declared = json_object_get(schema, "properties");
-        json_t *names = declared ? json_whole_copy(declared) : json_object();
+        json_t *names = declared_keys(schema);
 
-        for (size_t i = 0; i < json_array_size(json_object_get(schema, "required")); i++)
-            (void)json_object_set_new(
-                names, json_string_value(json_array_get(json_object_get(schema, "required"), i)),
-                json_null());
-        s = schema_other_keys(l, names, &key);
+        s = names ? schema_other_keys(l, names, &key) : err_set(l->err, ST_NOMEM, "a schema");
         json_decref(names);
     } else if (s == ST_OK) {
         snprintf(key.text, sizeof(key.text), "json-string");

@@ -164,6 +164,61 @@ static void steps_of_a_sequence_alone_are_told_apart(void **state)
     assert_true(load.n_alone_tokens <= 29 + 2); /* where one began or ended before the other */
 }
 
+struct told {
+    struct driver *driver; /* cancel `id` at the first */
+    uint64_t id;
+    uint32_t computed[MAX_EVENTS], cached;
+    size_t n, n_tokens;
+};
+
+static void on_progress(void *arg, const struct token_event *event, const struct err *failure)
+{
+    struct told *t = arg;
+
+    assert_null(failure);
+    t->n_tokens += event->token >= 0;
+    if (event->n_computed == 0)
+        return;
+    assert_int_equal(event->token, -1);
+    assert_int_equal(event->finish, FINISH_NONE);
+    assert_int_equal(t->n_tokens, 0);
+    t->cached = event->n_cached_tokens;
+    t->computed[t->n++] = event->n_computed;
+    if (t->driver)
+        driver_cancel(t->driver, t->id);
+}
+
+static void how_far_a_prompt_is_is_told_where_it_is_asked(void **state)
+{
+    struct fixture *f = *state;
+    struct generation g = generation_of(100, 3);
+    struct told first = { 0 }, again = { 0 }, quiet = { 0 }, canceled = { 0 };
+    uint64_t id;
+
+    open_all(f);
+    g.tells_progress = true;
+    assert_int_equal(driver_submit(f->driver, &g, 0, on_progress, &first, &id, NULL), ST_OK);
+    run_to_end(f);
+    assert_true(first.n > 1 && first.n_tokens == 3 && first.cached == 0);
+    for (size_t i = 1; i < first.n; i++)
+        assert_true(first.computed[i - 1] < first.computed[i]);
+    assert_int_equal(first.computed[first.n - 1], 100);
+    assert_int_equal(driver_submit(f->driver, &g, 0, on_progress, &again, &id, NULL), ST_OK);
+    run_to_end(f);
+    assert_int_equal(again.cached, 96);
+    assert_int_equal(again.computed[again.n - 1], 100);
+    g.tells_progress = false;
+    assert_int_equal(driver_submit(f->driver, &g, 0, on_progress, &quiet, &id, NULL), ST_OK);
+    run_to_end(f);
+    assert_true(quiet.n == 0 && quiet.n_tokens == 3);
+    g.tells_progress = true;
+    canceled.driver = f->driver;
+    assert_int_equal(driver_submit(f->driver, &g, 0, on_progress, &canceled, &canceled.id, NULL),
+                     ST_OK);
+    run_to_end(f);
+    assert_true(canceled.n == 1 && canceled.n_tokens == 0);
+}
+
 static void the_context_bounds_a_sequence(void **state)
 {
     struct fixture *f = *state;
@@ -526,6 +581,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(a_sequence_ends_at_max_tokens),
         CASE(steps_of_a_sequence_alone_are_told_apart),
+        CASE(how_far_a_prompt_is_is_told_where_it_is_asked),
         CASE(the_context_bounds_a_sequence),
         CASE(a_token_outside_the_vocabulary_is_refused),
         CASE(a_stop_token_ends_unless_it_is_too_early_or_ignored),

@@ -154,6 +154,21 @@ static const struct bad bad_chat[] = {
       "missing_required_parameter" },
     { "\"modalities\":[\"text\",\"audio\"]", "modalities", "unsupported_parameter" },
     { "\"audio\":{}", "audio", "unsupported_parameter" },
+    { "\"best_of\":2", "best_of", "unsupported_parameter" },
+    { "\"echo\":true", "echo", "unsupported_parameter" },
+    { "\"typical_p\":0.9", "typical_p", "unsupported_parameter" },
+    { "\"mirostat\":2", "mirostat", "unsupported_parameter" },
+    { "\"dry_multiplier\":0.8", "dry_multiplier", "unsupported_parameter" },
+    { "\"xtc_probability\":\"1\"", "xtc_probability", "unsupported_parameter" },
+    { "\"top_n_sigma\":1", "top_n_sigma", "unsupported_parameter" },
+    { "\"use_beam_search\":true", "use_beam_search", "unsupported_parameter" },
+    { "\"bad_words\":[\"x\"]", "bad_words", "unsupported_parameter" },
+    { "\"allowed_token_ids\":[1]", "allowed_token_ids", "unsupported_parameter" },
+    { "\"truncate_prompt_tokens\":5", "truncate_prompt_tokens", "unsupported_parameter" },
+    { "\"skip_special_tokens\":false", "skip_special_tokens", "unsupported_parameter" },
+    { "\"return_token_ids\":true", "return_token_ids", "unsupported_parameter" },
+    { "\"return_progress\":1", "return_progress", "invalid_type" },
+    { "\"cache_salt\":[]", "cache_salt", "invalid_type" },
     { "\"chat_template_kwargs\":7", "chat_template_kwargs", "invalid_type" },
 };
 
@@ -213,7 +228,11 @@ static void null_and_hints_change_nothing(void **state)
         &openai_chat,
         "\"temperature\":null,\"stop\":null,\"tools\":null,\"response_format\":null,\"n\":null,"
         "\"user\":\"u\",\"metadata\":{},\"store\":true,\"service_tier\":\"auto\",\"unknown\":[1],"
-        "\"tools\":[],\"response_format\":{\"type\":\"text\"},\"modalities\":[\"text\"],");
+        "\"tools\":[],\"response_format\":{\"type\":\"text\"},\"modalities\":[\"text\"],"
+        "\"typical_p\":1.0,\"mirostat\":0,\"mirostat_tau\":5.0,\"dry_multiplier\":0.0,\"dry_base\":1.75,"
+        "\"xtc_probability\":0,\"xtc_threshold\":0.1,\"top_n_sigma\":-1,\"dynatemp_range\":0.0,\"tfs_z\":1,"
+        "\"use_beam_search\":false,\"length_penalty\":1.0,\"bad_words\":[],\"best_of\":1,\"echo\":false,"
+        "\"skip_special_tokens\":true,\"return_token_ids\":false,\"allowed_token_ids\":null,");
 
     (void)state;
     assert_float_equal(r.sampling.temperature, 1, 0);

@@ -14,6 +14,7 @@ struct text {
     int32_t tokens[TEXT_PAGES_MAX * PAGE_TOKENS];
     uint32_t pages[TEXT_PAGES_MAX];
     uint32_t n;
+    uint64_t salt;
 };
 
 static struct text text_of(const char *letters)
@@ -40,14 +41,14 @@ static int tear_down(void **state)
  * Returns the number of pages found, or -1 where there was no room. */
 static int compute(struct prefix *p, struct text *t)
 {
-    const uint32_t n_found = prefix_find(p, t->tokens, t->n, t->pages);
+    const uint32_t n_found = prefix_find(p, t->salt, t->tokens, t->n, t->pages);
 
     if (prefix_take(p, t->n - n_found, t->pages + n_found) != ST_OK) {
         prefix_release(p, t->pages, n_found);
         return -1;
     }
     for (uint32_t i = n_found; i < t->n; i++)
-        t->pages[i] = prefix_keep(p, i > 0 ? t->pages[i - 1] : PREFIX_ROOT,
+        t->pages[i] = prefix_keep(p, t->salt, i > 0 ? t->pages[i - 1] : PREFIX_ROOT,
                                   t->tokens + (size_t)i * PAGE_TOKENS, t->pages[i]);
     return (int)n_found;
 }
@@ -55,7 +56,7 @@ static int compute(struct prefix *p, struct text *t)
 static void expect_found(struct prefix *p, const char *letters, int want)
 {
     struct text t = text_of(letters);
-    const int found = (int)prefix_find(p, t.tokens, t.n, t.pages);
+    const int found = (int)prefix_find(p, 0, t.tokens, t.n, t.pages);
 
     if (found != want)
         fail_msg("%s: %d pages found, not %d", letters, found, want);
@@ -91,6 +92,23 @@ static void a_page_with_another_past_is_another_page(void **state)
     prefix_release(*state, u.pages, 2);
 }
 
+static void another_salt_is_another_text(void **state)
+{
+    struct text t = text_of("ab"), u = text_of("ab"), again = text_of("ab");
+
+    t.salt = 1;
+    u.salt = again.salt = 2;
+    assert_int_equal(compute(*state, &t), 0);
+    expect_found(*state, "ab", 0);
+    assert_int_equal(compute(*state, &u), 0);
+    assert_int_equal(compute(*state, &again), 2);
+    assert_true(u.pages[0] == again.pages[0] && u.pages[0] != t.pages[0]);
+    prefix_release(*state, t.pages, 2);
+    prefix_release(*state, u.pages, 2);
+    prefix_release(*state, again.pages, 2);
+    assert_int_equal(prefix_n_cached(*state), 4);
+}
+
 static void who_fills_the_same_page_shares_it(void **state)
 {
     struct text first = text_of("ab"), second = text_of("ab");
@@ -98,8 +116,8 @@ static void who_fills_the_same_page_shares_it(void **state)
     assert_int_equal(prefix_take(*state, 2, first.pages), ST_OK); /* both begin before either */
     assert_int_equal(prefix_take(*state, 2, second.pages), ST_OK);
     assert_int_equal(prefix_n_held(*state), 4);
-    first.pages[0] = prefix_keep(*state, PREFIX_ROOT, first.tokens, first.pages[0]);
-    second.pages[0] = prefix_keep(*state, PREFIX_ROOT, second.tokens, second.pages[0]);
+    first.pages[0] = prefix_keep(*state, 0, PREFIX_ROOT, first.tokens, first.pages[0]);
+    second.pages[0] = prefix_keep(*state, 0, PREFIX_ROOT, second.tokens, second.pages[0]);
     assert_int_equal(first.pages[0], second.pages[0]);
     assert_int_equal(prefix_n_held(*state), 3);
     prefix_release(*state, first.pages, 2);
@@ -205,6 +223,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(a_text_is_found_as_far_as_it_is_known),
         CASE(a_page_with_another_past_is_another_page),
+        CASE(another_salt_is_another_text),
         CASE(who_fills_the_same_page_shares_it),
         CASE(the_least_recently_used_go_first_and_parents_last),
         CASE(held_pages_are_never_taken),

@@ -141,12 +141,53 @@ static void a_schema_runs_out_of_memory_anywhere(void **state)
         "\"$defs\":{\"b\":{\"type\":\"array\",\"items\":{\"$ref\":\"#/$defs/b\"},\"maxItems\":3}}}");
 }
 
+/* Rules that lack a part would hold an answer to less, and nobody would notice. */
+static void merged_schemas_are_whole_or_refused(void **state)
+{
+    static const char *const texts[] = {
+        "{\"allOf\":[{\"type\":[\"integer\",\"string\",\"null\"]},{\"type\":[\"number\",\"string\"]}]}",
+        "{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"integer\"}},\"required\":[\"a\"],"
+        "\"allOf\":[{\"properties\":{\"a\":{\"minimum\":3},\"b\":{\"const\":1}},\"required\":[\"b\"]}]}",
+        "{\"type\":\"integer\",\"minimum\":1,\"maximum\":9,\"anyOf\":[{\"minimum\":2},{\"maximum\":5}]}",
+        "{\"$ref\":\"#/$defs/s\",\"minLength\":2,\"$defs\":{\"s\":{\"type\":\"string\",\"minLength\":1,"
+        "\"maxLength\":4}}}",
+        "{\"type\":\"object\",\"properties\":{\"a\":true},\"required\":[\"b\"],\"additionalProperties\":"
+        "{\"type\":\"integer\"}}",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        json_t *schema = json_loads(texts[i], 0, NULL);
+        struct buf whole = { 0 };
+        bool has_failed = true;
+
+        assert_int_equal(schema_rules(schema, "root", &whole, NULL), ST_OK);
+        for (size_t k = 1; has_failed; k++) {
+            struct buf rules = { 0 };
+            enum status s;
+
+            allocations_fail_at(k);
+            s = schema_rules(schema, "root", &rules, NULL);
+            has_failed = allocations_failed();
+            allocations_fail_at(0);
+            if (s == ST_OK && !rules.failed)
+                assert_string_equal(buf_text(&rules), buf_text(&whole));
+            else if (s != ST_OK && s != ST_NOMEM)
+                fail_msg("allocation %zu of %s: %s", k, texts[i], status_words(s));
+            buf_release(&rules);
+        }
+        buf_release(&whole);
+        json_decref(schema);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_grammar_runs_out_of_memory_anywhere),
         cmocka_unit_test(an_expression_runs_out_of_memory_anywhere),
         cmocka_unit_test(a_schema_runs_out_of_memory_anywhere),
+        cmocka_unit_test(merged_schemas_are_whole_or_refused),
     };
     return cmocka_run_group_tests_name("text/grammar memory", tests, set_up, tear_down);
 }
