@@ -323,13 +323,14 @@ struct cluster_member {
     uint16_t share_port;   /* where it gives pieces of its models; 0: nowhere, and it takes none */
     uint32_t step_version; /* that ranks here speak; 0: the first */
     bool is_alive, is_local, is_draining;
-    char drained_by[NODE_NAME_MAX]; /* while it drains: a program that will end it; "": a person asked */
-    bool is_connected;  /* it has a channel: else it may be alive, and takes no part */
-    bool has_datagrams; /* it answers them: else its channel alone tells that it is alive */
+    char drained_by
+        [NODE_NAME_MAX]; /* while it drains: a program that will end it; "": a person asked */
+    bool is_connected;   /* it has a channel: else it may be alive, and takes no part */
+    bool has_datagrams;  /* it answers them: else its channel alone tells that it is alive */
     uint64_t memory_bytes, memory_used_bytes;
-    double rtt_ms;           /* of the last beat; 0 unknown */
+    double rtt_ms;             /* of the last beat; 0 unknown */
     uint64_t n_pings, n_pongs; /* datagrams that this node sent it, and answers that came */
-    struct node_speed speed; /* all 0: not measured */
+    struct node_speed speed;   /* all 0: not measured */
 };
 size_t cluster_members(const struct cluster *cluster, struct cluster_member *ret_members,
                        size_t capacity);

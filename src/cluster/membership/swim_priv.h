@@ -42,7 +42,7 @@ struct entry {
     uint8_t state;
     uint8_t n_left; /* times that gossip still tells of it; > 0: it is in the queue */
     uint32_t incarnation;
-    uint64_t at_ns; /* alive, suspect: when it last answered; dead, left: since when */
+    uint64_t at_ns;            /* alive, suspect: when it last answered; dead, left: since when */
     uint64_t n_pings, n_pongs; /* of probes, sent and answered by itself */
     uint32_t probe_sequence;   /* of the last probe: its answers may come after it is over */
     uint8_t n_probe_open;      /* pings of it that are not answered */
