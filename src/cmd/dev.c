@@ -41,7 +41,7 @@ struct dev {
     char paths[WATCHED][PATH_MAX_BYTES]; /* "": not watched */
     struct sight begun[WATCHED];         /* what this process was started from, or was refused */
     struct sight seen[WATCHED];          /* at the last look */
-    bool is_begun, is_told;
+    bool is_told;
     struct look *look; /* under way */
     dev_fn *on_change;
     void *arg;
@@ -94,9 +94,7 @@ static void job_run(void *arg)
 static void take(struct dev *dev, const struct look *look)
 {
     memcpy(dev->seen, look->now, sizeof(dev->seen));
-    if (!dev->is_begun)
-        memcpy(dev->begun, look->now, sizeof(dev->begun));
-    for (size_t i = 0; i < WATCHED && dev->is_begun && !dev->is_told; i++) {
+    for (size_t i = 0; i < WATCHED && !dev->is_told; i++) {
         if (!has_changed(look, i))
             continue;
         dev->begun[i] = look->now[i];
@@ -107,7 +105,6 @@ static void take(struct dev *dev, const struct look *look)
         dev->is_told = true;
         dev->on_change(dev->arg, look->paths[i]);
     }
-    dev->is_begun = true;
 }
 
 static void job_done(void *arg)
@@ -156,8 +153,9 @@ enum status dev_new(struct loop *loop, const char *config, const char *program, 
     dev->arg = arg;
     (void)snprintf(dev->paths[WATCHED_CONFIG], PATH_MAX_BYTES, "%s", config ? config : "");
     (void)snprintf(dev->paths[WATCHED_PROGRAM], PATH_MAX_BYTES, "%s", program);
+    for (size_t i = 0; i < WATCHED; i++)
+        dev->begun[i] = dev->seen[i] = sight_of(dev->paths[i]);
     loop_timer_every(dev->timer, LOOK_EVERY_MS);
-    look_again(dev);
     *ret_dev = dev;
     return ST_OK;
 }
