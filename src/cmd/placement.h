@@ -50,7 +50,7 @@ enum { PLACEMENT_CONTEXT_MAX = 1 << 20, PLACEMENT_STREAMS_MAX = 4096, PLACEMENT_
       &(p)->streams, 1, PLACEMENT_STREAMS_MAX },                                                    \
     { "prompt", 'p', "N", "tokens of a prompt to plan for (default 512)", OPTION_U32,               \
       &(p)->prompt_tokens, 1, PLACEMENT_CONTEXT_MAX },                                              \
-    { "strategy", 0, "NAME", "single, pipeline, tensor, ... (default: the best; see `plan`)",       \
+    { "strategy", 0, "NAME", "single, pipeline, tensor, hybrid:2, ... (default: the best; see `plan`)",\
       OPTION_TEXT, &(p)->strategy, 0, 0 },                                                          \
     { "overrides", 0, "PINS", "'a=40,b=10-20,c,!d,strategy=NAME', or a file of that",               \
       OPTION_TEXT, &(p)->overrides, 0, 0 }

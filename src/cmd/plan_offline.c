@@ -126,6 +126,8 @@ static enum status plan(const struct placement *placement, const struct plan_sha
 
     s = kv_format_find(placement->kv, &workload.kv_format, err);
     if (s == ST_OK)
+        s = sum_format_find(placement->wire, &workload.sums, err);
+    if (s == ST_OK)
         s = planner_workload(shape, &workload, err);
     if (s == ST_OK)
         s = read_pins(placement, nodes, &overrides, err);
@@ -133,7 +135,8 @@ static enum status plan(const struct placement *placement, const struct plan_sha
         return s;
 
     const struct cost_cluster cluster = { .nodes = nodes->nodes, .n_nodes = nodes->n_nodes };
-    const struct planner_input in = { &cluster, shape, &workload, overrides.strategy };
+    const struct planner_input in = { &cluster, shape, &workload, overrides.strategy,
+                                      overrides.team_size };
     const uint64_t begun_ns = clock_ns();
 
     s = planner_run(&in, &report, err);

@@ -114,6 +114,7 @@ static enum status take_request(struct planning *p, const struct place_request *
     p->workload.prompt_tokens = request->prompt_tokens;
     if (request->has_kv_format)
         p->workload.kv_format = request->kv_format;
+    p->workload.sums = request->sums;
     s = overrides_parse(request->overrides, &p->overrides, &err);
     if (s == ST_OK)
         s = overrides_apply(&p->overrides, p->nodes, p->cluster.n_nodes, &err);
@@ -153,8 +154,8 @@ enum status planning_new(const struct cluster *cluster, const struct model_info 
     s = planner_workload(&p->shape, &p->workload, &err);
     if (s == ST_OK && draft)
         p->workload.draft_bytes = draft_bytes(draft, p->workload.context_tokens);
-    p->input =
-        (struct planner_input){ &p->cluster, &p->shape, &p->workload, p->overrides.strategy };
+    p->input = (struct planner_input){ &p->cluster, &p->shape, &p->workload, p->overrides.strategy,
+                                       p->overrides.team_size };
     if (s == ST_OK)
         s = planner_run(&p->input, &p->report, &err);
     if (s == ST_NOMEM)

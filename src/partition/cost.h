@@ -56,6 +56,7 @@
 #include "contract/kv_format.h"
 #include "contract/node_speed.h"
 #include "contract/plan.h"
+#include "contract/sum_format.h"
 #include "partition/shape.h"
 
 enum {
@@ -103,6 +104,7 @@ struct plan_workload {
     uint32_t context_tokens; /* that every stream may reach */
     uint32_t prompt_tokens;  /* of a request; also what a token attends to */
     enum kv_format kv_format;
+    enum sum_format sums; /* in which members of a team send what is summed */
     uint64_t draft_bytes; /* beside the last layers */
 };
 

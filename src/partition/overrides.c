@@ -39,9 +39,31 @@ static bool read_layers(const char *text, const char *end, struct plan_pin *pin)
 static enum status wrong(const char *word, size_t n, struct err *err)
 {
     return err_set(err, ST_RANGE,
-                   "'%.*s' pins nothing: write NODE=LAYERS, NODE=FEWEST-MOST, NODE, !NODE or "
-                   "strategy=NAME",
+                   "'%.*s' pins nothing: write NODE=LAYERS, NODE=FEWEST-MOST, NODE, !NODE, "
+                   "strategy=NAME or strategy=hybrid:NODES",
                    n > 80 ? 80 : (int)n, word);
+}
+
+/* "pipeline", or "hybrid:2". */
+static enum status read_strategy(const char *name, const char *end, struct plan_overrides *o)
+{
+    static const char hybrid[] = "hybrid:";
+    const size_t n_hybrid = strlen(hybrid), n = (size_t)(end - name);
+    size_t n_name = n;
+
+    o->team_size = 0;
+    if (n >= n_hybrid && strncmp(name, hybrid, n_hybrid) == 0) {
+        const char *number = name + n_hybrid;
+
+        if (!read_number(&number, end, &o->team_size) || number != end || o->team_size < 2)
+            return ST_RANGE;
+        n_name = n_hybrid - 1;
+    }
+    if (n_name >= sizeof(o->strategy))
+        return ST_RANGE;
+    memcpy(o->strategy, name, n_name);
+    o->strategy[n_name] = '\0';
+    return ST_OK;
 }
 
 static enum status read_word(const char *word, size_t n, struct plan_overrides *o, struct err *err)
@@ -54,13 +76,8 @@ static enum status read_word(const char *word, size_t n, struct plan_overrides *
     const size_t n_name = (size_t)((equals ? equals : end) - name);
 
     if (n > strlen(strategy) && strncmp(word, strategy, strlen(strategy)) == 0 &&
-        (equals[1] < '0' || equals[1] > '9')) {
-        if ((size_t)(end - equals) > sizeof(o->strategy))
-            return wrong(word, n, err);
-        memcpy(o->strategy, equals + 1, (size_t)(end - equals) - 1);
-        o->strategy[end - equals - 1] = '\0';
-        return ST_OK;
-    }
+        (equals[1] < '0' || equals[1] > '9'))
+        return read_strategy(equals + 1, end, o) == ST_OK ? ST_OK : wrong(word, n, err);
     if (n_name == 0 || n_name >= sizeof(pin.node) || (is_out && equals) ||
         (equals && !read_layers(equals + 1, end, &pin)))
         return wrong(word, n, err);

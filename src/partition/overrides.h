@@ -6,6 +6,7 @@
  *   studio-3           it takes part, with a layer or more
  *   !studio-3          it does not; studio-3=0 says the same
  *   strategy=pipeline  this one, whatever is predicted
+ *   strategy=hybrid:2  with so many nodes in each team, fewer in the last where they do not go round
  *
  * Separated by commas or lines; a # begins a comment until the end of its line.
  */
@@ -30,6 +31,7 @@ struct plan_overrides {
     struct plan_pin pins[OVERRIDES_PINS_MAX];
     size_t n_pins;
     char strategy[OVERRIDES_STRATEGY_MAX]; /* "": the planner chooses */
+    uint32_t team_size;                    /* of hybrid; 0: the planner chooses */
 };
 
 /* Errors  ST_RANGE  with the words that are wrong */

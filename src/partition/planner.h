@@ -59,6 +59,7 @@ struct planner_input {
     const struct plan_shape *shape;
     const struct plan_workload *workload;
     const char *strategy; /* forced; NULL or "": the best */
+    uint32_t team_size;   /* of each team of hybrid; 0: the best */
 };
 
 /* Fill in what was not said: one stream, context and prompt of the model's size or the

@@ -81,8 +81,9 @@ void report_write(const struct planner_input *input, const struct plan_report *r
 
     buf_printf(out,
                "\"workload\":{\"streams\":%u,\"context_tokens\":%u,\"prompt_tokens\":%u"
-               ",\"kv_format\":\"%s\"},\"strategy\":",
-               w->streams, w->context_tokens, w->prompt_tokens, kv_format_name(w->kv_format));
+               ",\"kv_format\":\"%s\",\"wire\":\"%s\"},\"strategy\":",
+               w->streams, w->context_tokens, w->prompt_tokens, kv_format_name(w->kv_format),
+               sum_format_name(w->sums));
     if (chosen)
         text(out, chosen->strategy);
     else

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* partition/report.h - plans as JSON: the same words from a node and from `pomona plan`.
  *
- *   "workload": {"streams","context_tokens","prompt_tokens","kv_format"},
+ *   "workload": {"streams","context_tokens","prompt_tokens","kv_format","wire"},
  *   "strategy": NAME or null,
  *   "strategies": [ {"name","possible","executable","blocker","reason","exact","steps",
  *                    "tokens_per_s","tokens_per_s_one","first_token_s","load_s","joules_per_token",

@@ -3,7 +3,8 @@
 
 Greedy answers of a team are those of one node; where one parts from it, the best two logits there are
 closer than ERROR_MAX, which is what rounding costs when f32 sums are in another order.  A cut gives the
-same answers each time.  Runners die and stop under streams, which go on.
+same answers each time.  Runners and nodes die and stop under streams, which go on.  With --full it is 20
+prompts of 64 tokens, else fewer.
 """
 import concurrent.futures
 import json
@@ -16,19 +17,25 @@ import pytest
 from support.cluster import MODEL, POMONA, Cluster, Stream, is_running, wait_until
 
 ERROR_MAX = 0.02
-N_TOKENS = 64
+IS_FULL = bool(os.environ.get("POMONA_TEST_FULL"))
+N_TOKENS = 64 if IS_FULL else 24
 PROMPTS = ["Once upon a time", "The capital of France is", "def fibonacci(n):", "Water boils at",
            "Dear Sir or Madam,", "1, 1, 2, 3, 5, 8,", "The three little pigs", "In the year 2050",
            "SELECT name FROM", "Photosynthesis is", "My favourite colour", "It was a dark night",
            "To make bread you", "The moon", "A triangle has", "Shakespeare wrote", "# Title\n\n",
-           "Question: why is the sky blue?", "int main(void)", "Le petit chat"]
+           "Question: why is the sky blue?", "int main(void)", "Le petit chat"][:20 if IS_FULL else 8]
 
 CUTS = {
     "two nodes, as the planner cuts": ("ab", None),
     "two nodes, halves": ("ab", [1, 1]),
+    "two nodes, two to one": ("ba", [2, 1]),
+    "three nodes, thirds": ("abc", [1, 1, 1]),
     "three nodes, one without heads": ("abc", [5, 3, 1]),
     "four nodes, quarters": ("abcd", [1, 1, 1, 1]),
+    "four nodes, all unlike": ("dcba", [7, 4, 2, 1]),
 }
+QUICK = ("two nodes, halves", "three nodes, one without heads", "four nodes, all unlike")
+TEAMS = [("ab", "cd"), ("abc", "d")]    # of a hybrid, as they follow one another
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +52,23 @@ def place(cluster, nodes, split):
     assert [s["node"] for s in shards] == list(nodes)
     assert all((s["first_layer"], s["n_layers"]) == (0, 30) for s in shards)
     assert sum(s["share"] for s in shards) == pytest.approx(1, abs=0.001)
+    return instance
+
+
+def place_teams(cluster, teams):
+    """A pipeline of these teams."""
+    nodes = list("".join(teams))
+    instance = cluster.place("d", nodes=nodes, overrides=f"strategy=hybrid:{len(teams[0])}", streams=4)
+    shards = instance["shards"]
+    assert [s["node"] for s in shards] == nodes
+    first_layers, n_layers = [], 0
+    for team in teams:
+        of_team, shards = shards[:len(team)], shards[len(team):]
+        assert len({(s["first_layer"], s["n_layers"]) for s in of_team}) == 1, instance
+        assert sum(s.get("share", 1) for s in of_team) == pytest.approx(1, abs=0.001)
+        first_layers.append(of_team[0]["first_layer"])
+        n_layers += of_team[0]["n_layers"]
+    assert n_layers == 30 and sorted(set(first_layers)) == first_layers, instance
     return instance
 
 
@@ -92,9 +116,20 @@ def assert_same_but_for_rounding(got, want):
     assert n_same >= len(want) * 3 // 4    # another token at every turn would be no rounding
 
 
-@pytest.mark.parametrize("cut", CUTS)
+@pytest.mark.parametrize("cut", CUTS if IS_FULL else QUICK)
 def test_a_team_gives_the_tokens_of_one_node(cluster, of_one_node, cut):
     place(cluster, *CUTS[cut])
+    try:
+        first, again = answers(cluster), answers(cluster)
+        assert [tokens for tokens, _ in first] == [tokens for tokens, _ in again]
+        assert_same_but_for_rounding(first, of_one_node)
+    finally:
+        unplace(cluster)
+
+
+@pytest.mark.parametrize("teams", TEAMS if IS_FULL else TEAMS[:1], ids="-".join)
+def test_a_pipeline_of_teams_gives_the_tokens_of_one_node(cluster, of_one_node, teams):
+    place_teams(cluster, teams)
     try:
         first, again = answers(cluster), answers(cluster)
         assert [tokens for tokens, _ in first] == [tokens for tokens, _ in again]
@@ -173,3 +208,24 @@ def test_streams_go_on_when_a_member_dies_or_stops(cluster, victim, number):
         assert stream.finishes == {0: "length"}
     wait_until(lambda: not is_running(pid), 20, "the lost runner is gone")
     unplace(cluster)
+
+
+@pytest.mark.parametrize("victim", "abcd" if IS_FULL else "bc")    # "d" is asked: its streams end with it
+def test_streams_go_on_when_a_node_of_a_pipeline_of_teams_dies(cluster, victim):
+    asked = cluster["a" if victim == "d" else "d"]
+    lost = place_teams(cluster, TEAMS[0])
+    streams = [Stream(asked, max_tokens=150, prompt=prompt) for prompt in PROMPTS[:4]]
+    wait_until(lambda: all(s.n_chunks >= 15 for s in streams), 60, "every stream has begun")
+    cluster[victim].kill()
+    for stream in streams:
+        stream.join(240)
+        assert stream.is_done and not stream.error and not stream.broken, (stream.error, stream.broken)
+        assert stream.finishes == {0: "length"}
+        assert stream.usage is None or stream.usage["completion_tokens"] == 150
+    (now,) = asked.get("/cluster/state")["instances"]
+    assert now["id"] != lost["id"] and victim not in [s["node"] for s in now["shards"]], now
+    status, answer = asked.request("POST", "/cluster/unplace", {"model": MODEL})
+    assert status == 200, answer
+    cluster.start(victim)
+    for node in cluster.up():
+        wait_until(lambda: node.health()["instances_ready"] == 0, 5, "the instance is gone")

@@ -103,7 +103,7 @@ static enum status make_parts(const struct copies *c, struct plan_option *ret, s
         return err_set(err, ST_NOMEM, "a plan of %zu copies", n);
     for (size_t i = 0; i < n; i++) {
         const struct plan_workload w = share_of(in, n, i);
-        const struct planner_input one = { in->cluster, in->shape, &w, NULL };
+        const struct planner_input one = { in->cluster, in->shape, &w, NULL, 0 };
         const struct cost_stage stage = { c->best[i], in->shape->info.n_layer };
         const struct plan_part part = {
             .node = stage.node, .group = (uint32_t)i, .n_layers = stage.n_layers, .share = 1

@@ -4,14 +4,15 @@
  * A member with u of U heads reads and computes u/U of each layer; the team
  * is done when the slowest is.  Then rows are summed over the team twice a
  * layer (after attention and after the inner network: Shoeybi et al. 2019,
- * arXiv:1909.08053, section 3).  One sum of B bytes over n members costs the
- * lesser of
+ * arXiv:1909.08053, section 3).  One sum of B bytes, in the format that they are sent in, over n
+ * members costs the lesser of what execute/collective.h has
  *
- *   ring    2 (n - 1) hops of B / n bytes   (Patarasuk and Yuan 2009, doi:10.1016/j.jpdc.2008.09.002)
- *   direct  one hop of (n - 1) B bytes, everybody to everybody
+ *   one round    a hop of (n - 1) B bytes
+ *   two rounds   two hops of (n - 1) / n B bytes
  *
  * over the worst link of the team; it is added to the time that each layer costs
- * whatever its size.
+ * whatever its size.  The driver sends each step to all, which is a hop of next to nothing.
+ * Members on one machine take turns at its cores, and are together as fast as that is.
  */
 #include <math.h>
 #include <stdio.h>
@@ -56,19 +57,54 @@ static bool deal_heads(const struct planner_input *in, const uint32_t *members, 
 
 static double sum_s(const struct planner_input *in, const uint32_t *members, size_t n, double rows)
 {
-    const double bytes = cost_row_bytes(in->shape, rows);
-    double ring = 0, direct = 0;
+    const double bytes =
+        (double)sum_format_bytes(in->workload->sums, (size_t)(rows * in->shape->info.n_hidden));
+    double one = 0, two = 0;
 
     for (size_t i = 0; i < n; i++)
         for (size_t k = i + 1; k < n; k++) {
-            const double part = cost_hop_s(in->cluster, members[i], members[k], bytes / (double)n);
-            const double all =
-                cost_hop_s(in->cluster, members[i], members[k], bytes * (double)(n - 1));
+            const double sent = bytes * (double)(n - 1);
 
-            ring = fmax(ring, part);
-            direct = fmax(direct, all);
+            one = fmax(one, cost_hop_s(in->cluster, members[i], members[k], sent));
+            two = fmax(two, 2 * cost_hop_s(in->cluster, members[i], members[k], sent / (double)n));
         }
-    return fmin(ring * 2 * (double)(n - 1), direct);
+    return n > 2 ? fmin(one, two) : one;
+}
+
+/* Until the last member has a step. */
+static double step_s(const struct planner_input *in, const uint32_t *members, size_t n)
+{
+    double longest = 0;
+
+    for (size_t i = 0; i + 1 < n; i++)
+        longest = fmax(longest, cost_hop_s(in->cluster, members[n - 1], members[i], 0));
+    return longest;
+}
+
+/* A member is done when all of its machine are, as they take turns. */
+static struct node_speed speed_of(const struct planner_input *in, const uint32_t *members, size_t n,
+                                  const uint32_t *units, size_t i)
+{
+    const struct cost_node *node = &in->cluster->nodes[members[i]];
+    struct node_speed speed = node->speed;
+    double all = 0;
+    size_t n_there = 0;
+
+    for (size_t k = 0; k < n; k++)
+        if (node->machine.id != 0 &&
+            in->cluster->nodes[members[k]].machine.id == node->machine.id) {
+            all += units[k];
+            n_there++;
+        }
+    if (n_there > 1) {
+        const double part = units[i] / all;
+        const struct node_speed *machine = &node->machine.speed;
+
+        speed.memory_gbs = fmin(speed.memory_gbs, machine->memory_gbs * part);
+        speed.compute_gops = fmin(speed.compute_gops, machine->compute_gops * part);
+        speed.attend_gops = fmin(speed.attend_gops, machine->attend_gops * part);
+    }
+    return speed;
 }
 
 bool team_make(const struct planner_input *in, const uint32_t *members, size_t n_members,
@@ -83,7 +119,6 @@ bool team_make(const struct planner_input *in, const uint32_t *members, size_t n
     if (!deal_heads(in, members, n_members, weights + kv, work, ret->units))
         return false;
     *team = in->cluster->nodes[members[0]];
-    team->least_layers = 0;
     team->most_layers = UINT32_MAX;
     team->speed = (struct node_speed){ .memory_gbs = INFINITY,
                                        .compute_gops = INFINITY,
@@ -91,17 +126,20 @@ bool team_make(const struct planner_input *in, const uint32_t *members, size_t n
                                        .disk_gbs = INFINITY };
     for (size_t i = 0; i < n_members; i++) {
         const struct cost_node *node = &in->cluster->nodes[members[i]];
+        const struct node_speed speed = speed_of(in, members, n_members, ret->units, i);
         const double part = ret->units[i] / n_heads;
 
-        team->speed.memory_gbs = fmin(team->speed.memory_gbs, node->speed.memory_gbs / part);
-        team->speed.compute_gops = fmin(team->speed.compute_gops, node->speed.compute_gops / part);
-        team->speed.attend_gops = fmin(team->speed.attend_gops, node->speed.attend_gops / part);
-        team->speed.disk_gbs = fmin(team->speed.disk_gbs, node->speed.disk_gbs / part);
-        team->speed.layer_us = fmax(team->speed.layer_us, node->speed.layer_us);
-        team->speed.row_ns = fmax(team->speed.row_ns, node->speed.row_ns * part);
-        team->speed.sample_ns = fmax(team->speed.sample_ns, node->speed.sample_ns);
-        team->speed.step_us = fmax(team->speed.step_us, node->speed.step_us);
-        team->speed.token_us = fmax(team->speed.token_us, node->speed.token_us);
+        team->least_layers = node->least_layers > 0 ? 1 : team->least_layers;
+        team->speed.memory_gbs = fmin(team->speed.memory_gbs, speed.memory_gbs / part);
+        team->speed.compute_gops = fmin(team->speed.compute_gops, speed.compute_gops / part);
+        team->speed.attend_gops = fmin(team->speed.attend_gops, speed.attend_gops / part);
+        team->speed.disk_gbs = fmin(team->speed.disk_gbs, speed.disk_gbs / part);
+        team->speed.layer_us = fmax(team->speed.layer_us, speed.layer_us);
+        team->speed.row_ns = fmax(team->speed.row_ns, speed.row_ns * part);
+        team->speed.sample_ns = fmax(team->speed.sample_ns, speed.sample_ns * part);
+        team->speed.overlap = i == 0 ? speed.overlap : fmin(team->speed.overlap, speed.overlap);
+        team->speed.step_us = fmax(team->speed.step_us, speed.step_us);
+        team->speed.token_us = fmax(team->speed.token_us, speed.token_us);
         room = fmin(room, ((double)node->memory_bytes - (double)work) / part);
     }
     for (size_t i = 0; i < n_members; i++) /* all are busy as long as the slowest */
@@ -109,8 +147,10 @@ bool team_make(const struct planner_input *in, const uint32_t *members, size_t n
     for (size_t i = 0; i < n_members; i++)
         if (!(in->cluster->nodes[members[i]].speed.watts > 0))
             team->speed.watts = 0;
-    if (n_members > 1)
+    if (n_members > 1) {
         team->speed.layer_us += 1e6 * SUMS_PER_LAYER * sum_s(in, members, n_members, rows);
+        team->speed.step_us += 1e6 * step_s(in, members, n_members);
+    }
     team->memory_bytes = room > 0 ? (uint64_t)room + work : 0;
     return true;
 }

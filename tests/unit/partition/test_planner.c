@@ -45,7 +45,7 @@ static int set_up(void **state)
     f->cluster = (struct cost_cluster){ .nodes = f->nodes, .n_nodes = 3 };
     assert_true(plan_shape_find("llama-70b-q4_0", &f->shape));
     f->workload.streams = 1;
-    f->input = (struct planner_input){ &f->cluster, &f->shape, &f->workload, NULL };
+    f->input = (struct planner_input){ &f->cluster, &f->shape, &f->workload, NULL, 0 };
     *state = f;
     return 0;
 }
@@ -348,6 +348,86 @@ static void a_team_deals_whole_heads(void **state)
     assert_int_equal(o[HYBRID].parts[o[HYBRID].n_parts - 1].group, 1);
 }
 
+/* Sums of 8 rows: 8 * 32 KiB, of which 16 bits are half and 8 bits 28 %. */
+static void a_shorter_wire_makes_sums_shorter(void **state)
+{
+    struct fixture *f = *state;
+    double s[N_SUM_FORMATS];
+
+    f->cluster.n_nodes = 2;
+    f->workload.streams = 8;
+    f->workload.context_tokens = 2048;
+    for (int i = 0; i < N_SUM_FORMATS; i++) {
+        f->workload.sums = (enum sum_format)i;
+        s[i] = 8 / run(f)[TENSOR].prediction.tokens_per_s;
+    }
+    assert_near(s[SUM_F32] - s[SUM_F16], 2 * 81 * 0.5 * 262144 / 1.25e9, 0.01);
+    assert_near(s[SUM_F32] - s[SUM_Q8], 2 * 81 * 0.71875 * 262144 / 1.25e9, 0.01);
+}
+
+static void a_slow_link_inside_or_between_teams_is_felt(void **state)
+{
+    struct cost_pair pairs[] = { { 0, 1, 50e-6, 1e9 }, { 0, 2, 50e-6, 1e9 }, { 0, 3, 50e-6, 1e9 },
+                                 { 1, 2, 50e-6, 1e9 }, { 1, 3, 50e-6, 1e9 }, { 2, 3, 50e-6, 1e9 } };
+    struct fixture *f = *state;
+    double fast, between, inside;
+
+    f->cluster = (struct cost_cluster){ f->nodes, 4, pairs, ARRAY_LEN(pairs) };
+    f->input.strategy = "hybrid";
+    f->input.team_size = 2;
+    pin(f, "s1,s2,s3,s4");
+    fast = 1 / run(f)[HYBRID].prediction.tokens_per_s;
+    pairs[4].latency_s = 5e-3; /* the second members' of both teams */
+    between = 1 / run(f)[HYBRID].prediction.tokens_per_s;
+    pairs[4].latency_s = 50e-6;
+    pairs[5].latency_s = 5e-3; /* of the last team's members */
+    inside = 1 / run(f)[HYBRID].prediction.tokens_per_s;
+    assert_near(between - fast, 2 * 4.95e-3, 0.01);
+    assert_true(inside - fast > between - fast); /* a layer at least is there, and the output */
+    pairs[5].latency_s = 50e-6;
+    pairs[2].latency_s = pairs[3].latency_s = 5e-3; /* which nothing is sent over */
+    assert_near(1 / run(f)[HYBRID].prediction.tokens_per_s, fast, 1e-6);
+}
+
+static void members_of_one_machine_are_as_fast_as_it_is(void **state)
+{
+    struct fixture *f = *state;
+    double apart, together;
+
+    f->cluster.n_nodes = 2;
+    apart = 1 / run(f)[TENSOR].prediction.tokens_per_s;
+    for (size_t i = 0; i < 2; i++)
+        f->nodes[i].machine = (struct node_machine){ 7, f->nodes[i].speed };
+    together = 1 / run(f)[TENSOR].prediction.tokens_per_s;
+    /* what each read of half of the weights, both read of all, one after the other */
+    assert_near(together - apart, 39.3e9 / 2 / 280e9, 0.02);
+}
+
+/* Who is pinned takes part, and so one stream may have several teams. */
+static void teams_have_the_size_that_is_asked_for(void **state)
+{
+    struct fixture *f = *state;
+    const struct plan_option *o;
+
+    f->cluster.n_nodes = 4;
+    f->input.strategy = "hybrid";
+    pin(f, "s1,s2,s3,s4");
+    for (uint32_t size = 2; size <= 3; size++) {
+        uint32_t n_first = 0;
+
+        f->input.team_size = size;
+        o = run(f);
+        assert_true(o[HYBRID].is_possible);
+        assert_int_equal(o[HYBRID].n_parts, 4);
+        for (size_t i = 0; i < 4; i++)
+            n_first += o[HYBRID].parts[i].group == 0;
+        assert_int_equal(n_first, size);
+        assert_int_equal(f->report.chosen, HYBRID);
+    }
+    f->input.team_size = 4;
+    assert_false(run(f)[HYBRID].is_possible);
+}
+
 static void energy_is_known_where_every_node_s_is(void **state)
 {
     struct fixture *f = *state;
@@ -386,9 +466,20 @@ static void a_ring_is_cut_among_the_largest(void **state)
 
 static void wrong_pins_are_named(void **state)
 {
-    static const char *const rows[] = { "a=",        "=3",   "a=x", "a=5-3",
-                                        "a=1-",      "!a=3", "a,a", "a=99999999999",
-                                        "strategy=", "a=-1", "!" };
+    static const char *const rows[] = { "a=",
+                                        "=3",
+                                        "a=x",
+                                        "a=5-3",
+                                        "a=1-",
+                                        "!a=3",
+                                        "a,a",
+                                        "a=99999999999",
+                                        "strategy=",
+                                        "a=-1",
+                                        "!",
+                                        "strategy=hybrid:",
+                                        "strategy=hybrid:1",
+                                        "strategy=hybrid:2x" };
     struct plan_overrides overrides = { .n_pins = 77 };
     struct err err;
 
@@ -402,6 +493,10 @@ static void wrong_pins_are_named(void **state)
     assert_ok(overrides_parse("strategy=tensor,x=0", &overrides, &err), err);
     assert_string_equal(overrides.strategy, "tensor");
     assert_int_equal(overrides_apply(&overrides, NULL, 0, &err), ST_NOTFOUND);
+    assert_ok(overrides_parse("strategy=hybrid:2,strategy=3", &overrides, &err), err);
+    assert_string_equal(overrides.strategy, "hybrid");
+    assert_int_equal(overrides.team_size, 2);
+    assert_int_equal(overrides.n_pins, 1); /* a node of that name */
 }
 
 static void numbers_out_of_range_are_refused(void **state)
@@ -439,6 +534,10 @@ int main(void)
         TEST(nodes_of_one_machine_share_it),
         TEST(copies_share_the_streams),
         TEST(a_team_deals_whole_heads),
+        TEST(a_shorter_wire_makes_sums_shorter),
+        TEST(a_slow_link_inside_or_between_teams_is_felt),
+        TEST(members_of_one_machine_are_as_fast_as_it_is),
+        TEST(teams_have_the_size_that_is_asked_for),
         TEST(energy_is_known_where_every_node_s_is),
         TEST(a_ring_is_cut_among_the_largest),
         TEST(wrong_pins_are_named),
