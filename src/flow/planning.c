@@ -212,9 +212,12 @@ static double predict_stages(const struct planning *p, const struct plan *plan)
 static double predict_teams(struct planning *p, const struct plan *plan)
 {
     const struct plan_option *chosen = NULL;
+    uint32_t size = 1; /* of the first team, which only the last one may be smaller than */
 
-    p->input =
-        (struct planner_input){ &p->cluster, &p->shape, &p->workload, placement_strategy(plan) };
+    while (size < plan->n_shards && plan_is_same_team(plan, size))
+        size++;
+    p->input = (struct planner_input){ &p->cluster, &p->shape, &p->workload,
+                                       placement_strategy(plan), size };
     if (planner_run(&p->input, &p->report, NULL) == ST_OK)
         chosen = planner_chosen(&p->report);
     return chosen ? chosen->prediction.tokens_per_s_one : (double)NAN;
@@ -230,6 +233,7 @@ double planning_predict(const struct cluster *cluster, const struct model_info *
     if (!p)
         return tokens_per_s;
     p->workload = (struct plan_workload){ .kv_format = plan->kv_format,
+                                          .sums = plan->sums,
                                           .context_tokens = plan->context_tokens };
     plan_shape_of(model, &p->shape);
     if (take_placed(p, nodes, plan) && take_links(p, cluster, &ignored) == ST_OK &&
