@@ -10,7 +10,7 @@
 static const char *const FORMAT_VARIABLE = "POMONA_LOG_FORMAT";
 static const char *const LEVEL_VARIABLE = "POMONA_LOG_LEVEL";
 
-static bool was_set; /* the format, before this process said it for its runners */
+static bool was_set, was_level_set; /* before this process said them for its runners */
 
 /* NULL: not set. */
 static const char *variable(const char *name)
@@ -28,6 +28,20 @@ static enum status find_format(const char *name, enum log_format *ret, struct er
     return err_set(err, ST_RANGE,
                    "there is no log format '%.32s': it is auto, logfmt, json, pretty or journal",
                    name);
+}
+
+/* What a runner logs until its node has told it more. */
+static void say_level(void)
+{
+    struct log_levels levels;
+    char text[LOG_LEVELS_TEXT_MAX];
+
+    was_level_set = variable(LEVEL_VARIABLE) != NULL;
+    if (was_level_set)
+        return;
+    log_levels_now(&levels);
+    log_levels_text(&levels, text);
+    (void)setenv(LEVEL_VARIABLE, text, 1);
 }
 
 enum status logging_begin(struct logging *l, const char *of_file_level, const char *of_file_format,
@@ -55,6 +69,7 @@ enum status logging_begin(struct logging *l, const char *of_file_level, const ch
     was_set = variable(FORMAT_VARIABLE) != NULL;
     if (!was_set || l->format != variable(FORMAT_VARIABLE)) /* an option is given again */
         (void)setenv(FORMAT_VARIABLE, log_format_name(format), 1);
+    say_level();
     return ST_OK;
 }
 
@@ -62,6 +77,8 @@ void logging_end(void)
 {
     if (!was_set)
         (void)unsetenv(FORMAT_VARIABLE);
+    if (!was_level_set)
+        (void)unsetenv(LEVEL_VARIABLE);
 }
 
 void logging_of_environment(void)

@@ -83,8 +83,10 @@ def test_no_format_tells_what_was_asked_or_by_what_key(tmp_path, form, is_line):
 
 
 def test_a_line_says_who_and_about_which_request(tmp_path):
-    with Upstream() as up, Guarded(tmp_path, settings(up)) as node:
+    with Upstream() as up, Guarded(tmp_path, settings(up, "debug")) as node:
         key = node.key("asker")
+        assert node.ask("POST", "/v1/chat/completions", key, CHAT)[0] == 200
+        wait_until(lambda: said_by_runner(node, "the log level is the node's"), 60, "the runner tells all")
         assert node.ask("POST", "/v1/chat/completions", key, CHAT, {"x-request-id": "mine-1"})[0] == 200
         for _ in range(8):
             up.then(refuse=True)
@@ -96,6 +98,8 @@ def test_a_line_says_who_and_about_which_request(tmp_path):
     assert done["component"] == "flow" and done["model"] == MODEL and done["completion_tokens"] == "4"
     assert answered["component"] == "access" and answered["status"] == "200" and answered["by"] == "key:asker"
     assert any(line.get("request_id") == "mine-2" and line["level"] == "warn" and "error" in line for line in lines)
+    driver = [line for line in mine if line["component"] == "execute"]
+    assert [line["state"] for line in driver] == ["begun", "finished"] and driver[0]["instance"] == done["instance"]
     ready = next(line for line in lines if line["component"] == "execute" and line["msg"].startswith("ready"))
     assert ready["node"] == "local" and ready["rank"] == "0" and ready["instance"] == done["instance"]
     assert {line["node"] for line in lines} == {"local"}

@@ -233,7 +233,7 @@ def test_a_full_disk_drains_its_node_until_there_is_room(tmp_path, cluster):
             monitor.start()
             wait_until(lambda: is_draining() == {"a": False, "b": True}, 30, "node a takes part, b does not")
             fill(filler)
-            wait_until(lambda: "node 'a' is not drained, node 'b' is drained already" in monitor.said(), 30,
+            wait_until(lambda: "a node is not drained" in monitor.said() and "node 'b' is drained already" in monitor.said(), 30,
                        "there is one at a time")
             assert is_draining() == {"a": False, "b": True}
             status, _ = cluster["b"].request("POST", "/cluster/undrain", {"node": "b"})

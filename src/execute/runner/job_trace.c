@@ -8,13 +8,15 @@
 #include "base/hex.h"
 #include "base/log.h"
 
-static void log_begin(const struct job_trace *t, const char *what)
+static void log_state(const struct job_trace *t, const char *state)
 {
     char id[2 * TRACE_ID_BYTES + 1];
 
     hex_write(t->work.parent.trace_id, TRACE_ID_BYTES, id);
-    log_debug("request %s, trace %s: choice %u, %llu tokens, %s", t->work.request_id, id,
-              t->work.choice, (unsigned long long)t->n_prompt, what);
+    log_with(LOG_DEBUG, "a request at its driver", log_text("request_id", t->work.request_id),
+             log_text("trace_id", trace_context_is_set(&t->work.parent) ? id : NULL),
+             log_text("state", state), log_count("choice", t->work.choice),
+             log_count("prompt_tokens", t->n_prompt));
 }
 
 void job_trace_begin(struct job_trace *t, const struct generation *g, uint32_t choice,
@@ -26,8 +28,8 @@ void job_trace_begin(struct job_trace *t, const struct generation *g, uint32_t c
         .n_prompt = g->n_prompt,
     };
     memcpy(t->work.request_id, g->request_id, sizeof(t->work.request_id));
-    if (trace_context_is_set(&g->trace))
-        log_begin(t, "at the driver");
+    if (t->work.request_id[0])
+        log_state(t, "begun");
 }
 
 void job_trace_token(struct job_trace *t, const struct token_event *event)
@@ -69,8 +71,8 @@ void job_trace_end(const struct job_trace *t, enum job_end how, const struct rep
 {
     const uint64_t now_ns = t->work.parent.is_sampled ? clock_ns() : 0;
 
-    if (trace_context_is_set(&t->work.parent))
-        log_begin(t, how == JOB_FINISHED   ? "finished"
+    if (t->work.request_id[0])
+        log_state(t, how == JOB_FINISHED   ? "finished"
                      : how == JOB_CANCELED ? "canceled"
                                            : "failed");
     if (!t->work.parent.is_sampled)

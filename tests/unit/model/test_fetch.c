@@ -93,6 +93,21 @@ static void serve_good(struct fixture *f)
     serve(f, tiny_llama_default.seed, NULL);
 }
 
+/* Until the last server has made its manifest: who is asked before answers before, then. */
+static void await_manifest(struct fixture *f)
+{
+    struct swarm_options options = f->options.from;
+    struct swarm *swarm;
+    struct manifest m;
+
+    options.sources = &f->sources[f->options.from.n_sources - 1];
+    options.n_sources = 1;
+    assert_ok(swarm_new(&options, &swarm, &f->err), f->err);
+    assert_ok(swarm_manifest(swarm, &m, &f->err), f->err);
+    manifest_release(&m);
+    swarm_free(swarm);
+}
+
 static enum status fetch(struct fixture *f)
 {
     return shard_fetch(&f->options, &f->result, &f->err);
@@ -198,6 +213,7 @@ static void a_source_that_lies_is_not_believed(void **state)
     struct fixture *f = *state;
 
     serve_good(f);
+    await_manifest(f);
     serve(f, tiny_llama_default.seed + 1, NULL); /* the same head, other weights */
     serve_good(f);
     f->options.n_layers = 4;
@@ -335,6 +351,7 @@ static void a_poisoned_source_that_is_asked_first_is_found_out(void **state)
     struct fixture *f = *state;
 
     serve(f, tiny_llama_default.seed + 1, NULL); /* the same head, other weights */
+    await_manifest(f);
     serve_good(f);
     take_root(f, 1);
     f->options.n_layers = 4;
