@@ -51,7 +51,7 @@ static void tell_record(struct exchange *x)
         .n_bytes_in = x->body.len,
         .n_bytes_out = x->n_bytes_out,
         .id = x->id,
-        .trace_id = trace_id,
+        .trace_id = x->has_parent || x->trace.is_sampled ? trace_id : NULL, /* else nobody has it */
         .who = x->who[0] ? x->who : "-",
         .n_prompt_tokens = x->n_prompt_tokens,
         .n_answer_tokens = x->n_answer_tokens,
