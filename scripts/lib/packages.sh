@@ -50,6 +50,8 @@ test       shellcheck                 shellcheck
 test       qemu-user                  -
 test       iproute2                   -
 test       nftables                   -
+test       e2fsprogs                  -
+test       mount                      -
 test       systemd                    -
 test       systemd-container          -
 test       debootstrap                -
