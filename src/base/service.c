@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,10 +14,9 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/launch.h"
 
 enum { NAME_MAX_BYTES = 256, TEXT_MAX_BYTES = 64 << 10, PIECE_BYTES = 4096 };
-
-extern char **environ;
 
 /* The value of "key=" or "key = " at the beginning of a line into ret [n]; "": there is none. */
 static void value_of(const char *text, const char *key, char *ret, size_t n)
@@ -66,26 +64,6 @@ void service_parse_launchctl(const char *text, struct service_state *ret)
                    state[0] ? state : "there is no such service");
 }
 
-static int spawn(const char *const *command, int output, pid_t *ret_pid)
-{
-    posix_spawn_file_actions_t actions;
-    int failed = posix_spawn_file_actions_init(&actions);
-
-    if (failed)
-        return failed;
-    failed = posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-    if (!failed)
-        failed = posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
-    if (!failed)
-        failed =
-            posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-    if (!failed)
-        failed = posix_spawnp(ret_pid, command[0], &actions, NULL,
-                              (char *const *)(uintptr_t)command, environ);
-    (void)posix_spawn_file_actions_destroy(&actions);
-    return failed;
-}
-
 /* Until the other end is closed. */
 static enum status read_all(int fd, uint64_t until_ns, struct buf *text, struct err *err)
 {
@@ -121,7 +99,7 @@ static enum status run(const char *const *command, uint32_t timeout_ms, struct b
         return err_errno(err, "a pipe");
     (void)fcntl(ends[0], F_SETFD, FD_CLOEXEC);
     (void)fcntl(ends[1], F_SETFD, FD_CLOEXEC);
-    failed = spawn(command, ends[1], &pid);
+    failed = launch_reading(command, ends[1], &pid);
     (void)close(ends[1]);
     if (failed) {
         (void)close(ends[0]);

@@ -9,14 +9,13 @@ What the package does not know, a field of another name say, is an error here.
 """
 import base64
 import collections
-import http.server
 import json
-import threading
 
 from google.protobuf import json_format
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 
 from support.cluster import wait_until
+from support.http_double import HttpDouble, Quiet
 
 Span = collections.namedtuple(
     "Span", "service node name kind trace_id span_id parent_id begin end attributes events failed")
@@ -51,13 +50,13 @@ def read(body):
             for r in request.resource_spans for scope in r.scope_spans for s in scope.spans]
 
 
-class Collector:
+class Collector(HttpDouble):
     """`answers`: (status, headers, body) of the first requests; afterwards 200."""
 
     def __init__(self, answers=()):
         self.bodies, self.headers, self.refused, answers = [], [], [], list(answers)
 
-        class Handler(http.server.BaseHTTPRequestHandler):
+        class Handler(Quiet):
             protocol_version = "HTTP/1.1"
 
             def do_POST(handler):
@@ -74,19 +73,7 @@ class Collector:
                 handler.end_headers()
                 handler.wfile.write(answer)
 
-            def log_message(handler, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-
-    def __enter__(self):
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self.server.shutdown()
-        self.server.server_close()
+        super().__init__(Handler)
 
     def spans(self, trace_id=None):
         return [s for body in list(self.bodies) for s in read(body) if trace_id in (None, s.trace_id)]

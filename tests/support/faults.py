@@ -5,14 +5,14 @@ All need root, and remove what they made when their block ends.
 """
 import contextlib
 import http.client
-import http.server
 import json
 import os
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
+
+from support.http_double import HttpDouble, Quiet
 
 CGROUPS = Path("/sys/fs/cgroup")
 
@@ -123,13 +123,13 @@ class SlowDisk:
         self.undo.close()
 
 
-class Distorted:
+class Distorted(HttpDouble):
     """A node as seen through a glass: `change` may alter what its /readyz says, `delay_s` holds every answer back."""
 
     def __init__(self, api_port):
         self.change, self.delay_s = {}, 0
 
-        class Handler(http.server.BaseHTTPRequestHandler):
+        class Handler(Quiet):
             def do_GET(handler):
                 connection = http.client.HTTPConnection("127.0.0.1", api_port, timeout=60)
                 with contextlib.closing(connection):
@@ -148,17 +148,4 @@ class Distorted:
                     handler.end_headers()
                     handler.wfile.write(body)
 
-            def log_message(handler, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.port = self.server.server_port
-
-    def __enter__(self):
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self.server.shutdown()
-        self.server.server_close()
+        super().__init__(Handler)

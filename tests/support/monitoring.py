@@ -9,15 +9,14 @@ health_monitor.yaml as a dict.
 """
 import contextlib
 import http.client
-import http.server
 import json
 import os
 import re
 import signal
 import subprocess
-import threading
 
 from support.cluster import POMONA, wait_until
+from support.http_double import HttpDouble, Quiet
 
 QUICK = {"poll_s": 0.2, "machine_s": 0.3, "canary_s": 0.5, "record_s": 1, "names_s": 0.5,
          "certificates_s": 0.5, "paths_s": 0.3, "units_s": 0.3, "speed_s": 0.5}
@@ -115,13 +114,13 @@ class Monitor:
         return done.stdout
 
 
-class Receiver:
+class Receiver(HttpDouble):
     """An HTTP server that keeps what it is sent: (path, headers, body); refuses the first `refuses`."""
 
     def __init__(self, refuses=0):
         self.received, self.refused = [], 0
 
-        class Handler(http.server.BaseHTTPRequestHandler):
+        class Handler(Quiet):
             def do_POST(handler):
                 body = handler.rfile.read(int(handler.headers["Content-Length"]))
                 if self.refused < refuses:
@@ -133,16 +132,4 @@ class Receiver:
                 handler.send_header("Content-Length", "0")
                 handler.end_headers()
 
-            def log_message(handler, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-
-    def __enter__(self):
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self.server.shutdown()
-        self.server.server_close()
+        super().__init__(Handler)

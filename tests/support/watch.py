@@ -7,12 +7,10 @@
 
 Both get copies of the configuration of this tree, with the times and addresses of a test.
 """
-import http.server
 import json
 import os
 import shutil
 import subprocess
-import threading
 import urllib.parse
 import urllib.request
 from pathlib import Path
@@ -20,34 +18,25 @@ from pathlib import Path
 import yaml
 
 from support.cluster import free_ports, wait_until
+from support.http_double import HttpDouble, Quiet
 
 CONFIG = Path(os.environ["POMONA_SOURCE"]) / "config"
 
 
-class Told:
+class Told(HttpDouble):
     """A webhook: the alerts that came, newest last, as (name, status)."""
 
-    def __enter__(self):
+    def __init__(self):
         alerts = self.alerts = []
 
-        class Handler(http.server.BaseHTTPRequestHandler):
+        class Handler(Quiet):
             def do_POST(self):
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 alerts.extend((a["labels"]["alertname"], a["status"], a) for a in body["alerts"])
                 self.send_response(200)
                 self.end_headers()
 
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self.server.shutdown()
-        self.server.server_close()
+        super().__init__(Handler)
 
     def was_told(self, name, status):
         return [alert for n, s, alert in self.alerts if (n, s) == (name, status)]

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cmd/bench/child.c - start a program with posix_spawn(3), read it to its end, or end it. */
+/* cmd/bench/child.c - start a program, read it to its end, or end it. */
 #include "cmd/bench/child.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -14,8 +13,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-
-extern char **environ;
+#include "base/launch.h"
 
 enum { LOOK_MS = 100 }; /* a signal that comes just before a wait is seen after it */
 
@@ -46,25 +44,6 @@ static void handlers_restore(const struct handlers *before)
 {
     (void)sigaction(SIGINT, &before->interrupt, NULL);
     (void)sigaction(SIGTERM, &before->terminate, NULL);
-}
-
-static int spawn(const char *const *argv, int out, pid_t *ret_pid)
-{
-    posix_spawn_file_actions_t actions;
-    int failed = posix_spawn_file_actions_init(&actions);
-
-    if (failed)
-        return failed;
-    failed = posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-    if (!failed)
-        failed = posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
-    if (!failed)
-        failed =
-            posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-    if (!failed) /* it reads argv only */
-        failed = posix_spawnp(ret_pid, argv[0], &actions, NULL, (char *const *)argv, environ);
-    (void)posix_spawn_file_actions_destroy(&actions);
-    return failed;
 }
 
 static enum status read_some(int fd, struct buf *output, bool *ret_is_end, struct err *err)
@@ -152,7 +131,7 @@ enum status child_output(const char *const *argv, double timeout_s, struct buf *
     (void)fcntl(ends[0], F_SETFD, FD_CLOEXEC);
     (void)fcntl(ends[1], F_SETFD, FD_CLOEXEC);
     handlers_set(&before);
-    failed = spawn(argv, ends[1], &pid);
+    failed = launch_reading(argv, ends[1], &pid);
     (void)close(ends[1]);
     if (failed) {
         s = err_set(err, ST_IO, "it cannot be started: %s", strerror(failed));

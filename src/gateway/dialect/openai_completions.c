@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/size.h"
+#include "base/utf8.h"
 #include "gateway/dialect/answer.h"
 #include "gateway/dialect/common.h"
 #include "gateway/dialect/prompts.h"
@@ -127,15 +128,6 @@ static void write_token(const struct reply_candidate *c, struct buf *out)
     buf_putc(out, '"');
 }
 
-static size_t count_characters(const struct reply_candidate *c)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < c->n_bytes; i++)
-        n += ((unsigned char)c->bytes[i] & 0xC0) != 0x80;
-    return n;
-}
-
 static void write_top(const struct reply_logprob *l, struct buf *out)
 {
     bool has_chosen = false;
@@ -177,7 +169,7 @@ static void collect(struct answer_choice *c, const struct reply_logprob *logprob
             write_top(&logprobs[i], &c->logprobs[TOP_LOGPROBS]);
         }
         buf_printf(&c->logprobs[TEXT_OFFSET], "%zu", c->n_characters);
-        c->n_characters += count_characters(&logprobs[i].chosen);
+        c->n_characters += utf8_count(logprobs[i].chosen.bytes, logprobs[i].chosen.n_bytes);
     }
 }
 

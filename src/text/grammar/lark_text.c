@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "text/grammar/lark_priv.h"
 #include "text/grammar/schema_priv.h"
 
@@ -116,15 +117,6 @@ static void write_either_case(const struct lark *l, const struct buf *text, stru
     buf_putc(out, ')');
 }
 
-static size_t n_characters(const struct buf *text)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < text->len; i++)
-        n += ((unsigned char)text->data[i] & 0xC0) != 0x80;
-    return n;
-}
-
 static void put_bound(const struct buf *text, struct buf *out)
 {
     const unsigned char c = (unsigned char)text->data[0];
@@ -142,7 +134,7 @@ static enum status write_range(struct lark *l, const struct buf *low, const stru
     struct buf regex = { 0 };
     enum status s;
 
-    if (n_characters(low) != 1 || n_characters(high) != 1)
+    if (utf8_count(low->data, low->len) != 1 || utf8_count(high->data, high->len) != 1)
         return lark_wrong(l, "has a range whose ends are not one character each");
     buf_putc(&regex, '[');
     put_bound(low, &regex);

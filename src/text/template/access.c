@@ -8,6 +8,7 @@
  */
 #include <string.h>
 
+#include "base/utf8.h"
 #include "text/template/eval.h"
 
 static enum status bind_method(struct interp *in, const struct builtin *method,
@@ -126,7 +127,7 @@ static enum status at_index(struct interp *in, const struct value *v, int64_t in
     if (st != ST_OK)
         return st;
     *ret = value_undefined(NULL);
-    if (!resolve_index(index, tmpl_utf8_count(s->bytes, s->n), &i))
+    if (!resolve_index(index, utf8_count(s->bytes, s->n), &i))
         return ST_OK;
     from = tmpl_utf8_skip(s, 0, i);
     end = tmpl_utf8_skip(s, from, 1);
@@ -256,7 +257,7 @@ static enum status slice_string(struct interp *in, const struct str *s,
     enum status st = tmpl_charge(in, s->n);
 
     if (st == ST_OK)
-        st = resolve_range(in, bounds, tmpl_utf8_count(s->bytes, s->n), &r);
+        st = resolve_range(in, bounds, utf8_count(s->bytes, s->n), &r);
     if (st != ST_OK)
         return st;
     at = tmpl_utf8_skip(s, 0, r.n > 0 ? (size_t)r.start : 0);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/size.h"
+#include "base/utf8.h"
 
 enum { DICT_FIRST = 4 };
 
@@ -29,7 +30,7 @@ static enum status characters(struct interp *in, const struct str *s, struct lis
 {
     struct list *list;
     size_t at = 0;
-    enum status st = tmpl_list_new(in, tmpl_utf8_count(s->bytes, s->n), &list);
+    enum status st = tmpl_list_new(in, utf8_count(s->bytes, s->n), &list);
 
     for (size_t i = 0; st == ST_OK && i < list->n; i++) {
         const size_t end = tmpl_utf8_skip(s, at, 1);

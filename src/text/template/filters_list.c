@@ -7,6 +7,7 @@
  */
 #include <string.h>
 
+#include "base/utf8.h"
 #include "text/template/eval.h"
 #include "text/template/print.h"
 #include "text/template/text.h"
@@ -19,7 +20,7 @@ static enum status filter_length(struct interp *in, const struct value *self,
 
     (void)a;
     if (self->type == VALUE_STRING) {
-        n = tmpl_utf8_count(self->string->bytes, self->string->n);
+        n = utf8_count(self->string->bytes, self->string->n);
         s = tmpl_charge(in, self->string->n);
     } else if (self->type == VALUE_LIST || self->type == VALUE_TUPLE) {
         n = self->list->n;

@@ -3,6 +3,7 @@
  *
  * Source  https://docs.python.org/3/library/stdtypes.html#string-methods
  */
+#include "base/utf8.h"
 #include "text/template/builtin.h"
 #include "text/template/container.h"
 #include "text/template/print.h"
@@ -284,7 +285,7 @@ static enum status find(struct interp *in, const struct value *self, const struc
         next = hit + 1;
     }
     if (st == ST_OK)
-        *ret = value_int(at == SIZE_MAX ? -1 : (int64_t)tmpl_utf8_count(s->bytes, at), false);
+        *ret = value_int(at == SIZE_MAX ? -1 : (int64_t)utf8_count(s->bytes, at), false);
     return st;
 }
 
@@ -311,7 +312,7 @@ static enum status method_count(struct interp *in, const struct value *self,
     if (st == ST_OK)
         st = tmpl_charge(in, s->n);
     if (st == ST_OK && part->n == 0) {
-        *ret = value_int((int64_t)tmpl_utf8_count(s->bytes, s->n) + 1, false);
+        *ret = value_int((int64_t)utf8_count(s->bytes, s->n) + 1, false);
         return ST_OK;
     }
     for (; st == ST_OK; from = at + part->n, n++) {

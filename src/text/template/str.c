@@ -171,15 +171,6 @@ enum status tmpl_build_finish(struct builder *b, struct value *ret)
     return ST_OK;
 }
 
-size_t tmpl_utf8_count(const char *bytes, size_t n)
-{
-    size_t count = 0;
-
-    for (size_t i = 0; i < n; i++)
-        count += ((unsigned char)bytes[i] & 0xC0) != 0x80;
-    return count;
-}
-
 size_t tmpl_utf8_skip(const struct str *s, size_t at, size_t n_codepoints)
 {
     while (at < s->n && n_codepoints > 0) {

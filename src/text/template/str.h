@@ -35,7 +35,6 @@ void tmpl_build_codepoint(struct builder *b, int32_t codepoint, bool trusted);
 enum status tmpl_build_finish(struct builder *b, struct value *ret);
 
 /* Code points.  A position is a byte offset at the start of one. */
-size_t tmpl_utf8_count(const char *bytes, size_t n);
 size_t tmpl_utf8_skip(const struct str *s, size_t at, size_t n_codepoints);
 int32_t tmpl_utf8_at(const struct str *s, size_t at, size_t *ret_n); /* at < s->n */
 size_t tmpl_utf8_before(const struct str *s, size_t at); /* 0 < at; start of the one before */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tests/unit/text/test_grammar.c - grammars, expressions and schemas: what they accept, and which of
  * them are refused, soon and by name. */
-#include "support/check.h"
+#include "support/byte_vocab.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
@@ -11,45 +11,15 @@
 #include "text/grammar/run.h"
 #include "text/grammar/schema.h"
 
-static struct grammar_vocab *vocab; /* every byte */
-
-static int set_up(void **state)
-{
-    static char bytes[256];
-    static struct vocab_token tokens[256];
-
-    (void)state;
-    for (unsigned i = 0; i < 256; i++) {
-        bytes[i] = (char)i;
-        tokens[i] = (struct vocab_token){ &bytes[i], 1, true };
-    }
-    return grammar_vocab_new(tokens, 256, &vocab, NULL) == ST_OK ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    grammar_vocab_free(vocab);
-    return 0;
-}
-
 /* Is `text` all of a text of the grammar? */
 static bool accepts(const char *grammar, const char *text)
 {
     struct grammar *g;
-    struct grammar_run *run;
-    struct grammar_state state;
     struct err err = { 0 };
-    bool is_accepted;
 
     if (grammar_compile(grammar, strlen(grammar), NULL, &g, &err) != ST_OK)
         fail_msg("%s\n%s", err.words, grammar);
-    assert_ok(grammar_run_new(g, vocab, &run, &err), err);
-    grammar_state_init(run, &state);
-    is_accepted =
-        grammar_state_accept(run, &state, text, strlen(text)) && grammar_state_may_end(run, &state);
-    grammar_run_free(run);
-    return is_accepted;
+    return byte_vocab_accepts(g, text);
 }
 
 static void notation_means_what_it_says(void **state)
@@ -339,5 +309,6 @@ int main(void)
         cmocka_unit_test(expressions_beyond_the_regular_are_refused),
     };
 
-    return cmocka_run_group_tests_name("text/grammar", tests, set_up, tear_down);
+    return cmocka_run_group_tests_name("text/grammar", tests, byte_vocab_set_up,
+                                       byte_vocab_tear_down);
 }

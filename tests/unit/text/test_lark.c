@@ -2,7 +2,7 @@
 /* tests/unit/text/test_lark.c - grammars in Lark's notation: what they accept, alone and inside a JSON
  * string, and which are refused by name.
  */
-#include "support/check.h"
+#include "support/byte_vocab.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -14,28 +14,6 @@
 #ifndef __APPLE__
 #include "support/allocations.h"
 #endif
-
-static struct grammar_vocab *vocab; /* every byte */
-
-static int set_up(void **state)
-{
-    static char bytes[256];
-    static struct vocab_token tokens[256];
-
-    (void)state;
-    for (unsigned i = 0; i < 256; i++) {
-        bytes[i] = (char)i;
-        tokens[i] = (struct vocab_token){ &bytes[i], 1, true };
-    }
-    return grammar_vocab_new(tokens, 256, &vocab, NULL) == ST_OK ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    grammar_vocab_free(vocab);
-    return 0;
-}
 
 static enum status compile(const char *lark, enum lark_place place, struct grammar **ret,
                            struct err *err)
@@ -52,19 +30,11 @@ static enum status compile(const char *lark, enum lark_place place, struct gramm
 static bool accepts(const char *lark, enum lark_place place, const char *text)
 {
     struct grammar *g = NULL;
-    struct grammar_run *run;
-    struct grammar_state state;
     struct err err = { 0 };
-    bool is_accepted;
 
     if (compile(lark, place, &g, &err) != ST_OK)
         fail_msg("%s\n%s", err.words, lark);
-    assert_ok(grammar_run_new(g, vocab, &run, &err), err);
-    grammar_state_init(run, &state);
-    is_accepted =
-        grammar_state_accept(run, &state, text, strlen(text)) && grammar_state_may_end(run, &state);
-    grammar_run_free(run);
-    return is_accepted;
+    return byte_vocab_accepts(g, text);
 }
 
 /* What patches of files look like to agents. */
@@ -288,5 +258,6 @@ int main(void)
         cmocka_unit_test(rules_are_whole_or_refused_without_memory),
 #endif
     };
-    return cmocka_run_group_tests_name("text/grammar lark", tests, set_up, tear_down);
+    return cmocka_run_group_tests_name("text/grammar lark", tests, byte_vocab_set_up,
+                                       byte_vocab_tear_down);
 }
