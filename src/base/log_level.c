@@ -48,16 +48,6 @@ static bool find(const char *const *names, size_t n, const char *word, size_t le
     return false;
 }
 
-enum status log_level_parse(const char *name, enum log_level *ret_level)
-{
-    size_t i;
-
-    if (!find(level_names, ARRAY_LEN(level_names), name, strlen(name), &i))
-        return ST_RANGE;
-    *ret_level = (enum log_level)i;
-    return ST_OK;
-}
-
 static enum status unknown_level(const char *word, size_t n, struct err *err)
 {
     return err_set(err, ST_RANGE,

@@ -51,9 +51,6 @@ struct log_levels {
 const char *log_level_name(enum log_level level);             /* "debug" */
 const char *log_component_name(enum log_component component); /* "cluster" */
 
-/* `name`: debug, info, warn or error.  ST_RANGE for another word. */
-enum status log_level_parse(const char *name, enum log_level *ret_level);
-
 /* `text` as above: one level, then COMPONENT=LEVEL, with commas.
  * Errors  ST_RANGE, with the part that is wrong and what it may be */
 enum status log_levels_parse(const char *text, struct log_levels *ret_levels, struct err *err);

@@ -22,7 +22,8 @@ bool lark_is_terminal(const char *name, size_t n)
     return i < n && isupper((unsigned char)name[i]);
 }
 
-enum status lark_write_name(struct lark *l, const char *name, size_t n, struct buf *out)
+/* Write a name as the grammar has it; it has to be defined somewhere. */
+static enum status write_name(struct lark *l, const char *name, size_t n, struct buf *out)
 {
     uint32_t number = 0;
     const enum status s = rules_find(&l->names, name, n, &number, l->err);
@@ -74,7 +75,7 @@ static enum status write_reference(struct lark *l, struct buf *out)
 
     if (l->is_in_terminal && !lark_is_terminal(name.text, name.n))
         return lark_wrong(l, "has a rule in a terminal");
-    s = lark_write_name(l, name.text, name.n, out);
+    s = write_name(l, name.text, name.n, out);
     if (s == ST_OK)
         s = lark_next(l);
     if (s == ST_OK && lark_is(l, '{'))
@@ -371,7 +372,7 @@ enum status lark_rules(const char *text, size_t n, const char *name, enum lark_p
     if (!is_utf8(text, n))
         return err_set(err, ST_FORMAT, "the Lark grammar is not UTF-8");
     buf_printf(out, "%s ::= %s-i ", name, name);
-    s = lark_write_name(&l, start, sizeof(start) - 1, out);
+    s = write_name(&l, start, sizeof(start) - 1, out);
     buf_putc(out, '\n');
     if (s == ST_OK)
         s = read_lines(&l);

@@ -62,9 +62,6 @@ enum status lark_refuse(const struct lark *l, const char *what);
 
 bool lark_is_terminal(const char *name, size_t n);
 
-/* Write a name as the grammar has it; it has to be defined somewhere. */
-enum status lark_write_name(struct lark *l, const char *name, size_t n, struct buf *out);
-
 /* Begin the rule of a name, which must be new. */
 enum status lark_define(struct lark *l, const char *name, size_t n, struct buf *out);
 
